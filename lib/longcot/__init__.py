@@ -1,0 +1,6 @@
+"""longcot: reproduce, check and extend "The Challenge of Teaching Reasoning to LLMs Without RL or Distillation".
+
+Nothing heavy is imported here, so that worker processes and the planner start quickly.
+"""
+
+__version__ = "0.1.0"

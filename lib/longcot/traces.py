@@ -1,0 +1,156 @@
+"""Trace, and the append-only file of traces that is safe to kill and to resume."""
+
+import fcntl
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from longcot.errors import BadInput
+from longcot.files import json_rows, shown, write_whole
+from longcot.problems import first_error
+
+Key = tuple[str, int, str]
+
+
+class Trace(BaseModel):
+    """One sample of one model on one problem. Lengths are in tokens of that model's tokenizer."""
+
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+    problem_id: str
+    sample: int
+    problem: str
+    expected_answer: str
+    model: str
+    adapter: str = ""
+    prompt_style: str = ""
+    stage: str = ""
+    parent: str = ""
+    text: str
+    finish_reason: str | None = None  # "stop", "length", or None where the source does not say
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    answer: str | None = None
+    correct: bool | None = None  # None: not graded yet
+
+    @property
+    def key(self) -> Key:
+        """What is unique in a file."""
+        return self.problem_id, self.sample, self.stage
+
+
+def _parse(line: bytes, path: Path, number: int) -> Trace:
+    try:
+        return Trace.model_validate_json(line)
+    except ValidationError as error:
+        raise BadInput(f"{shown(path)}:{number}: not a trace, {first_error(error)}; remove the line or import the file") from None
+
+
+def _complete_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines that were written whole; a last one without its line end was torn by a kill and is not given."""
+    with open(path, "rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if line.endswith(b"\n") and line.strip():
+                yield number, line
+
+
+def iter_traces(path: str | Path) -> Iterator[Trace]:
+    """The traces of a file one by one, torn last line tolerated. Raises BadInput with file and line."""
+    path, seen = Path(path), {}
+    if not path.is_file():
+        raise BadInput(f"{shown(path)}: no such file of traces; generate them first")
+    for number, line in _complete_lines(path):
+        trace = _parse(line, path, number)
+        if trace.key in seen:
+            raise BadInput(f"{shown(path)}:{number}: {trace.key} stands in line {seen[trace.key]} already; remove one of the two")
+        seen[trace.key] = number
+        yield trace
+
+
+def read_traces(path: str | Path) -> list[Trace]:
+    """The traces of a file, torn last line tolerated. Raises BadInput with file and line."""
+    return list(iter_traces(path))
+
+
+class TraceWriter:
+    """Appends traces to a file; as a context manager it holds the file's lock.
+
+    Opening it reads what is there (`done`: the keys on disk) and cuts off a last line torn by a kill. Rows whose key
+    is on disk already are not written twice. Raises BadInput where another process writes the file, or where the file
+    holds a foreign line.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.done: set[Key] = set()
+
+    def __enter__(self) -> "TraceWriter":
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = open(self.path, "ab")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise BadInput(f"{shown(self.path)}: another process is writing this file; wait for it or stop it") from None
+        try:
+            self.done = {trace.key for trace in iter_traces(self.path)}
+            os.truncate(self.path, sum(len(line) for line in open(self.path, "rb") if line.endswith(b"\n")))
+        except BaseException:
+            self._file.close()
+            raise
+        return self
+
+    def append(self, traces: Iterable[Trace]) -> int:
+        """Write the traces that are not on disk yet, and see them safely there. Returns how many were new."""
+        new = [trace for trace in traces if trace.key not in self.done]
+        self._file.write(b"".join(trace.model_dump_json().encode() + b"\n" for trace in new))
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self.done.update(trace.key for trace in new)
+        return len(new)
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def write_traces(path: str | Path, traces: Iterable[Trace]) -> None:
+    """Write a whole file anew: beside the old one first, then renamed over it, so that no half file is ever seen."""
+    write_whole(path, "".join(trace.model_dump_json() + "\n" for trace in traces))
+
+
+def import_traces(path: str | Path, keys: dict[str, str], prompt_style: str = "") -> list[Trace]:
+    """Traces of a foreign JSONL file.
+
+    `keys` maps our names to the file's; `problem`, `expected_answer` and `text` are needed, the rest is taken where
+    mapped. Where no `problem_id` is mapped, the problem's text is it; samples are numbered in file order for each
+    problem where `sample` is not mapped. Raises BadInput with file and line.
+    """
+    path = Path(path)
+    traces: list[Trace] = []
+    if missing := {"problem", "expected_answer", "text"} - keys.keys():
+        raise BadInput(f"{shown(path)}: the mapping of keys lacks {', '.join(sorted(missing))}; name the file's key for each")
+    counts: dict[str, int] = {}
+    for number, row in json_rows(path):
+        mapped = {ours: row.get(theirs) for ours, theirs in keys.items()}
+        for ours in ("problem", "expected_answer", "text"):
+            if not isinstance(mapped[ours], str) or not mapped[ours]:
+                raise BadInput(f"{shown(path)}:{number}: key {keys[ours]!r} (our {ours!r}) is missing or empty; mend the row or the mapping")
+        mapped["problem_id"] = str(mapped.get("problem_id") or mapped["problem"])
+        if mapped.get("sample") is None:
+            mapped["sample"] = counts.get(mapped["problem_id"], 0)
+            counts[mapped["problem_id"]] = mapped["sample"] + 1
+        mapped["model"] = str(mapped.get("model") or path.stem)
+        mapped.setdefault("prompt_style", prompt_style)
+        try:
+            traces.append(Trace.model_validate({key: value for key, value in mapped.items() if value is not None}))
+        except ValidationError as error:
+            raise BadInput(f"{shown(path)}:{number}: {first_error(error)}; mend the row or the mapping") from None
+    return traces
+
+
+def row_count(path: str | Path) -> int:
+    """How many whole lines a file has; 0 where there is none."""
+    return sum(1 for _ in _complete_lines(Path(path))) if Path(path).is_file() else 0
+
