@@ -1,0 +1,148 @@
+"""The final answer out of a text, whether two answers are the same, and grading of traces.
+
+`python -m longcot.grading PATH...` grades files of traces again, without sampling again.
+"""
+
+import re
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from longcot.answers import quick
+from longcot.grading_worker import POOL
+from longcot.traces import Trace, read_traces, write_traces
+
+_END_OF_THINKING = re.compile(r"</think>|<\|end_of_thought\|>")
+_START_OF_THINKING = re.compile(r"<think>|<\|begin_of_thought\|>")
+_NEXT_TURN = re.compile(r"<\|im_start\|>|<\|im_end\|>|<\|endoftext\|>|<\|eot_id\|>")
+_BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
+_PHRASE = re.compile(r"(?i)(?:final answer|answer)\s*(?:is|:)+\s*(?:is\s*:?)?\s*([^\n]{1,300})")
+_NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:/\d+)?")
+
+
+def extract_answer(text: str) -> str | None:
+    """The final answer of a model's text, None where there is none.
+
+    The last complete `\\boxed{…}` with nested braces, else what follows the last "answer is" or "answer:", else the
+    last mathematics or number of the last line. What stands after the end of thinking wins over what stands before
+    it; thinking that was begun and never ended (a text that was cut) has no answer.
+    """
+    if turn := _NEXT_TURN.search(text):
+        text = text[: turn.start()]
+    ends = list(_END_OF_THINKING.finditer(text))
+    starts = list(_START_OF_THINKING.finditer(text))
+    if starts and (not ends or ends[-1].start() < starts[-1].start()):
+        return None
+    if not ends:
+        return _answer_in(text)
+    return _answer_in(text[ends[-1].end() :]) or _last_box(text[: ends[-1].start()])
+
+
+def _answer_in(text: str) -> str | None:
+    if boxed := _last_box(text):
+        return boxed
+    if phrases := _PHRASE.findall(text):
+        return _tidy(phrases[-1])
+    lines = text.strip().splitlines()
+    if not lines:
+        return None
+    if maths := re.findall(r"\$([^$]+)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", lines[-1]):
+        return _tidy(next(filter(None, maths[-1])))
+    numbers = _NUMBER.findall(lines[-1])
+    return numbers[-1].rstrip(",") if numbers else None
+
+
+def _tidy(answer: str) -> str | None:
+    answer = answer.strip().removesuffix("I hope it is correct.").strip().rstrip(".").strip("*").strip()
+    if maths := re.search(r"\$([^$]+)\$|\\\((.+?)\\\)", answer):
+        return next(filter(None, maths.groups())).strip()
+    if number := re.match(_NUMBER, answer):
+        return number[0]
+    return answer or None
+
+
+def _last_box(text: str) -> str | None:
+    """What is in the last `\\boxed{…}` whose braces close and that is not empty; its inner boxes are opened."""
+    for box in reversed(list(_BOX.finditer(text))):
+        depth = 1
+        for brace in re.finditer(r"\\.|[{}]", text[box.end() :], re.DOTALL):
+            depth += {"{": 1, "}": -1}.get(brace[0], 0)
+            if depth == 0:
+                if inside := text[box.end() : box.end() + brace.start()].strip():
+                    return inside
+                break
+    return None
+
+
+def is_equivalent(candidate: str, reference: str, timeout: float = 5.0) -> bool:
+    """Whether two answers are the same mathematically, `reference` being the expected one.
+
+    Never raises on any text, and never takes longer than `timeout` in seconds: what is not decided by then, or does
+    not fit into memory, is not equivalent. Plain numbers and the same text are compared in place; anything else in a
+    worker process, the first call waiting for it to start.
+    """
+    return _verdict(candidate, reference, timeout)
+
+
+def _verdict(candidate: str, reference: str, timeout: float) -> bool:
+    if not isinstance(candidate, str) or not isinstance(reference, str):
+        return False
+    known = quick(candidate, reference)
+    return bool(POOL.ask(candidate, reference, timeout)) if known is None else known
+
+
+def group_equivalent(answers: Sequence[str | None], timeout: float = 5.0) -> list[int]:
+    """An id for each answer, the same for equivalent ones: 0, 1, … in order of first appearance, -1 for no answer.
+
+    Each answer is compared with the first of every group.
+    """
+    firsts: list[str] = []
+    ids: dict[str | None, int] = {None: -1}
+    for answer in answers:
+        if answer not in ids:
+            found = (i for i, first in enumerate(firsts) if _verdict(answer, first, timeout))
+            ids[answer] = next(found, len(firsts))
+            if ids[answer] == len(firsts):
+                firsts.append(answer)
+    return [ids[answer] for answer in answers]
+
+
+def grade(traces: Sequence[Trace], timeout: float = 5.0) -> list[Trace]:
+    """Copies of the traces with `answer` and `correct` set.
+
+    A trace that was cut (`finish_reason` "length") has no answer; no answer is not correct. Each distinct pair of
+    answer and reference is compared once, several at a time, `timeout` seconds each.
+    """
+    found = [None if trace.finish_reason == "length" else extract_answer(trace.text) for trace in traces]
+    pairs = {(answer, trace.expected_answer): None for answer, trace in zip(found, traces, strict=True) if answer}
+    verdicts = {pair: quick(*pair) for pair in pairs}
+    open_pairs = [pair for pair, verdict in verdicts.items() if verdict is None]
+    if open_pairs:
+        with ThreadPoolExecutor(POOL.count) as threads:
+            done = threads.map(lambda pair: _verdict(*pair, timeout), open_pairs)
+            verdicts.update(zip(open_pairs, done, strict=True))
+    return [
+        trace.model_copy(update={"answer": answer, "correct": bool(answer and verdicts[answer, trace.expected_answer])})
+        for answer, trace in zip(found, traces, strict=True)
+    ]
+
+
+def regrade(path: str | Path) -> int:
+    """Grade a file of traces again, writing it anew and renaming it over. Returns how many verdicts changed."""
+    old = read_traces(path)
+    new = grade(old)
+    write_traces(path, new)
+    return sum(a.correct != b.correct for a, b in zip(old, new, strict=True))
+
+
+def main(paths: Sequence[str]) -> None:
+    """The command: grades each file again and says what changed."""
+    for path in paths:
+        began = time.perf_counter()
+        print(f"{path}: {regrade(path)} verdicts changed, {time.perf_counter() - began:.1f} s")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,133 @@
+"""Processes in which answers are compared, each to be killed when its time is up.
+
+Math-Verify guards itself with SIGALRM, which works in the main thread of a process only. Here a server process of its
+own imports it once and compares in a forked child; the child has a timer that ends it, whatever it is computing, and a
+limit on memory; the server then forks the next one within milliseconds. A child of `subprocess` is used, not of
+`multiprocessing`: that one runs the caller's `__main__` again, and is not allowed within a daemonic worker.
+"""
+
+import contextlib
+import json
+import os
+import queue
+import select
+import subprocess
+import sys
+import time
+
+MEMORY = 2 << 30  # bytes of address space that a comparison may take
+_COUNT = max(1, min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
+
+
+class Worker:
+    """One server process. `ask` gives the verdict, or None where time, memory or the process ran out."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", "from longcot.grading_worker import serve; serve()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | {"PYTHONHASHSEED": "0", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            start_new_session=True,  # Ctrl-C in a terminal or a notebook is for the caller
+        )
+
+    def ask(self, candidate: str, reference: str, deadline: float) -> bool | None:
+        """Whether they are equivalent, by `deadline` (of time.monotonic)."""
+        job = json.dumps([candidate, reference, deadline - time.monotonic()]).encode() + b"\n"
+        try:
+            self.process.stdin.write(job)
+            self.process.stdin.flush()
+            left = deadline - time.monotonic() + 0.05  # the child's own timer comes first
+            if select.select([self.process.stdout], [], [], max(0.0, left))[0]:
+                return json.loads(self.process.stdout.readline())
+        except (OSError, ValueError):
+            pass
+        self.close()
+        return None
+
+    def close(self) -> None:
+        """End the process and whatever it runs."""
+        with contextlib.suppress(OSError):
+            os.killpg(self.process.pid, 9)
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            with contextlib.suppress(OSError):
+                pipe.close()
+
+
+class Pool:
+    """At most `count` workers, each started when it is first needed and replaced when it was lost."""
+
+    def __init__(self, count: int = _COUNT) -> None:
+        self.count = count
+        self._reset()
+
+    def _reset(self) -> None:
+        self._places: queue.Queue[Worker | None] = queue.LifoQueue()
+        for _ in range(self.count):
+            self._places.put(None)
+
+    def ask(self, candidate: str, reference: str, timeout: float) -> bool | None:
+        """As `Worker.ask`, waiting for a free worker within the same `timeout` in seconds."""
+        deadline = time.monotonic() + timeout
+        try:
+            worker = self._places.get(timeout=max(0.0, timeout))
+        except queue.Empty:
+            return None
+        try:
+            if worker is None or worker.process.poll() is not None:
+                worker = Worker()
+            return worker.ask(candidate, reference, deadline)
+        finally:
+            self._places.put(worker)
+
+
+POOL = Pool()
+if hasattr(os, "register_at_fork"):  # a forked child must not talk through its parent's pipes
+    os.register_at_fork(after_in_child=lambda: POOL._reset())
+
+
+def serve() -> None:
+    """The server: forks a child that answers jobs, and another one each time a child was ended within a job."""
+    import resource
+
+    import math_verify  # noqa: F401  imported once, before the fork
+
+    from longcot import answers  # noqa: F401
+
+    while True:
+        if (child := os.fork()) == 0:
+            resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            _answer_jobs()
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        if status == 0:  # the caller has closed its end
+            return
+        _reply(None)
+
+
+def _answer_jobs() -> None:
+    import signal
+
+    from longcot.answers import equivalent
+
+    job = b""
+    while part := os.read(0, 1 << 16):
+        job += part
+        if not job.endswith(b"\n"):
+            continue
+        candidate, reference, seconds = json.loads(job)
+        signal.setitimer(signal.ITIMER_REAL, max(0.001, seconds))  # SIGALRM is not caught: it ends this process
+        try:
+            verdict = equivalent(candidate, reference)
+        except (Exception, RecursionError):
+            verdict = False
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        _reply(verdict)
+        job = b""
+
+
+def _reply(verdict: bool | None) -> None:
+    os.write(1, json.dumps(verdict).encode() + b"\n")
