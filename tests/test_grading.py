@@ -1,5 +1,4 @@
 import pytest
-
 from longcot.grading import extract_answer, grade, group_equivalent, is_equivalent, regrade
 from longcot.traces import Trace, read_traces, write_traces
 

@@ -2,7 +2,6 @@ import itertools
 import random
 
 import pytest
-
 from longcot.errors import BadInput
 from longcot.metrics import holm, majority_at_k, paired_difference, pass_at_1_interval, pass_at_k, score_arm
 from longcot.traces import Trace
