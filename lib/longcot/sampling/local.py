@@ -1,0 +1,122 @@
+"""Sampling in process with transformers: one base model in memory, adapters that come and go on it."""
+
+import copy
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, StaticCache
+
+from longcot.errors import BadInput
+from longcot.files import shown
+from longcot.prompts import render, turn_end
+from longcot.sampling import Completion, Messages, PromptTooLong, Sampling
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class LocalSampler:
+    """Samples a model directory (or Hub id) on the CPU or one GPU.
+
+    `dtype` is the precision of the weights, whatever the checkpoint has. `device` defaults to the GPU where there is
+    one. `threads` sets torch's CPU threads for this process: responses repeat to the bit for the same count only.
+    Raises BadInput for a path that holds no model.
+    """
+
+    def __init__(
+        self, model_path: str | Path, dtype: str = "float32", device: str | None = None, threads: int | None = None
+    ):
+        if threads:
+            torch.set_num_threads(threads)
+        if dtype not in DTYPES:
+            raise BadInput(f"dtype {dtype!r} is not known; use one of {', '.join(DTYPES)}")
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        try:
+            self.tokenizer = AutoTokenizer.from_pretrained(model_path, padding_side="left")
+            base = AutoModelForCausalLM.from_pretrained(model_path, dtype=DTYPES[dtype])
+        except (OSError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise BadInput(f"{shown(model_path)}: cannot load this model ({reason}); check the path or id") from None
+        stops = base.generation_config.eos_token_id
+        stops = stops if isinstance(stops, list) else [stops]
+        stops += [self.tokenizer.eos_token_id, self.tokenizer.convert_tokens_to_ids(turn_end(self.tokenizer))]
+        self.stops = sorted({stop for stop in stops if stop is not None})
+        # generate() fills what a call leaves open from here, and a model's own file may hide a top_k or a penalty.
+        base.generation_config = GenerationConfig()
+        self.base = base.to(self.device).eval()
+        self.context = base.config.max_position_embeddings
+        self.model = self.base
+
+    def use_adapter(self, path: str | Path | None) -> None:
+        """Sample with the PEFT adapter in this directory from now on, or with the base alone (None).
+
+        On float32 weights the adapter is merged into a copy of the base: faster, and the rounding is negligible. On
+        16-bit weights it stays beside the base, since rounding the sum to 16 bits would change the base. Raises
+        BadInput where the directory holds no adapter or one for another base.
+        """
+        if isinstance(self.model, PeftModel):
+            self.base = self.model.unload()
+        self.model = self.base
+        if path is None:
+            return
+        path = Path(path)
+        if not (path / "adapter_config.json").is_file():
+            raise BadInput(f"{shown(path)}: no adapter_config.json in it; give the directory of a PEFT adapter")
+        merge = self.base.dtype == torch.float32
+        try:
+            model = PeftModel.from_pretrained(copy.deepcopy(self.base) if merge else self.base, str(path))
+        except (RuntimeError, ValueError, json.JSONDecodeError) as error:
+            reason = str(error).splitlines()[0]
+            raise BadInput(f"{shown(path)}: this adapter does not fit the base ({reason}); use its own base") from None
+        self.model = (model.merge_and_unload() if merge else model).eval()
+
+    def _encode(self, prompts: Sequence[Messages]) -> list[list[int]]:
+        texts = [render(self.tokenizer, messages, add_generation_prompt=True) for messages in prompts]
+        rows = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
+        for index, row in enumerate(rows):
+            if len(row) >= self.context:
+                fix = "shorten it or use a model with a longer context"
+                raise PromptTooLong(index, f"its prompt has {len(row)} tokens, the context {self.context}; {fix}")
+        return rows
+
+    @torch.inference_mode()
+    def sample(self, prompts: Sequence[Messages], sampling: Sampling, seed: int) -> list[Completion]:
+        """One response for each list of chat messages; the batch runs as one, left-padded, until its last one ends.
+
+        Stops on the turn's end or the EOS. A response that reaches `max_tokens` or the end of the context has the
+        finish reason "length". Raises PromptTooLong for a prompt that fills the context alone.
+        """
+        rows = self._encode(prompts)
+        room = [min(sampling.max_tokens, self.context - len(row)) for row in rows]
+        width, new = max(map(len, rows)), max(room)
+        pad = self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else self.stops[0]
+        ids = torch.tensor([[pad] * (width - len(row)) + row for row in rows], device=self.device)
+        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=self.device)
+        draw = {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
+        config = GenerationConfig(
+            max_new_tokens=new,
+            eos_token_id=self.stops,
+            pad_token_id=pad,
+            repetition_penalty=1.0,
+            **(draw if sampling.temperature else {"do_sample": False}),
+        )
+        # On a CPU the growing cache spends its time on copies; one of fixed size, made anew for each batch so that
+        # no batch depends on an earlier one, does not (tests/benchmarks/README.md). On a GPU it would only cost memory.
+        fixed = {"past_key_values": StaticCache(self.model.config, max_cache_len=width + new)}
+        torch.manual_seed(seed)
+        out = self.model.generate(
+            input_ids=ids, attention_mask=mask, generation_config=config, **(fixed if self.device.type == "cpu" else {})
+        )
+        return [
+            self._completion(row, tokens[width:].tolist(), limit)
+            for row, tokens, limit in zip(rows, out, room, strict=True)
+        ]
+
+    def _completion(self, prompt: list[int], tokens: list[int], limit: int) -> Completion:
+        """The response up to its first stop token within `limit`; what follows it is padding."""
+        length = next((n for n, token in enumerate(tokens[:limit], 1) if token in self.stops), None)
+        tokens = tokens[: length or limit]
+        text = self.tokenizer.decode(tokens, skip_special_tokens=True)
+        return Completion(text, "stop" if length else "length", len(prompt), len(tokens))
