@@ -3,7 +3,6 @@
 `python -m longcot.grading PATH...` grades files of traces again, without sampling again.
 """
 
-import re
 import sys
 import time
 from collections.abc import Sequence
@@ -11,69 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from longcot.answers import quick
+from longcot.extraction import extract_answer
 from longcot.grading_worker import POOL
 from longcot.traces import Trace, read_traces, write_traces
-
-_END_OF_THINKING = re.compile(r"</think>|<\|end_of_thought\|>")
-_START_OF_THINKING = re.compile(r"<think>|<\|begin_of_thought\|>")
-_NEXT_TURN = re.compile(r"<\|im_start\|>|<\|im_end\|>|<\|endoftext\|>|<\|eot_id\|>")
-_BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
-_PHRASE = re.compile(r"(?i)(?:final answer|answer)\s*(?:is|:)+\s*(?:is\s*:?)?\s*([^\n]{1,300})")
-_NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:/\d+)?")
-
-
-def extract_answer(text: str) -> str | None:
-    """The final answer of a model's text, None where there is none.
-
-    The last complete `\\boxed{…}` with nested braces, else what follows the last "answer is" or "answer:", else the
-    last mathematics or number of the last line. What stands after the end of thinking wins over what stands before
-    it; thinking that was begun and never ended (a text that was cut) has no answer.
-    """
-    if turn := _NEXT_TURN.search(text):
-        text = text[: turn.start()]
-    ends = list(_END_OF_THINKING.finditer(text))
-    starts = list(_START_OF_THINKING.finditer(text))
-    if starts and (not ends or ends[-1].start() < starts[-1].start()):
-        return None
-    if not ends:
-        return _answer_in(text)
-    return _answer_in(text[ends[-1].end() :]) or _last_box(text[: ends[-1].start()])
-
-
-def _answer_in(text: str) -> str | None:
-    if boxed := _last_box(text):
-        return boxed
-    if phrases := _PHRASE.findall(text):
-        return _tidy(phrases[-1])
-    lines = text.strip().splitlines()
-    if not lines:
-        return None
-    if maths := re.findall(r"\$([^$]+)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", lines[-1]):
-        return _tidy(next(filter(None, maths[-1])))
-    numbers = _NUMBER.findall(lines[-1])
-    return numbers[-1].rstrip(",") if numbers else None
-
-
-def _tidy(answer: str) -> str | None:
-    answer = answer.strip().removesuffix("I hope it is correct.").strip().rstrip(".").strip("*").strip()
-    if maths := re.search(r"\$([^$]+)\$|\\\((.+?)\\\)", answer):
-        return next(filter(None, maths.groups())).strip()
-    if number := re.match(_NUMBER, answer):
-        return number[0]
-    return answer or None
-
-
-def _last_box(text: str) -> str | None:
-    """What is in the last `\\boxed{…}` whose braces close and that is not empty; its inner boxes are opened."""
-    for box in reversed(list(_BOX.finditer(text))):
-        depth = 1
-        for brace in re.finditer(r"\\.|[{}]", text[box.end() :], re.DOTALL):
-            depth += {"{": 1, "}": -1}.get(brace[0], 0)
-            if depth == 0:
-                if inside := text[box.end() : box.end() + brace.start()].strip():
-                    return inside
-                break
-    return None
 
 
 def is_equivalent(candidate: str, reference: str, timeout: float = 5.0) -> bool:

@@ -94,7 +94,7 @@ def serve() -> None:
 
     import math_verify  # noqa: F401  imported once, before the fork
 
-    from longcot import answers  # noqa: F401
+    from longcot import equivalence, expressions  # noqa: F401
 
     while True:
         if (child := os.fork()) == 0:
@@ -111,7 +111,7 @@ def serve() -> None:
 def _answer_jobs() -> None:
     import signal
 
-    from longcot.answers import equivalent
+    from longcot.equivalence import equivalent
 
     job = b""
     while part := os.read(0, 1 << 16):
