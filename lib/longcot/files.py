@@ -5,7 +5,9 @@ JupyterLab runs in notebooks/, Papermill in the caller's directory: paths are re
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from longcot.errors import BadInput
@@ -70,3 +72,15 @@ def write_whole(path: str | Path, data: str | bytes) -> None:
 def write_json(path: str | Path, value: object) -> None:
     """`write_whole` of a value as JSON."""
     write_whole(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def whole_folder(path: str | Path) -> Iterator[Path]:
+    """An empty folder to fill, renamed to `path` in the end: it is there whole or not at all, also after a kill."""
+    path = Path(path)
+    draft = path.with_name(path.name + ".draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    yield draft
+    shutil.rmtree(path, ignore_errors=True)
+    os.replace(draft, path)

@@ -1,0 +1,81 @@
+"""The 4-bit base: a model with its linear layers in NF4, and the plain model that computes the same."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import bitsandbytes as bnb
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from longcot.errors import BadInput
+from longcot.files import shown, whole_folder
+from longcot.prompts import turn_end
+
+Dtype = Literal["float32", "bfloat16", "float16"]
+
+
+def load_base_4bit(path: str | Path, compute_dtype: Dtype = "bfloat16") -> PreTrainedModel:
+    """The model in `path` (a directory or Hub id) with its linear layers in NF4, scales quantized again (QLoRA, §3).
+
+    On the GPU where there is one. Raises BadInput where no model is.
+    """
+    config = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=getattr(torch, compute_dtype),
+    )
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = _load(path, dtype=getattr(torch, compute_dtype), quantization_config=config, device_map={"": device})
+    for module in model.modules():
+        if isinstance(module, bnb.nn.Linear4bit):
+            # bitsandbytes 0.50.2 on a CPU with AVX512-BF16 repacks the weights in place at the first forward of
+            # eval(); from then on that forward differs from the one of train() and a backward fails.
+            module.support_avx512bf16_for_cpu = False
+    return model
+
+
+def _load(path: str | Path, **how: Any) -> PreTrainedModel:
+    try:
+        return AutoModelForCausalLM.from_pretrained(path, **how)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise BadInput(f"{model_name(path)}: cannot load this model ({reason}); check the path or id") from None
+
+
+def model_name(path: str | Path) -> str:
+    """A model as it may stand in a file: its path in the project, or its Hub id."""
+    return shown(path) if Path(path).exists() else str(path)
+
+
+def save_dequantized(path: str | Path, out_dir: str | Path, dtype: Dtype = "float32") -> Path:
+    """Write the model in `path` as its 4-bit version computes it: quantized to NF4 once, and back to `dtype`.
+
+    One base, one precision: what is sampled is then the very base that adapters are trained on, and any engine loads
+    it. The generation config stops on the turn's end and on the EOS, and holds nothing else. Whole or not at all.
+    """
+    quantized, plain = load_base_4bit(path, dtype), _load(path, dtype=getattr(torch, dtype))
+    for name, module in quantized.named_modules():
+        if isinstance(module, bnb.nn.Linear4bit):
+            weight = bnb.functional.dequantize_4bit(module.weight.data, module.weight.quant_state)
+            plain.get_submodule(name).weight.data.copy_(weight)
+    tokenizer = AutoTokenizer.from_pretrained(path)
+    plain.generation_config = turn_generation_config(tokenizer)
+    out_dir = Path(out_dir)
+    with whole_folder(out_dir) as draft:
+        plain.save_pretrained(draft)
+        tokenizer.save_pretrained(draft)
+    return out_dir
+
+
+def turn_generation_config(tokenizer: PreTrainedTokenizerBase) -> GenerationConfig:
+    """A generation config that says when to stop, on the turn's end and on the EOS, and nothing else."""
+    stops = {tokenizer.convert_tokens_to_ids(turn_end(tokenizer)), tokenizer.eos_token_id}
+    return GenerationConfig(eos_token_id=sorted(stops), pad_token_id=tokenizer.pad_token_id)

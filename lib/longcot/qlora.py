@@ -1,0 +1,222 @@
+"""QLoRA: LoRA adapters trained on a 4-bit base.
+
+The training loop is transformers' Trainer, configured; an adapter is in PEFT's own format.
+"""
+
+import csv
+import hashlib
+import json
+import resource
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from pydantic import BaseModel, ConfigDict, Field
+from tqdm import tqdm
+from transformers import (
+    DataCollatorForSeq2Seq,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+    set_seed,
+)
+
+from longcot.errors import BadInput
+from longcot.files import shown, whole_folder, write_json
+from longcot.nf4 import Dtype, load_base_4bit, model_name, save_dequantized, turn_generation_config
+from longcot.training_set import IGNORED, read_training_set, tokenize
+
+__all__ = ["LoraSettings", "load_base_4bit", "save_dequantized", "tokenize", "train_adapter"]
+
+LOGGED = ("step", "epoch", "loss", "learning_rate", "grad_norm")
+
+
+class LoraSettings(BaseModel):
+    """What an adapter is trained with. Fixed: AdamW, cosine decay and gradient norm 1, as in s1's recipe."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    rank: int = Field(16, ge=1)  # Unsloth's default; on 20 traces more rank gains nothing
+    alpha: float = Field(32, gt=0)  # twice the rank, the LoRA paper's usual scale of 2
+    dropout: float = Field(0.0, ge=0, lt=1)  # Unsloth's and axolotl's QLoRA recipes; QLoRA itself: 0.05 at 32B
+    target_modules: str | list[str] = "all-linear"  # QLoRA: all linear layers are needed to match full fine-tuning
+    learning_rate: float = Field(2e-4, gt=0)  # QLoRA's; about ten times that of a full fine-tune (s1: 1e-5)
+    epochs: int = Field(15, ge=1)  # our trials on 20 traces; s1 takes 5 on 1,000
+    batch_size: int = Field(4, ge=1)  # traces a step
+    warmup_ratio: float = Field(0.05, ge=0, lt=1)  # s1
+    weight_decay: float = Field(0.0, ge=0)  # QLoRA's; s1: 1e-4
+    max_length: int = Field(32768, ge=2)  # tokens of prompt and trace; a longer one is refused, never cut
+    seed: int = 0
+    compute_dtype: Dtype = "bfloat16"  # of the products with the dequantized weights
+
+
+class _Progress(TrainerCallback):
+    """A bar with the time left, and the caller's `on_step` with each step's loss and learning rate."""
+
+    def __init__(self, name: str, on_step: Callable[[dict[str, float]], None] | None):
+        self.name, self.on_step = name, on_step
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.bar = tqdm(total=state.max_steps, initial=state.global_step, desc=self.name, unit="step")
+
+    def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        row = state.log_history[-1]
+        if "loss" in row:
+            self.bar.update(row["step"] - self.bar.n)
+            self.bar.set_postfix(loss=f"{row['loss']:.3f}", refresh=False)
+            if self.on_step:
+                self.on_step({key: row[key] for key in LOGGED})
+
+    def on_train_end(self, *_: Any, **__: Any) -> None:
+        self.bar.close()
+
+
+def train_adapter(
+    base_model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    training_set_path: str | Path,
+    out_dir: str | Path,
+    settings: LoraSettings,
+    on_step: Callable[[dict[str, float]], None] | None = None,
+) -> dict[str, Any]:
+    """Train a fresh LoRA adapter on the conversations of a JSONL file and write it to `out_dir`, whole or not at all.
+
+    The base comes from `load_base_4bit` and is as before afterwards, so one load serves many adapters. A checkpoint
+    after each epoch lies in `<out_dir>.training/`: a killed call goes on from there, on a CPU to the same bytes. In
+    `out_dir` lie PEFT's files, a generation config that stops on the turn's end, `loss.csv` and `training.json`, which
+    is also returned: `settings, loss` (of each step), `steps, traces, tokens` (of one epoch), `seconds, tokens_per_s`
+    (of this call), `peak_memory_gb` (of the GPU, else of the process). `on_step` gets a dict of `LOGGED` each step.
+    Raises BadInput for an unusable training set or a checkpoint of another training.
+    """
+    out_dir, work = Path(out_dir), Path(out_dir).with_name(Path(out_dir).name + ".training")
+    rows = read_training_set(
+        training_set_path, tokenizer, min(settings.max_length, base_model.config.max_position_embeddings)
+    )
+    checkpoint = _last_checkpoint(work, _what(base_model, training_set_path, settings))
+    on_gpu = base_model.device.type == "cuda"
+    if on_gpu:
+        torch.cuda.reset_peak_memory_stats()
+    set_seed(settings.seed)
+    lora = LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
+        target_modules=settings.target_modules,
+        task_type="CAUSAL_LM",
+    )
+    try:
+        model = get_peft_model(base_model, lora)
+    except ValueError as error:
+        raise BadInput(f"target_modules {settings.target_modules!r}: {error}; name linear layers of the base") from None
+    try:
+        trainer = Trainer(
+            model=model,
+            args=_arguments(work, settings, on_gpu),
+            train_dataset=rows,
+            data_collator=DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=IGNORED),
+            callbacks=[_Progress(out_dir.name, on_step)],
+        )
+        trainer.remove_callback(PrinterCallback)
+        start = time.perf_counter()
+        steps_done = int(checkpoint.name.split("-")[1]) if checkpoint else 0
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        seconds = time.perf_counter() - start
+        log = [row for row in trainer.state.log_history if "loss" in row]
+        tokens = sum(len(row["input_ids"]) for row in rows)
+        share = 1 - steps_done / trainer.state.max_steps
+        peak = (
+            torch.cuda.max_memory_allocated() if on_gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        )
+        report = {
+            "settings": settings.model_dump(),
+            "loss": [row["loss"] for row in log],
+            "steps": trainer.state.max_steps,
+            "traces": len(rows),
+            "tokens": tokens,
+            "seconds": round(seconds, 3),
+            "tokens_per_s": round(tokens * settings.epochs * share / seconds, 1),
+            "peak_memory_gb": round(peak / 2**30, 3),
+        }
+        _save(model, tokenizer, out_dir, log, report)
+    finally:
+        model.unload()
+        base_model.eval()
+    shutil.rmtree(work)
+    return report
+
+
+def _arguments(work: Path, settings: LoraSettings, on_gpu: bool) -> TrainingArguments:
+    return TrainingArguments(
+        output_dir=str(work),
+        per_device_train_batch_size=settings.batch_size,
+        num_train_epochs=settings.epochs,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=settings.warmup_ratio,  # below 1 it is a share of all steps
+        weight_decay=settings.weight_decay,
+        max_grad_norm=1.0,
+        optim="adamw_torch",
+        seed=settings.seed,
+        data_seed=settings.seed,
+        bf16=settings.compute_dtype == "bfloat16",
+        fp16=settings.compute_dtype == "float16",
+        use_cpu=not on_gpu,
+        dataloader_pin_memory=on_gpu,
+        save_strategy="epoch",
+        save_total_limit=1,
+        logging_strategy="steps",
+        logging_steps=1,
+        disable_tqdm=True,
+        report_to="none",
+    )
+
+
+def _what(base_model: PreTrainedModel, training_set_path: str | Path, settings: LoraSettings) -> dict[str, Any]:
+    digest = hashlib.sha256(Path(training_set_path).read_bytes()).hexdigest()
+    return {"base": model_name(base_model.name_or_path), "training_set": digest, "settings": settings.model_dump()}
+
+
+def _last_checkpoint(work: Path, what: dict[str, Any]) -> Path | None:
+    """The newest checkpoint that was written whole, None where there is none; marks the folder as that of `what`."""
+    mark = work / "of.json"
+    if not mark.is_file():
+        shutil.rmtree(work, ignore_errors=True)
+        write_json(mark, what)
+        return None
+    if json.loads(mark.read_text()) != what:
+        raise BadInput(f"{shown(work)}: begun with other parameters or traces; remove it or name another adapter")
+    whole = [path.parent for path in work.glob("checkpoint-*/trainer_state.json") if _is_json(path)]
+    return max(whole, key=lambda path: int(path.name.split("-")[1]), default=None)
+
+
+def _is_json(path: Path) -> bool:
+    """Whether the file, which the Trainer writes last into a checkpoint, was written to its end."""
+    try:
+        json.loads(path.read_text())
+    except ValueError:
+        return False
+    return True
+
+
+def _save(model: PeftModel, tokenizer: Any, out_dir: Path, log: list[dict], report: dict[str, Any]) -> None:
+    with whole_folder(out_dir) as draft:
+        model.save_pretrained(draft, save_embedding_layers=False)
+        (draft / "README.md").unlink()  # an empty form
+        config = json.loads((draft / "adapter_config.json").read_text())
+        config["base_model_name_or_path"] = model_name(model.base_model.name_or_path)  # no path of this machine
+        if isinstance(config["target_modules"], list):  # a set's order, which differs from run to run
+            config["target_modules"].sort()
+        write_json(draft / "adapter_config.json", config)
+        turn_generation_config(tokenizer).save_pretrained(draft)
+        with open(draft / "loss.csv", "w", newline="") as out:
+            table = csv.DictWriter(out, LOGGED, extrasaction="ignore", lineterminator="\n")
+            table.writeheader()
+            table.writerows(log)
+        write_json(draft / "training.json", report)

@@ -1,0 +1,221 @@
+import json
+
+import pytest
+import torch
+from longcot.errors import BadInput
+from longcot.prompts import build_messages
+from longcot.qlora import LoraSettings, load_base_4bit, save_dequantized, tokenize, train_adapter
+from longcot.sampling import Sampling
+from longcot.sampling.local import LocalSampler
+from longcot.training_set import IGNORED, read_training_set
+from peft import PeftModel
+from pydantic import ValidationError
+from transformers import AutoModelForCausalLM, AutoTokenizer, DataCollatorForSeq2Seq
+
+SETTINGS = LoraSettings(
+    rank=8, alpha=16, learning_rate=2e-2, epochs=4, batch_size=2, max_length=250, compute_dtype="float32"
+)
+REPLIES = ["Two: \\boxed{2}.", "First three, then a check. \\boxed{3}", "\\boxed{5}"]
+GREEDY = Sampling(temperature=0.0, max_tokens=60)
+
+
+def turns(*contents: str) -> list[dict[str, str]]:
+    return [{"role": ("user", "assistant")[n % 2], "content": text} for n, text in enumerate(contents)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _threads():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tiny_model):
+    return AutoTokenizer.from_pretrained(tiny_model)
+
+
+@pytest.fixture(scope="module")
+def base(tiny_model):
+    return load_base_4bit(tiny_model, "float32")
+
+
+@pytest.fixture(scope="module")
+def plain(tiny_model, tmp_path_factory):
+    return save_dequantized(tiny_model, tmp_path_factory.mktemp("nf4") / "base")
+
+
+@pytest.fixture(scope="module")
+def training_set(tmp_path_factory):
+    path = tmp_path_factory.mktemp("sets") / "three.jsonl"
+    rows = [{"messages": turns(f"Q{n}", text), "problem_id": f"p{n}"} for n, text in enumerate(REPLIES)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def logits(model, ids):
+    with torch.no_grad():
+        return model(torch.tensor([ids])).logits[0]
+
+
+def test_loss_on_the_assistant_alone_token_by_token(tokenizer):
+    ids, labels = tokenize(turns("Hi", "Yes", "And?", "No"), tokenizer, 200)
+    pieces = [
+        ("<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n", False),
+        ("Yes<|im_end|>", True),
+        ("\n<|im_start|>user\nAnd?<|im_end|>\n<|im_start|>assistant\n", False),
+        ("No<|im_end|>", True),
+    ]
+    expected = [(token, learnt) for text, learnt in pieces for token in tokenizer(text)["input_ids"]]
+    assert ids == [token for token, _ in expected]
+    assert labels == [token if learnt else IGNORED for token, learnt in expected]
+    end = tokenizer.convert_tokens_to_ids("<|im_end|>")
+    assert ids[-1] == labels[-1] == end != tokenizer.eos_token_id
+    assert labels.count(end) == 2 and ids.count(end) == 4
+
+
+def test_prompts_are_the_same_in_training_and_sampling(tokenizer, tiny_model):
+    from longcot.problems import Problem
+
+    messages = build_messages("zero_shot", Problem(id="p", problem="1+1", expected_answer="2"))
+    (sampled,) = LocalSampler(tiny_model, device="cpu")._encode([messages])
+    ids, labels = tokenize([*messages, {"role": "assistant", "content": "2"}], tokenizer, 200)
+    assert ids[: len(sampled)] == sampled and labels[: len(sampled)] == [IGNORED] * len(sampled)
+    assert IGNORED not in labels[len(sampled) :]
+
+
+@pytest.mark.parametrize(
+    "messages, words",
+    [
+        (turns("Q", "x" * 300), "limit is 200"),
+        (turns("Q"), "assistant"),
+        (turns("Q", "a<|im_end|>b"), "early"),
+    ],
+)
+def test_refused_conversations(tokenizer, messages, words):
+    with pytest.raises(BadInput, match=words):
+        tokenize(messages, tokenizer, 200)
+
+
+def test_a_template_that_ends_no_turn_is_refused(tiny_model):
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    tokenizer.chat_template = "{% for m in messages %}[{{ m['content'] }}]{% endfor %}"
+    with pytest.raises(BadInput, match="does not end a turn"):
+        tokenize(turns("Q", "A"), tokenizer, 200)
+
+
+def test_a_training_set_is_refused_by_name(tokenizer, tmp_path):
+    path = tmp_path / "set.jsonl"
+    for text, words in [
+        ("", "no trace"),
+        (json.dumps({"messages": "hi"}), "set.jsonl:1: no messages"),
+        (json.dumps({"problem_id": "p7", "messages": turns("Q", "x" * 300)}), r"set.jsonl:1 \(p7\): .* limit is 100"),
+    ]:
+        path.write_text(text)
+        with pytest.raises(BadInput, match=words):
+            read_training_set(path, tokenizer, 100)
+
+
+def test_unknown_target_modules_are_refused(base, tokenizer, training_set, tmp_path):
+    with pytest.raises(BadInput, match="nonsense"):
+        settings = SETTINGS.model_copy(update={"target_modules": ["nonsense"]})
+        train_adapter(base, tokenizer, training_set, tmp_path / "a", settings)
+
+
+def test_settings_are_strict():
+    for wrong in ({"rank": 8.5}, {"learning_rate": "1e-3"}, {"lr": 1e-3}, {"compute_dtype": "int8"}):
+        with pytest.raises(ValidationError):
+            LoraSettings.model_validate(wrong)
+
+
+def test_padding_lets_no_trace_see_another(base, tokenizer, training_set):
+    rows = read_training_set(training_set, tokenizer, 250)
+    batch = DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=IGNORED)(rows)
+    with torch.no_grad():
+        together = base(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+    for row, mask, labels, scores in zip(rows, batch["attention_mask"], batch["labels"], together, strict=True):
+        alone = logits(base, row["input_ids"])
+        assert torch.allclose(scores[mask.bool()], alone, atol=1e-4)
+        assert (labels[~mask.bool()] == IGNORED).all()
+
+
+def test_one_base_one_precision(base, plain, tiny_model, tokenizer):
+    saved = AutoModelForCausalLM.from_pretrained(plain)
+    ids = tokenizer("What is 1 + 1 + 1?")["input_ids"]
+    assert saved.dtype == torch.float32
+    assert torch.allclose(logits(saved.eval(), ids), logits(base.eval(), ids), atol=1e-4)
+    whole = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32)
+    assert not torch.allclose(logits(saved, ids), logits(whole.eval(), ids), atol=1e-2)
+    assert saved.generation_config.eos_token_id == [0, tokenizer.convert_tokens_to_ids("<|im_end|>")]
+    assert saved.generation_config.top_k is None
+
+
+def test_trains_after_sampling_and_leaves_the_base_alone(base, tokenizer, training_set, tmp_path):
+    base.eval()
+    ids = tokenizer("What is 1 + 1?")["input_ids"]
+    before = logits(base, ids)
+    base.generate(torch.tensor([ids]), max_new_tokens=3)  # where bitsandbytes would repack the weights
+    assert torch.equal(logits(base.train(), ids), before)
+    seen = []
+    report = train_adapter(base, tokenizer, training_set, tmp_path / "a", SETTINGS, on_step=seen.append)
+    assert torch.equal(logits(base, ids), before)
+    assert report["steps"] == len(report["loss"]) == len(seen) == 8 and report["loss"][-1] < report["loss"][0]
+    again = train_adapter(base, tokenizer, training_set, tmp_path / "b", SETTINGS)
+    assert again["loss"] == report["loss"]
+    for name in ("adapter_model.safetensors", "adapter_config.json", "loss.csv", "generation_config.json"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    config = json.loads((tmp_path / "a" / "adapter_config.json").read_text())
+    assert not config["base_model_name_or_path"].startswith("/")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+    other = train_adapter(base, tokenizer, training_set, tmp_path / "c", SETTINGS.model_copy(update={"seed": 1}))
+    assert other["loss"] != report["loss"]
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("step, resumed", [(1, 1), (5, 5), ("save", 9)])  # from the last epoch's end, two steps each
+def test_killed_and_resumed_is_the_same_adapter(base, tokenizer, training_set, tmp_path, monkeypatch, step, resumed):
+    settings = SETTINGS.model_copy(update={"dropout": 0.1})  # random numbers at each step
+    train_adapter(base, tokenizer, training_set, tmp_path / "whole", settings)
+
+    def kill(row):
+        if row["step"] == step:
+            raise Killed
+
+    def kill_at_save(*_):
+        raise Killed
+
+    with pytest.raises(Killed), monkeypatch.context() as patch:
+        if step == "save":
+            patch.setattr("longcot.qlora._save", kill_at_save)
+        train_adapter(base, tokenizer, training_set, tmp_path / "cut", settings, on_step=kill)
+    if step == 5:  # the next checkpoint was being written
+        torn = tmp_path / "cut.training" / "checkpoint-6"
+        torn.mkdir()
+        (torn / "trainer_state.json").write_text('{"epoch": 3')
+    assert not (tmp_path / "cut").exists()
+    with pytest.raises(BadInput, match="cut.training: begun with other"):
+        train_adapter(base, tokenizer, training_set, tmp_path / "cut", SETTINGS)
+    steps = []
+    train_adapter(base, tokenizer, training_set, tmp_path / "cut", settings, lambda row: steps.append(row["step"]))
+    assert steps == list(range(resumed, 9))
+    for name in ("adapter_model.safetensors", "loss.csv"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_the_trained_adapter_ends_its_turns(base, plain, tokenizer, training_set, tmp_path):
+    settings = SETTINGS.model_copy(update={"epochs": 40, "learning_rate": 1e-2})
+    folder = tmp_path / "adapter"
+    train_adapter(base, tokenizer, training_set, folder, settings)
+    sampler = LocalSampler(plain, threads=1, device="cpu")
+    prompts = [turns(f"Q{n}") for n in range(len(REPLIES))]
+    assert not {done.text for done in sampler.sample(prompts, GREEDY, 0)} & set(REPLIES)
+    sampler.use_adapter(folder)
+    done = sampler.sample(prompts, GREEDY, 0)
+    assert [one.text for one in done] == REPLIES and {one.finish_reason for one in done} == {"stop"}
+    # The merged model of the sampler, PEFT's own on the saved base, and the stops an engine would read.
+    model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(plain), folder).eval()
+    ids = tokenize(turns("Q0", REPLIES[0]), tokenizer, 200)[0]
+    assert torch.allclose(logits(model, ids), logits(sampler.model, ids), atol=1e-3)
+    stops = json.loads((folder / "generation_config.json").read_text())["eos_token_id"]
+    assert sorted(stops) == sampler.stops
