@@ -9,8 +9,12 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from longcot.errors import BadInput
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -84,3 +88,8 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
     yield draft
     shutil.rmtree(path, ignore_errors=True)
     os.replace(draft, path)
+
+
+def write_table(path: str | Path, table: "DataFrame") -> None:
+    """`write_whole` of a table as CSV, numbers to six digits: the same bytes for the same table."""
+    write_whole(path, table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
