@@ -35,7 +35,8 @@ _SPELLING = [
     (r"\\!", ""),
     (r"\\\\\s*\[[^\]]*\]", r"\\\\"),  # the height of a matrix row
     (r"(?<!\\)\\[,;:> ]|\\(?:q?quad|thinspace)" + _END + r"|~|(?<!\\)\\$", " "),  # spaces
-    (r"(?<!\\)\\[\[\]()]|\\?\$", " "),  # marks of mathematics, currency
+    (r"\\\$\s*(\d[\d,.]*)", r"\1\\text{dollars}"),
+    (r"(?<!\\)\\[\[\]()]|\\?\$", " "),  # marks of mathematics
     (r"\\[dtc]frac", r"\\frac"),
     (r"\\(?:leqslant|leqq|leq|le)" + _END, "<="),
     (r"\\(?:geqslant|geqq|geq|ge)" + _END, ">="),
@@ -50,10 +51,20 @@ _SPELLING = [
     (r"\^\s*\{\s*\\prime\s*\}|\^\s*\\prime" + _END, "'"),
     (r"\\degrees?" + _END + r"|\^\s*\\circ" + _END + r"|\^\s*\{\s*\\circ\s*\}", r"^{\\circ}"),
     (r"\\var(epsilon|phi|theta)", r"\\\1"),
+    (
+        r"(?<=\d)\s*\^\s*\{?\s*\\(?:text|mathrm)\s*\{\s*(?:th|st|nd|rd)\s*\}\s*\}?|(?<=\d)(?:th|st|nd|rd)(?![a-z])",
+        "",
+    ),  # the 12th
     (r"\\%|" + TEXT + r"\{\s*(?:percent|percentage|pct)\s*\}|(?<=[\d} ])(?:percentage|percent|pct)" + _END, "%"),
     (r"(?:" + TEXT + r"\{\s*(?:and|or)[\s:,]*\}|(?<![A-Za-z\\])(?:and|or)(?![a-z]))", ";"),  # 1, 2 and 3 are a list
-    (TEXT + r"\{\s*([A-Za-z])\s*\}", r" \1 "),  # a letter is a letter in any type
+    (
+        r"(?<![\d}/])(?<![\d}/] )" + TEXT + r"\{\s*([A-Za-z])\s*\}|" + TEXT + r"\{\s*([ei])\s*\}",
+        r" \1\2 ",
+    ),  # a letter is a letter in any type
     (r"(?<![A-Za-z\\])(?:np|math|sp|sympy)\.", ""),  # the mathematics of Python
+    (r"(?<![A-Za-z\\])([A-Za-z])\(0\)", r"\1_{0}"),  # I(0) is I_0
+    (r"\\dot\s*\{([^{}]*)\}(_\{[^{}]*\})?", r"\\frac{d \1\2}{d t}"),
+    (r"\\ddot\s*\{([^{}]*)\}(_\{[^{}]*\})?", r"\\frac{d^{2} \1\2}{d t^{2}}"),
     (r"\*\*", "^"),
     (r"\^\s*\(([^()]*)\)", r"^{\1}"),
     (r"(?<![A-Za-z\\{])(" + FUNCTIONS + r")(?=[\s({\\^\d]|[a-z](?![a-z]))", r"\\\1"),
@@ -94,17 +105,22 @@ _UNITS = {  # a name for each unit, so that the same number of different units i
         "mm millimeter millimeters", "km kilometer kilometers", "inch inches in", "foot feet ft", "yard yards",
         "mile miles mi", "mph", "second seconds sec s", "minute minutes min", "hour hours hr hrs h", "day days",
         "week weeks", "month months", "year years yr", "dollar dollars usd", "cent cents", "yuan", "gram grams g",
-        "kg kilogram kilograms", "pound pounds lb lbs", "liter liters l", "radian radians rad", "unit units",
+        "kg kilogram kilograms", "pound pounds lb lbs", "liter liters l", "radian radians rad", "nm", "pm", "um", "angstrom angstroms", "ev", "kev", "kj", "hz", "ghz", "mhz", "khz", "pa",
+        "kpa", "mol", "mg", "ms", "amu", "unit units",
     )
     for name in names.split()
 }  # fmt: skip
 _WORDS = "|".join(
-    sorted((unit for unit in _UNITS if len(unit) > 2 or unit in ("cm", "mm", "km")), key=len, reverse=True)
+    sorted(
+        (unit for unit in _UNITS if len(unit) > 2 or unit in ("cm", "mm", "km", "kg", "nm", "pm", "ev", "kj", "hz")),
+        key=len,
+        reverse=True,
+    )
 )
 _POWER = r"(?:\s*\^\{(-?\d)\})?"
-_UNIT = re.compile(
-    r"(?<=[\d})% ])\s*(?:" + TEXT + r"\{([^{}]*)\}" + _POWER + r"|(?<![A-Za-z\\{])((?:(?:square|cubic|sq\.?) )?(?:" + _WORDS + r"))"
-    + _POWER + r")((?:\s*/?\s*(?:" + TEXT + r"\{[^{}]*\}|per [a-z]+)" + _POWER + r")*)$"
+UNIT = re.compile(  # 15 \text{ cm}^{2}, 3 square feet, 5 \mathrm{km} / \mathrm{h}, 2 meters per second
+    r"(?<=[\d})% ])\s*(?:" + TEXT + r"\{((?:[^{}]|\{[^{}]*\})*)\}" + _POWER + r"|(?<![A-Za-z\\{])((?:(?:square|cubic|sq\.?) )?(?:" + _WORDS + r"))"
+    + _POWER + r")((?:\s*/?\s*(?:" + TEXT + r"\{(?:[^{}]|\{[^{}]*\})*\}|per [a-z]+)" + _POWER + r")*)$"
 )  # fmt: skip
 
 
@@ -113,9 +129,10 @@ def split_unit(text: str) -> tuple[str, str]:
 
     Any text after a number without variables is taken for its unit; bare words only where they name a known one.
     """
-    match = _UNIT.search(text)
+    match = UNIT.search(text)
     if match is None or re.search(r"[A-Za-z]", re.sub(r"\\[A-Za-z]+", "", text[: match.start()])):
-        return text.removesuffix(r"^{\circ}"), ""
+        angle = text.endswith(r"^{\circ}")
+        return text.removesuffix(r"^{\circ}"), "degree" if angle else ""
     words = re.findall("[a-z]+", (match[1] or match[3] or "").lower())
     power = "2" if {"square", "sq"} & set(words) else "3" if "cubic" in words else match[2] or match[4] or ""
     known = [_UNITS[word] + power for word in words if word in _UNITS and word not in ("unit", "units")]
@@ -177,8 +194,7 @@ def same_number(candidate: Number, reference: Number) -> bool:
     """Whether a number answers for another one.
 
     Exact values must be the same. A decimal answers for an exact value from six significant digits on, all of them
-    right; a decimal reference of at least three is answered by any more precise value that it is the rounding of, one of
-    at least four also by an exact value. x% is x/100, and also x where the other one has no percent sign (the problem
+    right; a decimal reference of at least four is answered by any more precise value that it is the rounding of. x% is x/100, and also x where the other one has no percent sign (the problem
     then asks for a percentage).
     """
     if candidate.percent != reference.percent:
@@ -192,7 +208,7 @@ def same_number(candidate: Number, reference: Number) -> bool:
         return True
     if a.digits >= 6 and a.step > b.step and _rounds_to(a, b.value):
         return True
-    return b.step > a.step and b.digits >= (3 if a.step else 4) and _rounds_to(b, a.value)
+    return b.step > a.step and b.digits >= 4 and _rounds_to(b, a.value)
 
 
 def quick(candidate: str, reference: str) -> bool | None:

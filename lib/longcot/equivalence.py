@@ -2,16 +2,21 @@
 are read by Math-Verify's parser and compared as numbers or at points. Unbounded in time: for a worker process only."""
 
 import re
-from longcot.answers import FUNCTIONS, TEXT, normalise, number, quick, same_number, split_unit
+
+from longcot.answers import FUNCTIONS, TEXT, UNIT, normalise, number, quick, same_number, split_unit
 from longcot.extraction import conclusion, last_box, last_piece
 
 _PAIRS = {"(": ")", "[": "]"}
 _RELATION = re.compile(r"<=|>=|!=|<|>")
 _NAME = r"(?:\\?[A-Za-z]+|\\(?:angle|triangle|overline|widehat|measuredangle)\s*\{?[A-Za-z ]+\}?)(?:_\{(?:[^{}]|\{[^{}]*\})*\})?'*"
-_LABEL = re.compile(rf"(?:\\Delta\s*)?(?:\|{_NAME}\||\({_NAME}(?:,\s*{_NAME})*\)|\\angle {_NAME}|{_NAME}\s*(?:\(\s*{_NAME}(?:,\s*{_NAME})*\s*\))?|\\frac\{{{_NAME}\s*{_NAME}?\}}\{{{_NAME}\s*{_NAME}?\}}|{_NAME}\s*:\s*{_NAME})")  # fmt: skip
+_LABEL = re.compile(rf"(?:\\Delta\s*)?(?:\|{_NAME}\||\({_NAME}(?:,\s*{_NAME})*\)|\\(?:angle|sin|cos|tan) ?{_NAME}|{_NAME}\s*(?:\(\s*{_NAME}(?:,\s*{_NAME})*\s*\))?|\\frac\{{{_NAME}\s*(?:\({_NAME}\)|{_NAME})?\}}\{{{_NAME}\s*(?:\({_NAME}\)|{_NAME})?\}}|{_NAME}\s*:\s*{_NAME})")  # fmt: skip
 _MATRIX = re.compile(
     r"[(\[]?\s*\\begin\{([pbvB]?matrix|array|cases)\}(?:\{[lcr| ]*\})?(.*)\\end\{\1\}\s*[)\]]?", re.DOTALL
 )
+_CONDITION = re.compile(
+    r"[,;(]?\s*(?<![A-Za-z\\])(?:" + TEXT + r"\{\s*)?(?:for|where|if|when|provided|assuming)(?![A-Za-z]).*$", re.DOTALL
+)
+_BASE = re.compile(r"(-?[\dA-F]+) ?_\{ ?(?:" + TEXT + r"\{)?([\da-z]+)\}?\}")
 _CHOICE = re.compile(r"\(?([A-Za-z])\)?")
 _PROSE = re.compile(
     r"(?<![A-Za-z\\{_])(?!"
@@ -26,6 +31,8 @@ def equivalent(candidate: str, reference: str) -> bool:
         return known
     texts = [last_box(text) or text if "boxed" in text else text for text in (candidate, reference)]
     c, r = map(normalise, texts)
+    if not _CONDITION.search(r):
+        c = _CONDITION.sub("", c)
     if not c or not r:
         return False
     if same(c, r):
@@ -43,6 +50,10 @@ def same(c: str, r: str) -> bool:
         return bool(_flat(c))
     if (verdict := _choices(c, r)) is not None:
         return verdict
+    bases = [_BASE.fullmatch(text) for text in (c, r)]
+    if any(bases):  # 52_{8} is asked for in base 8: 52 answers for it, 42 does not
+        digits = [base[1] if base else text.strip() for base, text in zip(bases, (c, r), strict=True)]
+        return digits[0] == digits[1] and (not all(bases) or bases[0][2] == bases[1][2])
     units = [split_unit(c), split_unit(r)]
     if all(unit for _, unit in units) and units[0][1] != units[1][1]:
         return False
@@ -93,8 +104,9 @@ def _closing(text: str, start: int) -> int:
 
 
 def _flat(text: str) -> str:
-    text = re.sub(TEXT, "", text.removesuffix("^{\\circ}"))
-    return re.sub(r"[\s{}]|\\cdot(?![a-z])|\*|\\ ", "", text)
+    """Without spaces that do not matter and marks of type; nothing that could make another answer of it."""
+    text = re.sub(TEXT + r"\{([^{}]*)\}", r"\1", text)
+    return re.sub(r"(?<!\d)\s+|\s+(?!\d)", "", text)
 
 
 def _choices(c: str, r: str) -> bool | None:
@@ -120,6 +132,7 @@ def _ambiguous(text: str) -> str:
 
 
 def _words(text: str) -> bool:
+    text = UNIT.sub("", text)
     plain = re.sub(
         TEXT + r"\{([^{}]*)\}", lambda match: " " + match[1] + " ", re.sub(r"_\{(?:[^{}]|\{[^{}]*\})*\}", "", text)
     )
@@ -212,6 +225,8 @@ def _same_lists(c: str, r: str, cs: list[str], rs: list[str]) -> bool:
         if inner and len(others) == len(inner[1]) > 1 and inner[0] == "()":
             ours, theirs = (inner[1], others) if one is c else (others, inner[1])
             return all(map(same, map(_value, ours), map(_value, theirs)))
+    if len(rs) == 1 and len(cs) > 1 and not _bracketed(r):  # the same value in several forms
+        return all(same(_value(one), _value(r)) for one in cs)
     if len(cs) > len(rs) and len({*map(_flat, rs)}) == len(rs):
         cs = list({_flat(part): part for part in cs}.values())
     if len(cs) != len(rs):
@@ -248,32 +263,39 @@ def _matched(cs: list[str], rs: list[str]) -> bool:
 
 def _same_equations(cs: list[str], rs: list[str]) -> bool:
     """Equations; where one side is only the name of the value (`x = 5`, `f(x) = 2x`, `\\angle A = 5`), it is a label."""
+    from longcot.expressions import same_equation
+
     (c_name, c), (r_name, r) = _labelled(cs), _labelled(rs)
     if c is not None and r is not None:
         if c_name and r_name and not _same_label(c_name, r_name):
-            return False
+            return same_equation((c_name, c), (r_name, r))
         argument = [re.search(r"\(\s*(\w)\s*\)", name) for name in (c_name, r_name)]
         if all(argument) and argument[0][1] != argument[1][1]:
             c = re.sub(rf"(?<![A-Za-z\\]){argument[0][1]}(?![A-Za-z])", argument[1][1], c)
         return same(c, r)
+    if len(rs) == 1 and number(rs[0]) and number(rs[0]).value and number(cs[-1]):
+        return same(cs[-1], rs[0])  # (x + y)^2 = 81 where 81 is asked for
     if len(cs) < 2 or len(rs) < 2:
         return False
-    from longcot.expressions import same_equation
-
     if all(map(same, cs, rs)) if len(cs) == len(rs) else False:
         return True
     return same_equation((cs[0], cs[-1]), (rs[0], rs[-1]))
 
 
 def _labelled(sides: list[str]) -> tuple[str, str | None]:
-    """(label, value), the label "" where there is none, the value None where it is an equation proper."""
+    """(label, value), the label "" where there is none, the value None where it is an equation proper.
+
+    A chain such as `a + b = 11 + 9 = 20` is a computation: its value is the last side.
+    """
     if len(sides) == 1:
         return "", sides[0]
     if _LABEL.fullmatch(sides[0]) and not _equation_of_letters(sides[0]):
         return sides[0], sides[-1]
     if len(sides) == 2 and _LABEL.fullmatch(sides[1]) and number(sides[0]):
         return sides[1], sides[0]
-    if not re.search(r"[A-Za-z]", re.sub(r"\\[A-Za-z]+", "", "".join(sides))):
+    if len(sides) > 2 and number(sides[-1]):
+        return "", sides[-1]
+    if not any(re.search(r"[A-Za-z]", re.sub(r"\\[A-Za-z]+", "", side)) for side in sides[len(sides) > 2 :]):
         return "", sides[-1]
     return "", None
 
@@ -286,7 +308,8 @@ def _same_label(c: str, r: str) -> bool:
     """The same name, the same letter with or without an index or argument, or y for f(x)."""
     heads = [re.sub(r"_\{.*|\s*\(.*|['\s]", "", label).lower() or label for label in (c, r)]
     function = [bool(re.match(r"\\?\w+\s*\(", label)) for label in (c, r)]
-    return heads[0] == heads[1] or (any(function) and "y" in heads)
+    flat = [re.sub(r"[_{}\s\\]", "", label).lower() for label in (c, r)]
+    return heads[0] == heads[1] or flat[0] == flat[1] or (any(function) and "y" in heads)
 
 
 def _bracketed(text: str) -> tuple[str, list[str]] | None:

@@ -6,7 +6,9 @@ for polynomials); that is quicker than simplifying, and finds more.
 
 import random
 import re
+from collections.abc import Iterator
 from fractions import Fraction
+from itertools import permutations
 
 from longcot.answers import FUNCTIONS, Number, number, same_number
 
@@ -24,29 +26,71 @@ _DIGITS = 25
 
 
 def same_expression(c: str, r: str) -> bool:
-    """Whether two expressions have the same value everywhere. Raises what the parser raises on what is no expression."""
-    names: dict[str, str] = {}
-    texts = [_renamed(text, names) for text in (c, r)]
-    if not names and all(values := [_constant(text) for text in (c, r)]):
-        close = any(number(text) is None for text in (c, r)) and abs(values[0].value - values[1].value) * 10**30 <= abs(
-            values[1].value
+    """Whether two expressions have the same value everywhere. False for what the parser does not take for one."""
+    try:
+        if not _variables(c) and not _variables(r) and all(values := [_constant(text) for text in (c, r)]):
+            gap = abs(values[0].value - values[1].value)
+            close = any(number(text) is None for text in (c, r)) and gap * 10**30 <= abs(values[1].value)
+            return close or same_number(*values)
+        return any(
+            _agree(*(_parsed(_renamed(text, names)) for text in (c, r)), len(names), _tolerance(r))
+            for names in _namings(c, r)
         )
-        return close or same_number(*values)
-    one, other = map(_parsed, texts)
-    return _agree(one, other, len(names), _tolerance(r))
+    except Exception:  # the parser's and SymPy's errors share no base class
+        return False
+
+
+def _namings(c: str, r: str) -> Iterator[dict[str, str]]:
+    """A name that the parser takes for each variable, in each way in which the candidate's may be meant.
+
+    Capital and small letters are one where neither side has both, and constants of integration may be in any order.
+    """
+    ours, theirs = _variables(c), _variables(r)
+    names = {key: f"x_{{{i}}}" for i, key in enumerate(sorted({*ours, *theirs}), 1)}
+    yield names
+    folded = {key.casefold(): key for key in theirs}
+    odd = [key for key in ours if key not in theirs]
+    if odd and all(folded.get(key.casefold()) not in (None, *ours) for key in odd):
+        yield names | {key: names[folded[key.casefold()]] for key in odd}
+    constants = [sorted(key for key in {*keys} if re.fullmatch(r"[cC](_?\d)?", key)) for keys in (ours, theirs)]
+    if 0 < len(constants[0]) == len(constants[1]) <= 4 and len(theirs) > len(constants[1]):
+        for order in permutations(constants[1]):
+            yield names | {key: names[other] for key, other in zip(constants[0], order, strict=True)}
 
 
 def same_equation(c: tuple[str, str], r: tuple[str, str]) -> bool:
-    """Whether two equations, each as its two sides, are the same up to a constant factor."""
-    names: dict[str, str] = {}
-    one, other = (_parsed(_renamed(f"({left})-({right})", names)) for left, right in (c, r))
-    ratios = []
-    for point in _points(len(names), False):
-        a, b = _value(one, point), _value(other, point)
-        if a is None or b is None or abs(b) < 1e-15 or abs(a) < 1e-15:
+    """Whether two equations, each as its two sides, are the same. False for what the parser does not take for one.
+
+    They are where their differences of sides are in a constant ratio, or where both, being linear in a variable, have the
+    same solution for it at random values of the others.
+    """
+    texts = [re.sub(r"(?<=[A-Za-z}])\s*\(\s*t\s*\)", "", f"({left})-({right})") for left, right in (c, r)]  # x(t) is x
+    try:
+        names = next(_namings(*texts))
+        one, other = (_parsed(_renamed(text, names)) for text in texts)
+        points = _points(len(names), False)
+        values = [[_value(side, point) for side in (one, other)] for point in points]
+        if any(value is None for pair in values for value in pair):
             return False
-        ratios.append(a / b)
-    return all(abs(ratio - ratios[0]) <= _tolerance(r[0] + r[1]) * abs(ratios[0]) for ratio in ratios)
+        tolerance = _tolerance("".join(r))
+        if all(abs(a * values[0][1] - b * values[0][0]) <= tolerance * abs(a * values[0][1]) for a, b in values):
+            return all(abs(a) > 1e-15 and abs(b) > 1e-15 for a, b in values)
+        return any(all(_same_root(one, other, point, i, tolerance) for point in points) for i in range(len(names)))
+    except Exception:  # the parser's and SymPy's errors share no base class
+        return False
+
+
+def _same_root(one, other, point: list, i: int, tolerance: float) -> bool:
+    """Whether both sides are linear in the i-th variable, with the same root at a point of the other variables."""
+    roots = []
+    for side in (one, other):
+        at = [_value(side, [*point[:i], Fraction(v), *point[i + 1 :]]) for v in (0, 1, 3)]
+        if any(value is None for value in at) or abs(at[1] - at[0]) < 1e-15:
+            return False
+        if abs((at[2] - at[0]) - 3 * (at[1] - at[0])) > 1e-15 * (abs(at[2]) + abs(at[0])):
+            return False
+        roots.append(-at[0] / (at[1] - at[0]))
+    return bool(abs(roots[0] - roots[1]) <= tolerance * abs(roots[1])) and abs(roots[1]) > 1e-15
 
 
 def _tolerance(reference: str) -> float:
@@ -63,24 +107,35 @@ def _renamed(text: str, names: dict[str, str]) -> str:
     text = re.sub(r"\\log_\{e\}", r"\\ln ", text.replace("*", r" \cdot "))
 
     def rename(match: re.Match) -> str:
-        token = match[0]
-        key = re.sub(r"\\(?:text|mathrm|mathbf)|[\\{}\s]", "", token)
-        if re.fullmatch(r"\\(?:" + _KEPT + ")", token) or key in ("e", "i"):
-            return token + (" " if token[0] == "\\" else "")
-        return " " + names.setdefault(key, f"x_{{{len(names) + 1}}}") + " "
+        key = _key(match[0])
+        return f" {names[key]} " if key else match[0] + (" " if match[0][0] == "\\" else "")
 
     return re.sub(r"\s+", " ", _TOKEN.sub(rename, text)).strip()
 
 
+def _key(token: str) -> str:
+    """The name of a variable without its spelling; "" for a function, e or i."""
+    key = re.sub(r"\\(?:text|mathrm|mathbf)|[\\{}\s]", "", token)
+    return "" if re.fullmatch(r"\\(?:" + _KEPT + ")", token) or key in ("e", "i") else key
+
+
+def _variables(text: str) -> list[str]:
+    return list(filter(None, map(_key, (match[0] for match in _TOKEN.finditer(text)))))
+
+
 def _parsed(text: str):
     from latex2sympy2_extended import latex2sympy
-    from sympy import I, Symbol
+    from sympy import I, Symbol, sin
+    from sympy.core.function import AppliedUndef
 
     text = re.sub(
         r"(\d*)\.(\d+)", lambda decimal: rf"\frac{{{int(decimal[1] + decimal[2])}}}{{{10 ** len(decimal[2])}}}", text
     )
-    text = re.sub(r"\(([^()]*)\)\s*/\s*(\d+)", r"\\frac{\1}{\2}", text)
     expression = latex2sympy(text, is_real=True, convert_degrees=False, normalization_config=None)
+    for function in expression.atoms(AppliedUndef):  # any function: one of generic values, the same on both sides
+        index = int(re.sub(r"\D", "", function.func.__name__) or 0)
+        generic = sin(index + sum((i + 2) * argument for i, argument in enumerate(function.args))) + 2
+        expression = expression.xreplace({function: generic})
     return expression.subs({Symbol("i", real=True): I, Symbol("i"): I}) if expression.free_symbols else expression
 
 

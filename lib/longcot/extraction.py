@@ -9,10 +9,15 @@ _MARKS = re.compile(r"<\|\w+\|>|\s*I hope it is correct\.?")
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
 # what may stand between two boxes, or two pieces of mathematics, that are one answer: "\boxed{1} and x_2 = \boxed{2}"
 _JOINT = re.compile(r"(?:[\s$,;&()]|\\[()\[\] ,;]|\\q?quad|\\text\{[^{}]*\}|and\b|or\b|[A-Za-z](?:_\{?\w\}?)?\s*=)*")
-_PHRASE = re.compile(r"(?i)\b(?:answer|réponse)\b[*_]*\s*(?:is\b|est\b|[:：])[\s*_:]*|答案\s*[是为:：]*")
+_PHRASE = re.compile(
+    r"(?i)\b(?:answer|réponse)\b[*_]*\s*(?:is\b|est\b|[:：])[\s*_:]*|答案\s*[是为:：]*|(?m:^\W*final answers?\W*$)"
+)
 _MATHS = re.compile(r"(?<!\\)\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\(([^\n]+?)\\\)|(?<!\\)\$([^$\n]+?)(?<!\\)\$", re.DOTALL)
 _NUMERAL = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d+)?|\.\d+)"
-_NUMBER = re.compile(rf"(?<![A-Za-z0-9_.^{{\\])[-+]?(?:{_NUMERAL}(?: \d+/\d+|/\d+)?%?|\\frac\{{\d+\}}\{{\d+\}})")
+_NUMBER = re.compile(
+    rf"(?<![A-Za-z0-9_.^{{\\])[-+]?(?:{_NUMERAL}(?: \d+/\d+|/\d+)?%?|[(\[]-?[\d./]+(?:, ?-?[\d./]+)+[)\]]|\\frac\{{\d+\}}\{{\d+\}})"
+)
+_TAIL = 20_000  # characters at the end of a text in which an answer without a box is looked for
 _WHOLE_END = re.compile(r"[\d.!?。)\]}$*\"'%:]\s*$")
 
 
@@ -37,9 +42,13 @@ def extract_answer(text: str) -> str | None:
 
 
 def boxes(text: str) -> list[tuple[int, int, str]]:
-    """(start, end, inside) of each `\\boxed{…}` whose braces close and that is not empty, outermost ones only."""
+    """(start, end, inside) of the last `\\boxed{…}`, at most 100, outermost ones that close and are not empty."""
     found: list[tuple[int, int, str]] = []
     opened: list[int] = []  # for each open brace of a box: where the box starts, else -1
+    last = [box.start() for box in _BOX.finditer(text)][-100:]
+    if not last:
+        return []
+    text = text[last[0] :]
     begins = {box.end() - 1: box.start() for box in _BOX.finditer(text)}
     for brace in re.finditer(r"\\[\\{}]|[{}]", text):
         if brace[0] == "{":
@@ -70,26 +79,26 @@ def last_box(text: str) -> str | None:
 
 def conclusion(text: str) -> str | None:
     """The answer of a text without a box."""
-    text = _MARKS.sub("", text).strip()
+    text = re.sub(r"\\boxed\s*\{\s*\}", "", _MARKS.sub("", text[-_TAIL:])).strip()
     if not text:
         return None
+    lines = [line for line in text.splitlines() if line.strip()]
+    if len(lines) > 1 and not _WHOLE_END.search(text):
+        return None  # it stops in the middle of a sentence
     if phrases := list(_PHRASE.finditer(text)):
         rest = text[phrases[-1].end() :].strip()
         head = re.split(r"\n|(?<=[^\d\s])[.。](?:\s|$)|(?<=\d)\.(?:\s|$)", rest)[0].strip(" *_")
         if rest and (opening := _MATHS.match(rest) or _NUMBER.match(rest)):
             return _joined(rest, [opening, *_MATHS.finditer(rest, opening.end())], first=True)
         return (last_piece(head) or head or None) if len(head) < 300 else last_piece(head)
-    lines = [line for line in text.splitlines() if line.strip()]
-    if len(lines) > 1 and not _WHOLE_END.search(text):
-        return None  # it stops in the middle of a sentence
     if len(lines) == 1 and _is_answer(text):
         return text
-    last_lines = text[max(0, len(text) - 2000) :]
-    return (
-        last_piece(re.split(r"(?<=[A-Za-z)$])\.\s+(?=[A-Z])", lines[-1])[-1])
-        or last_piece(lines[-1])
-        or _last_display(last_lines)
-    )
+    for line in lines[:-5:-1]:  # "I think that's the answer." names none: the lines above it do
+        if found := last_piece(re.split(r"(?<=[A-Za-z)$])\.\s+(?=[A-Z])", line)[-1]) or last_piece(line):
+            return found
+        if not re.search(r"[A-Za-z]", line):
+            break
+    return _last_display(text[max(0, len(text) - 2000) :])
 
 
 def _is_answer(text: str) -> bool:

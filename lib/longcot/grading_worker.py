@@ -19,12 +19,16 @@ MEMORY = 2 << 30  # bytes of address space that a comparison may take
 _COUNT = max(1, min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
 
 
+class Lost(Exception):
+    """The process ended, or ran past its time, without a verdict."""
+
+
 class Worker:
-    """One server process. `ask` gives the verdict, or None where time, memory or the process ran out."""
+    """One server process."""
 
     def __init__(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", "from longcot.grading_worker import serve; serve()"],
+            [sys.executable, "-P", "-c", "from longcot.grading_worker import serve; serve()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -33,18 +37,25 @@ class Worker:
         )
 
     def ask(self, candidate: str, reference: str, deadline: float) -> bool | None:
-        """Whether they are equivalent, by `deadline` (of time.monotonic)."""
-        job = json.dumps([candidate, reference, deadline - time.monotonic()]).encode() + b"\n"
+        """Whether they are equivalent; None where time or memory ran out in the child.
+
+        Raises Lost where the process gives no verdict by `deadline` (of time.monotonic); it is ended then.
+        """
         try:
-            self.process.stdin.write(job)
+            left = max(0.0, deadline - time.monotonic())
+            job = json.dumps([candidate, reference, 0.97 * left])  # the child's own timer comes first
+            self.process.stdin.write(job.encode() + b"\n")
             self.process.stdin.flush()
-            left = deadline - time.monotonic() + 0.05  # the child's own timer comes first
-            if select.select([self.process.stdout], [], [], max(0.0, left))[0]:
+            if select.select([self.process.stdout], [], [], max(0.0, deadline - time.monotonic()))[0]:
                 return json.loads(self.process.stdout.readline())
-        except (OSError, ValueError):
-            pass
+        except (OSError, ValueError) as error:
+            self.close()
+            raise Lost from error
+        except BaseException:  # interrupted: its late verdict must not be taken for the next one's
+            self.close()
+            raise
         self.close()
-        return None
+        raise Lost
 
     def close(self) -> None:
         """End the process and whatever it runs."""
@@ -69,16 +80,21 @@ class Pool:
             self._places.put(None)
 
     def ask(self, candidate: str, reference: str, timeout: float) -> bool | None:
-        """As `Worker.ask`, waiting for a free worker within the same `timeout` in seconds."""
+        """Whether they are equivalent, None where it was not decided; waiting for a free worker within the same `timeout` in seconds."""
         deadline = time.monotonic() + timeout
         try:
             worker = self._places.get(timeout=max(0.0, timeout))
         except queue.Empty:
             return None
         try:
-            if worker is None or worker.process.poll() is not None:
-                worker = Worker()
-            return worker.ask(candidate, reference, deadline)
+            for _ in range(2):  # once more where the process was killed from outside
+                if worker is None or worker.process.poll() is not None:
+                    worker = Worker()
+                with contextlib.suppress(Lost):
+                    return worker.ask(candidate, reference, deadline)
+                if time.monotonic() >= deadline:
+                    break
+            return None
         finally:
             self._places.put(worker)
 
