@@ -72,7 +72,10 @@ def make_arm(folder: Path, arm: tuple, problems: list[Problem], samples: int = 4
         adapter = folder / "adapters" / name
         adapter.mkdir(parents=True)
         steps = 15 * -(-n_train // 4)
-        rows = [f"{i},{15 * i / steps:g},{(1.6 * 2.7 ** (-i / 15) + 0.2) * rng.uniform(0.9, 1.1):g},0.001,0.5\n" for i in range(1, steps + 1)]
+        rows = [
+            f"{i},{15 * i / steps:g},{(1.6 * 2.7 ** (-i / 15) + 0.2) * rng.uniform(0.9, 1.1):g},0.001,0.5\n"
+            for i in range(1, steps + 1)
+        ]
         (adapter / "loss.csv").write_text("step,epoch,loss,learning_rate,grad_norm\n" + "".join(rows))
     return {
         "name": name,
@@ -89,7 +92,7 @@ def make_study(folder: Path, arms: list[tuple] = ARMS, count: int = 64) -> dict[
     problems = make_problems(folder / "problems.jsonl", count)
     rows = [make_arm(folder, arm, problems) for arm in arms]
     manifest = {
-        "file": "traces/base/benchmark.jsonl",
+        "file": rows[0]["traces"],
         "sha256": "0" * 64,
         "parameters": {"temperature": 0.6},
         "inputs": {},
@@ -101,12 +104,12 @@ def make_study(folder: Path, arms: list[tuple] = ARMS, count: int = 64) -> dict[
         "peak_memory_mb": 900,
         "finished_at": "2025-01-01T00:00:00Z",
     }
-    (folder / "traces/base/benchmark.jsonl.manifest.json").write_text(json.dumps(manifest))
+    (folder / (rows[0]["traces"] + ".manifest.json")).write_text(json.dumps(manifest))
     return {
         "run_dir": str(folder),
         "study": "A made-up study",
         "arms": rows,
         "problems": {"source": str(folder / "problems.jsonl")},
-        "main_arm": "base",
+        "main_arm": arms[0][0],
         "deviations": ["Everything here is made up."],
     }

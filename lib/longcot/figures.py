@@ -5,12 +5,11 @@ What they share, colours and legends, is in `style`.
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator, PercentFormatter
 
 from longcot.files import write_table
 from longcot.style import DASHES, GREY, ROW, WIDTH, arm_rows, label, legend, new_axes, note, point, source_looks
@@ -64,7 +63,8 @@ def accuracy_by_traces(table: pd.DataFrame) -> Figure:
                 place = n * (1 + 0.08 * (i - (len(draws) - 1) / 2))  # draws of one n side by side
                 interval = [[arm["pass_at_1"] - arm["pass_at_1_low"]], [arm["pass_at_1_high"] - arm["pass_at_1"]]]
                 axes.errorbar(place, arm["pass_at_1"], yerr=interval, elinewidth=0.8, capsize=2, **looks[source])
-    axes.plot(0, main["pass_at_1"], clip_on=False, zorder=5, **point(looks, main))
+    interval = [[main["pass_at_1"] - main["pass_at_1_low"]], [main["pass_at_1_high"] - main["pass_at_1"]]]
+    axes.errorbar(0, main["pass_at_1"], yerr=interval, elinewidth=0.8, capsize=2, **point(looks, main))
     others, levels = table[table["role"] == "reference"], []
     for i, (_, arm) in enumerate(others.iterrows()):
         look = {"color": looks[arm["source"]]["color"], "ls": DASHES[1 + i % 3], "lw": 1.2}
@@ -75,7 +75,7 @@ def accuracy_by_traces(table: pd.DataFrame) -> Figure:
     axes.xaxis.set_major_locator(FixedLocator([0, *counts]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda n, _: f"{n:g}"))
-    axes.set_xlim(0, counts[-1] * 1.25)
+    axes.set_xlim(-0.3 * counts[0], counts[-1] * 1.25)
     axes.set_ylim(0, None)
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.set_xlabel(f"training traces (0: {main['arm']})")
@@ -97,13 +97,12 @@ def accuracy_by_part(table: pd.DataFrame) -> Figure:
     )
     for axes, (by, values) in zip(panels, parts.items(), strict=True):
         grid = table[table["by"] == by].pivot(index="arm", columns="value", values="pass_at_1") * 100
-        look = {"cmap": "cividis", "vmin": 0, "vmax": 100, "cbar": False, "linewidths": 0.5}
-        sns.heatmap(grid.loc[arms["arm"], values], ax=axes, annot=True, fmt=".0f", annot_kws={"size": 8}, **look)
+        numbers = {"annot": True, "fmt": ".0f", "annot_kws": {"size": 8, "color": "black"}}
+        tones = {"cmap": "Greys", "vmin": 0, "vmax": 170, "cbar": False, "linewidths": 0.5}  # light, for black numbers
+        sns.heatmap(grid.loc[arms["arm"], values], ax=axes, **numbers, **tones)
         axes.set(xlabel=by, ylabel="")
         axes.tick_params(axis="both", length=0)
-        long = max(map(len, values)) > 2
-        plt.setp(axes.get_xticklabels(), rotation=45 if long else 0, ha="right" if long else "center")
-        axes.get_xticklabels() and plt.setp(axes.get_xticklabels(), rotation_mode="anchor")
+        axes.tick_params(axis="x", rotation=90 if max(map(len, values)) > 2 else 0)
     panels[0].set_yticks([i + 0.5 for i in arms.index], [label(arm) for _, arm in arms.iterrows()])
     for tick, source in zip(panels[0].get_yticklabels(), arms["source"], strict=True):
         tick.set_color(source_looks(table)[source]["color"])
@@ -114,7 +113,7 @@ def accuracy_by_part(table: pd.DataFrame) -> Figure:
 def response_lengths(table: pd.DataFrame) -> Figure:
     """Lengths of each arm's responses by how they ended: median, middle half and middle 90%. From `lengths_table`."""
     arms = table.drop_duplicates("arm").reset_index(drop=True)
-    figure, (axes,) = new_axes(WIDTH, 1.3 + 1.25 * ROW * len(arms))
+    figure, (axes,) = new_axes(WIDTH, 1.3 + 1.1 * ROW * len(arms))
     looks = source_looks(table)
     for y, arm in arms.iterrows():
         for _, row in table[table["arm"] == arm["arm"]].iterrows():
@@ -122,14 +121,15 @@ def response_lengths(table: pd.DataFrame) -> Figure:
             at = y + (0.22 if cut else -0.12)
             axes.plot([row["p5"], row["p95"]], [at, at], color=colour, lw=1, ls=":" if cut else "-")
             axes.plot([row["p25"], row["p75"]], [at, at], color=colour, lw=4, alpha=0.6, solid_capstyle="butt")
-            axes.plot(
-                row["p50"], at, "x" if cut else "o", color=colour if cut else "black", ms=6 if cut else 4, zorder=4
-            )
+            middle = {"marker": "x", "color": colour} if cut else {"marker": "o", "color": "black", "ms": 4}
+            axes.plot(row["p50"], at, zorder=4, **middle)
             if cut:
                 name = f"  {row['share']:.0%} cut off"
                 axes.text(1, at, name, va="center", fontsize=8, color=GREY, transform=axes.get_yaxis_transform())
     arm_rows(axes, arms)
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda n, _: f"{n:,.0f}"))
     axes.set_xlabel(f"length of a response in {table['unit'].iloc[0]}")
     ways = [Line2D([], [], ls="", marker="o", color="black", ms=4, label="median, finished")]
@@ -154,6 +154,7 @@ def differences(table: pd.DataFrame, main_arm: str) -> Figure:
         p = arm["p_corrected"]
         name = "  p < 0.001" if p < 0.001 else f"  p = {p:.3f}" if p < 0.1 else f"  p = {p:.2f}"
         axes.text(1, y, name, va="center", fontsize=8, transform=axes.get_yaxis_transform())
+    axes.text(1, -0.75, "  p, Holm", va="center", fontsize=8, color=GREY, transform=axes.get_yaxis_transform())
     arm_rows(axes, arms)
     axes.axvline(0, color="black", lw=0.8)
     axes.set_xlabel(f"percentage points of pass@1 above {main_arm}")
@@ -168,7 +169,7 @@ def training_loss(table: pd.DataFrame) -> Figure:
     figure, (axes,) = new_axes(WIDTH, 3.4)
     looks, counts = source_looks(table), sorted(table["n_train"].unique())
     keys: dict[str, Line2D] = {}
-    for _, log in table.groupby("arm", observed=True):
+    for _, log in table.sort_values("n_train", kind="stable").groupby("arm", observed=True, sort=False):
         arm = log.iloc[0]
         look = {"color": looks[arm["source"]]["color"], "ls": DASHES[-1 - counts.index(arm["n_train"]) % 4]}
         name = f"{arm['source']}, n = {arm['n_train']}"

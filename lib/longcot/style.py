@@ -88,7 +88,9 @@ def legend(figure: Figure, table: pd.DataFrame, more: Sequence[Line2D] = (), poi
         keys.append(Line2D([], [], markerfacecolor="white", label="not fine-tuned here", **plain))
     keys += more
     if keys:
-        figure.legend(handles=keys, loc="outside lower center", ncols=min(len(keys), 3), columnspacing=1.4)
+        figure.legend(
+            handles=keys, loc="outside lower center", ncols=2 if len(keys) in (2, 4) else 3, columnspacing=1.4
+        )
 
 
 def arm_rows(axes: Axes, arms: pd.DataFrame) -> None:

@@ -208,37 +208,3 @@ def loss_table(results: Sequence[Result]) -> pd.DataFrame:
                 raise BadInput(f"{shown(result.loss_log)}: no column {', '.join(sorted(missing))}; train the arm again")
             rows += [_who(result) | row for row in log[["step", "epoch", "loss"]].to_dict("records")]
     return _table(rows, ("step", "epoch", "loss"), results)
-
-
-def example_traces(results: Sequence[Result]) -> list[tuple[Trace, Trace]]:
-    """Pairs of traces of one problem, of the main arm and of the arm to show beside it.
-
-    That arm is the best fine-tuned one, or where there is none the best other one. The problems are not picked by hand:
-    the first on which the main arm is wrong and the other right, and the first on which the other is wrong, each by its
-    first sample.
-    """
-    main = next(result for result in results if result.role == "main")
-    others = [r for r in results if r.role == "fine-tuned"] or [r for r in results if r is not main]
-    if not others:
-        return []
-    other = max(others, key=lambda result: np.mean([bool(trace.correct) for trace in result.traces]))
-    firsts = [{t.problem_id: t for t in reversed(result.traces)} for result in (main, other)]
-    pairs = [(trace, firsts[1][name]) for name, trace in reversed(firsts[0].items()) if name in firsts[1]]
-    won = [pair for pair in pairs if pair[1].correct and not pair[0].correct]
-    lost = [pair for pair in pairs if not pair[1].correct]
-    return won[:1] + lost[:1]
-
-
-def trace_text(name: str, trace: Trace, limit: int = 4000) -> str:
-    """A trace of arm `name` to be printed: how it was graded, then its text, the middle left out beyond `limit`.
-
-    `limit` is in characters. Characters that do not print, a terminal's escape among them, are replaced.
-    """
-    text = trace.text
-    if len(text) > limit:
-        left_out = f"\n[… {len(text) - limit:,} characters left out …]\n"
-        text = text[: limit // 2] + left_out + text[-(limit // 2) :]
-    verdict = "correct" if trace.correct else "wrong"
-    tokens = "" if trace.completion_tokens is None else f", {trace.completion_tokens:,} tokens"
-    text = f"── {name}: {verdict}, answer {trace.answer}, expected {trace.expected_answer}{tokens}\n{text}\n"
-    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -1,0 +1,114 @@
+"""The report: the executed notebook 04 and the run's manifests as one HTML file that opens offline.
+
+`python -m longcot.report RUN_DIR` writes RUN_DIR/report.html.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import bleach
+import nbformat
+from nbconvert import HTMLExporter
+
+from longcot.errors import BadInput
+from longcot.files import resolve, shown, write_whole
+
+NOTEBOOK = "notebooks/04_plot_evaluation.ipynb"
+TAGS = ("a p br hr h1 h2 h3 h4 h5 h6 ul ol li strong em b i blockquote code pre span div sub sup").split()
+TAGS += ("table thead tbody tr th td").split()
+ATTRIBUTES = {"a": ["href", "title"], "th": ["colspan", "rowspan"], "td": ["colspan", "rowspan"]}
+
+
+def write_report(run_dir: str | Path) -> Path:
+    """Write `report.html` into a run directory (relative to the project), whole or not at all; returns its path.
+
+    It holds no script and loads nothing. Raises BadInput where the executed notebook is missing, was not run to its end
+    or cannot be read.
+    """
+    run = resolve(run_dir)
+    notebook = _executed(run / NOTEBOOK)
+    manifests = _manifests(run)
+    exporter = HTMLExporter(
+        template_name="report_template", extra_template_basedirs=[str(Path(__file__).parent)], exclude_anchor_links=True
+    )
+    exporter.register_filter("clean_html", _clean)
+    resources = {
+        "title": notebook.metadata.get("papermill", {}).get("parameters", {}).get("study") or run.name,
+        "manifests": manifests,
+        "versions": sorted({version for made in manifests for version in made["versions"]}),
+    }
+    html, _ = exporter.from_notebook_node(notebook, resources=resources)
+    write_whole(run / "report.html", html)
+    return run / "report.html"
+
+
+def _executed(path: Path) -> nbformat.NotebookNode:
+    """The executed notebook, its first cell folded, each figure with the heading above it as alternative text."""
+    if not path.is_file():
+        raise BadInput(
+            f"{shown(path)}: no executed notebook; run notebooks/04_plot_evaluation.ipynb of this study first"
+        )
+    try:
+        notebook = nbformat.read(path, as_version=4)
+    except Exception as error:  # nbformat's errors share no base class
+        raise BadInput(f"{shown(path)}: not a notebook ({str(error).splitlines()[0]}); run it again") from None
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    if any(output.output_type == "error" for cell in cells for output in cell.outputs) or not any(
+        cell.outputs for cell in cells
+    ):
+        raise BadInput(f"{shown(path)}: was not run to its end; run it again")
+    notebook.cells[0].metadata["folded"] = True
+    heading = ""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and cell.source.startswith("#"):
+            heading = cell.source.splitlines()[0].strip("# ")
+        cell.metadata["alt"] = heading
+    return notebook
+
+
+def _manifests(run: Path) -> list[dict[str, Any]]:
+    """What the provenance shows of each manifest under the run directory, in the order in which files were finished."""
+    rows = []
+    for path in sorted(run.rglob("*.manifest.json")):
+        if "superseded" in path.relative_to(run).parts:
+            continue
+        try:
+            made = json.loads(path.read_text(encoding="utf-8"))
+            git, machine = made["git"], made["machine"]
+            rows.append(
+                {key: made[key] for key in ("file", "sha256", "seconds", "peak_memory_mb", "finished_at")}
+                | {
+                    "commit": git.get("commit", "")[:10] + ("+" if git.get("dirty") else ""),
+                    "machine": ", ".join(f"{key} {value}" for key, value in machine.items()),
+                    "versions": [f"{name} {version}" for name, version in made["packages"].items()],
+                    "text": json.dumps(made, indent=1, ensure_ascii=False),
+                }
+            )
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise BadInput(f"{shown(path)}: not a manifest; make its file again") from None
+    return sorted(rows, key=lambda made: (made["finished_at"], made["file"]))
+
+
+def _clean(html: str) -> str:
+    """HTML without scripts, styles, pictures or anything else that could load or run; the rest shown as text."""
+    styles = re.compile(r"<style.*?</style>", re.DOTALL)  # pandas puts one before each table
+    return bleach.clean(styles.sub("", str(html)), tags=TAGS, attributes=ATTRIBUTES, protocols=["#"])
+
+
+def main(words: list[str]) -> int:
+    """The command. Exit status 0, or 1 after a one-line error."""
+    try:
+        if len(words) != 1:
+            raise BadInput("give one run directory: python -m longcot.report runs/miniature")
+        print(shown(write_report(words[0])))
+    except BadInput as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,49 @@
+import json
+import os
+
+import pandas as pd
+import papermill
+import pytest
+from longcot.files import ROOT
+from longcot.report import write_report
+from synthetic_study import ARMS, make_study
+from test_report import loads_nothing
+
+NOTEBOOK = ROOT / "notebooks/04_plot_evaluation.ipynb"
+FIGURES = "ranked_arms accuracy_by_traces differences accuracy_by_part response_lengths training_loss".split()
+
+
+def execute(folder, parameters) -> None:
+    """Run the notebook as the study does."""
+    (folder / "notebooks").mkdir(exist_ok=True)
+    executed = str(folder / "notebooks/04_plot_evaluation.ipynb")
+    papermill.execute_notebook(str(NOTEBOOK), executed, parameters, kernel_name="python3", progress_bar=False, cwd=ROOT)
+
+
+def test_plot_evaluation(tmp_path):
+    parameters = make_study(tmp_path, count=16)
+    execute(tmp_path, parameters)
+    arms = pd.read_csv(tmp_path / "tables/arms.csv")
+    assert list(arms["arm"]) == [arm[0] for arm in ARMS] and (arms["n_samples"] == 64).all()
+    for name in FIGURES:
+        assert all((tmp_path / f"figures/{name}.{kind}").stat().st_size > 100 for kind in ("pdf", "png", "csv"))
+    assert (tmp_path / "tables/breakdown.csv").is_file() and (tmp_path / "tables/differences.csv").is_file()
+    assert json.loads((tmp_path / "tables/arms.csv.manifest.json").read_text())["parameters"]["main_arm"] == "base"
+    html = write_report(tmp_path).read_text()
+    loads_nothing(html)
+    assert html.count("<img ") == len(FIGURES) and html.index("<img ") < html.index("<table")
+    assert "&lt;style" not in html
+
+
+def test_a_missing_file_is_named(tmp_path):
+    parameters = make_study(tmp_path, ARMS[:2], count=8)
+    os.remove(tmp_path / "traces/base-few-shot/benchmark.jsonl")
+    with pytest.raises(papermill.PapermillExecutionError, match="benchmark.jsonl: no such file of traces; generate"):
+        execute(tmp_path, parameters)
+    assert not (tmp_path / "tables").exists()
+
+
+def test_real_traces_need_no_model(tmp_path):
+    parameters = make_study(tmp_path, ARMS[:4], count=8) | {"problems": {}, "deviations": []}
+    execute(tmp_path, parameters)
+    assert (tmp_path / "tables/breakdown.csv").read_text().count("\n") == 1
