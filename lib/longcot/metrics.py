@@ -5,12 +5,23 @@ Votes are counted over ids that `grading.group_equivalent` gives; no answer is p
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
-from math import comb, isfinite
+from math import comb
 
 import numpy as np
 
 from longcot.errors import BadInput
+from longcot.intervals import holm, paired_interval, pass_at_1_interval, rates_of
 from longcot.traces import Trace
+
+__all__ = [
+    "holm",
+    "majority_at_k",
+    "paired_difference",
+    "paired_interval",
+    "pass_at_1_interval",
+    "pass_at_k",
+    "score_arm",
+]
 
 NO_ANSWER = -1  # the id that `grading.group_equivalent` gives where there is no answer
 _DRAWS = 20_000  # of the Monte Carlo vote: a standard error of at most 0.0036
@@ -84,35 +95,6 @@ def _winning_draws(g: int, sizes: np.ndarray, n: int, k: int) -> float:
     return total
 
 
-def pass_at_1_interval(correct: Sequence[int], samples: Sequence[int], level: float = 0.95) -> tuple[float, float]:
-    """A confidence interval of mean accuracy, the problem being the unit: `correct` of `samples` for each problem.
-
-    Wilson's score interval at the effective sample size p(1-p)/var(p), var being taken between problems, and Student's
-    quantile (Dean and Pagano 2015, J. Surv. Stat. Methodol. 3:484).
-    """
-    from scipy import stats
-
-    rates = _rates(correct, samples)
-    n, mean = len(rates), float(np.mean(rates))
-    if n < 2:
-        return 0.0, 1.0
-    variance = float(np.var(rates, ddof=1)) / n
-    effective = min(mean * (1 - mean) / variance, sum(samples)) if variance > 0 else float(n)
-    z2 = stats.t.ppf((1 + level) / 2, n - 1) ** 2
-    centre = (mean + z2 / (2 * effective)) / (1 + z2 / effective)
-    half = np.sqrt(z2 * (mean * (1 - mean) / effective + z2 / (4 * effective**2))) / (1 + z2 / effective)
-    return float(max(0.0, centre - half)), float(min(1.0, centre + half))
-
-
-def _rates(correct: Sequence[int], samples: Sequence[int]) -> np.ndarray:
-    correct, samples = np.asarray(correct, dtype=float), np.asarray(samples, dtype=float)
-    if not len(samples) or correct.shape != samples.shape or not (samples >= 1).all():
-        raise BadInput("accuracy needs at least one problem, each with at least one sample; generate the traces first")
-    if not ((correct >= 0) & (correct <= samples)).all():
-        raise BadInput("accuracy needs 0 <= correct <= samples for each problem; count again")
-    return correct / samples
-
-
 def _by_problem(traces: Iterable[Trace]) -> dict[str, list[int]]:
     """The positions of each problem's traces. Raises BadInput where there is none, or one is not graded."""
     problems: dict[str, list[int]] = defaultdict(list)
@@ -156,7 +138,7 @@ def score_arm(traces: Sequence[Trace], ids: Sequence[int] | None = None, k: int 
     tokens = [trace.completion_tokens for trace in traces if trace.completion_tokens is not None]
     ends = [trace.finish_reason == "stop" for trace in traces if trace.finish_reason is not None]
     return {
-        "pass_at_1": float(np.mean(_rates(right, samples))),
+        "pass_at_1": float(np.mean(rates_of(right, samples)[0])),
         "pass_at_1_low": low,
         "pass_at_1_high": high,
         "maj_at_k": vote(raw if ids is None else ids),
@@ -173,51 +155,14 @@ def score_arm(traces: Sequence[Trace], ids: Sequence[int] | None = None, k: int 
 def paired_difference(traces_a: Sequence[Trace], traces_b: Sequence[Trace], level: float = 0.95) -> dict[str, float]:
     """Mean over the shared problems of accuracy of b minus accuracy of a, with interval and two-sided p-value.
 
-    Returns difference, low, high, p_value, n_problems. Raises BadInput where the two are not on the same problems.
+    Returns difference, low, high, p_value, n_problems; p is the level at which the interval just reaches 0. Several
+    arms compared with one: correct the p-values by `holm`. Raises BadInput where the two are not on the same problems.
     """
-    rates = []
-    for traces in (traces_a, traces_b):
-        rates.append(
-            {name: np.mean([bool(traces[i].correct) for i in rows]) for name, rows in _by_problem(traces).items()}
-        )
-    if rates[0].keys() != rates[1].keys():
-        odd = sorted(rates[0].keys() ^ rates[1].keys())
+    groups = [_by_problem(traces) for traces in (traces_a, traces_b)]
+    if odd := sorted(groups[0].keys() ^ groups[1].keys()):
         raise BadInput(f"arms differ in {len(odd)} problems ({odd[0]!r} first); compare arms on the same problems")
-    return paired_interval([rates[1][name] - rates[0][name] for name in rates[0]], level)
-
-
-def paired_interval(differences: Sequence[float], level: float = 0.95) -> dict[str, float]:
-    """Student's interval and test of the mean of per-problem differences, two pseudo-problems added, +1 and -1.
-
-    The pseudo-problems keep the interval from shrinking to nothing where hardly any problem differs (after Bonett and
-    Price 2012, J. Educ. Behav. Stat. 37:479).
-    """
-    from scipy import stats
-
-    values = np.asarray(differences, dtype=float)
-    n, mean = len(values), float(np.mean(values))
-    if n < 2:
-        return {"difference": mean, "low": -1.0, "high": 1.0, "p_value": 1.0, "n_problems": n}
-    padded = np.append(values, [1.0, -1.0])
-    error = float(np.std(padded, ddof=1) / np.sqrt(n + 2))
-    half = float(stats.t.ppf((1 + level) / 2, n + 1)) * error
-    centre = float(np.mean(padded))
-    return {
-        "difference": mean,
-        "low": max(-1.0, centre - half),
-        "high": min(1.0, centre + half),
-        "p_value": float(2 * stats.t.sf(abs(centre) / error, n + 1)),
-        "n_problems": n,
-    }
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values corrected for their number (family-wise): Holm 1979, Scand. J. Stat. 6:65. Raises BadInput on NaN."""
-    values = np.asarray(p_values, dtype=float)
-    if not all(isfinite(p) and 0 <= p <= 1 for p in values):
-        raise BadInput(f"p-values must lie from 0 to 1: {list(p_values)}")
-    order = np.argsort(values, kind="stable")
-    stepped = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1)) if len(values) else values
-    corrected = np.empty(len(values))
-    corrected[order] = np.minimum(stepped, 1.0)
-    return corrected.tolist()
+    counts = []
+    for traces, problems in zip((traces_a, traces_b), groups, strict=True):
+        rows = [problems[name] for name in groups[0]]
+        counts += [[sum(bool(traces[i].correct) for i in row) for row in rows], [len(row) for row in rows]]
+    return paired_interval(*counts, level=level)
