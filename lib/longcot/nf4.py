@@ -1,7 +1,7 @@
 """The 4-bit base: a model with its linear layers in NF4, and the plain model that computes the same."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import bitsandbytes as bnb
 import torch
@@ -17,8 +17,7 @@ from transformers import (
 from longcot.errors import BadInput
 from longcot.files import shown, whole_folder
 from longcot.prompts import turn_end
-
-Dtype = Literal["float32", "bfloat16", "float16"]
+from longcot.settings import Dtype
 
 
 def load_base_4bit(path: str | Path, compute_dtype: Dtype = "bfloat16") -> PreTrainedModel:

@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from pydantic import BaseModel, ConfigDict, Field
 from tqdm import tqdm
 from transformers import (
     DataCollatorForSeq2Seq,
@@ -30,31 +29,13 @@ from transformers import (
 
 from longcot.errors import BadInput
 from longcot.files import shown, whole_folder, write_json
-from longcot.nf4 import Dtype, load_base_4bit, model_name, save_dequantized, turn_generation_config
+from longcot.nf4 import load_base_4bit, model_name, save_dequantized, turn_generation_config
+from longcot.settings import LoraSettings
 from longcot.training_set import IGNORED, read_training_set, tokenize
 
 __all__ = ["LoraSettings", "load_base_4bit", "save_dequantized", "tokenize", "train_adapter"]
 
 LOGGED = ("step", "epoch", "loss", "learning_rate", "grad_norm")
-
-
-class LoraSettings(BaseModel):
-    """What an adapter is trained with. Fixed: AdamW, cosine decay and gradient norm 1, as in s1's recipe."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-    rank: int = Field(16, ge=1)  # Unsloth's default; on 20 traces more rank gains nothing
-    alpha: float = Field(32, gt=0)  # twice the rank, the LoRA paper's usual scale of 2
-    dropout: float = Field(0.0, ge=0, lt=1)  # Unsloth's and axolotl's QLoRA recipes; QLoRA itself: 0.05 at 32B
-    target_modules: str | list[str] = "all-linear"  # QLoRA: all linear layers are needed to match full fine-tuning
-    learning_rate: float = Field(2e-4, gt=0)  # QLoRA's; about ten times that of a full fine-tune (s1: 1e-5)
-    epochs: int = Field(15, ge=1)  # our trials on 20 traces; s1 takes 5 on 1,000
-    batch_size: int = Field(4, ge=1)  # traces a step
-    warmup_ratio: float = Field(0.05, ge=0, lt=1)  # s1
-    weight_decay: float = Field(0.0, ge=0)  # QLoRA's; s1: 1e-4
-    max_length: int = Field(32768, ge=2)  # tokens of prompt and trace; a longer one is refused, never cut
-    seed: int = 0
-    compute_dtype: Dtype = "bfloat16"  # of the products with the dequantized weights
 
 
 class _Progress(TrainerCallback):

@@ -7,28 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
 from tqdm import tqdm
 
 from longcot.errors import BadInput
 from longcot.problems import Problem
 from longcot.prompts import build_messages
+from longcot.settings import Sampling
 from longcot.traces import Trace, TraceWriter, read_traces
 
 Messages = list[dict[str, str]]
-
-
-class Sampling(BaseModel):
-    """How to sample. The defaults of temperature and top_p are the paper's."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-    temperature: float = Field(0.6, ge=0)  # 0: greedy
-    top_p: float = Field(0.95, gt=0, le=1)
-    max_tokens: int = Field(ge=1)  # of one response; less where the model's context leaves less after the prompt
-    samples: int = Field(1, ge=1)  # for each problem
-    batch_size: int = Field(64, ge=1)
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -86,9 +73,9 @@ def generate_traces(
     from longcot.grading import grade
 
     out_path = Path(out_path)
-    # Prompts of like length share a batch and need little padding; the longest first, so that a batch that does not
-    # fit the memory fails at once.
-    order = sorted(problems, key=lambda problem: -len(problem.problem))
+    # A batch runs until its longest response ends, so problems that take traces of like length share one: those of one
+    # level, then of one subject, then with prompts of like length, which also keeps padding small.
+    order = sorted(problems, key=lambda one: (one.level or "", one.subject or "", -len(one.problem)))
     requests = [(problem, sample) for problem in order for sample in range(sampling.samples)]
     wanted = {(problem.id, sample, "") for problem, sample in requests}
     if out_path.is_file() and wanted <= {trace.key for trace in read_traces(out_path)}:
