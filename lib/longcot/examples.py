@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from longcot.tables import Result
-from longcot.traces import Trace
+from longcot.traces import Trace, iter_traces
 
 
 def _shown_arm(results: Sequence[Result]) -> Result | None:
@@ -26,13 +26,20 @@ def example_texts(results: Sequence[Result], limit: int = 4000) -> list[str]:
     pairs = [(seen[name], firsts[name]) for name in reversed(seen) if name in firsts]
     won = [pair for pair in pairs if pair[1].correct and not pair[0].correct]
     lost = [pair for pair in pairs if not pair[1].correct]
+    chosen = won[:1] + lost[:1]
+    whole = [_whole(arm, [pair[i] for pair in chosen]) for i, arm in enumerate((main, other))]
     texts = []
-    for pair in won[:1] + lost[:1]:
-        told = [
-            trace_text(name, trace, limit) for name, trace in zip((main.arm.name, other.arm.name), pair, strict=True)
-        ]
-        texts.append("\n".join([_rule("problem " + pair[0].problem_id), printable(pair[0].problem), *told]))
+    for a, b in zip(*whole, strict=True):
+        told = [trace_text(main.arm.name, a, limit), trace_text(other.arm.name, b, limit)]
+        texts.append("\n".join([_rule("problem " + printable(a.problem_id)), printable(a.problem), *told]))
     return texts
+
+
+def _whole(result: Result, traces: Sequence[Trace]) -> list[Trace]:
+    """The traces as they stand in the arm's file, with their texts."""
+    keys = [trace.key for trace in traces]
+    found = {trace.key: trace for trace in iter_traces(result.path) if trace.key in keys}
+    return [found[key] for key in keys]
 
 
 def trace_text(name: str, trace: Trace, limit: int) -> str:

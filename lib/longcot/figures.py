@@ -132,7 +132,8 @@ def response_lengths(table: pd.DataFrame) -> Figure:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda n, _: f"{n:,.0f}"))
     axes.set_xlabel(f"length of a response in {table['unit'].iloc[0]}")
-    ways = [Line2D([], [], ls="", marker="o", color="black", ms=4, label="median, finished")]
+    median = "median, finished" if set(table["ending"]) <= {"finished", "cut off"} else "median"
+    ways = [Line2D([], [], ls="", marker="o", color="black", ms=4, label=median)]
     if "cut off" in set(table["ending"]):
         ways.append(Line2D([], [], ls="", marker="x", color=GREY, label="median, cut off"))
     ways.append(Line2D([], [], lw=4, alpha=0.6, color=GREY, label="middle half"))

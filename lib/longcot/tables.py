@@ -19,7 +19,7 @@ from longcot.files import shown
 from longcot.grading import group_equivalent
 from longcot.metrics import holm, paired_difference, score_arm
 from longcot.problems import Problem, first_error
-from longcot.traces import Trace, read_traces
+from longcot.traces import Trace, iter_traces
 
 WHO = ("arm", "source", "role", "n_train")
 SCORES = ("pass_at_1", "pass_at_1_low", "pass_at_1_high", "maj_at_k", "k")
@@ -46,13 +46,18 @@ class Arm(BaseModel):
 
 @dataclass(frozen=True)
 class Result:
-    """An arm's graded traces, in the benchmark's order, and for each the id of its answer among the problem's."""
+    """An arm's graded traces, in the benchmark's order, with the id of each answer among its problem's and the words.
+
+    The texts are left in the file: those of a whole study need not fit into memory.
+    """
 
     arm: Arm
     source: str
     role: Literal["main", "fine-tuned", "reference"]
+    path: Path
     traces: list[Trace]
     ids: list[int]
+    words: list[int]
     loss_log: Path | None
 
 
@@ -76,16 +81,19 @@ def read_results(
     results = []
     for arm in tqdm(chosen, desc="read", unit="arm"):
         path = Path(run_dir) / arm.traces
-        traces = read_traces(path)
+        read = [(trace.model_copy(update={"text": ""}), len(trace.text.split())) for trace in iter_traces(path)]
+        read.sort(key=lambda pair: (order.get(pair[0].problem_id, 0), *pair[0].key))
+        traces = [trace for trace, _ in read]
         _check(traces, order, path)
-        traces.sort(key=lambda trace: (order.get(trace.problem_id, 0), *trace.key))
         results.append(
             Result(
                 arm,
                 arm.data or (arm.model if arm.model in sources else ""),
                 "main" if arm.name == main_arm else "fine-tuned" if arm.n_train else "reference",
+                path,
                 traces,
                 _answer_ids(traces),
+                [words for _, words in read],
                 Path(run_dir) / arm.adapter / "loss.csv" if arm.adapter else None,
             )
         )
@@ -169,8 +177,8 @@ def lengths_table(results: Sequence[Result]) -> pd.DataFrame:
     rows = []
     for result in results:
         lengths: dict[str, list[int]] = {ending: [] for ending in (*ENDINGS.values(), "not stated")}
-        for trace in result.traces:
-            length = trace.completion_tokens if unit == "tokens" else len(trace.text.split())
+        for trace, words in zip(result.traces, result.words, strict=True):
+            length = trace.completion_tokens if unit == "tokens" else words
             lengths[ENDINGS.get(trace.finish_reason or "", "not stated")].append(length)
         for ending, values in lengths.items():
             if values:
