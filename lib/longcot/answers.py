@@ -38,6 +38,13 @@ _SPELLING = [
     (r"\\\$\s*(\d[\d,.]*)", r"\1\\text{dollars}"),
     (r"(?<!\\)\\[\[\]()]|\\?\$", " "),  # marks of mathematics
     (r"\\[dtc]frac", r"\\frac"),
+    (r"\\mathbb\s*\{?\s*R\s*\}?|ℝ", r"(-\\infty,\\infty)"),
+    (r"\\varnothing|∅", r"\\emptyset"),
+    (r"\\langle" + _END, "("),
+    (r"\\rangle" + _END, ")"),
+    (r"\{?([^{}]+)\\choose\s*([^{}]+)\}?", r"\\binom{\1}{\2}"),
+    (r"(?<=[)\]}])\s*\^\s*\{?\s*(?:T|\\top|\\intercal)\s*\}?\s*$", ""),  # a column written as a row
+    (r"^\s*\\approx", ""),
     (r"\\(?:leqslant|leqq|leq|le)" + _END, "<="),
     (r"\\(?:geqslant|geqq|geq|ge)" + _END, ">="),
     (r"\\lt" + _END, "<"),
@@ -73,7 +80,6 @@ _SPELLING = [
     (r"(?<![A-Za-z\\])pi" + _END, r"\\pi "),
     (r"(?<![A-Za-z\\])(?:infty|infinity|inf|oo)" + _END, r"\\infty "),
     (r"\+\s*\\infty", r"\\infty"),
-    (r"\\mathbb\s*\{?\s*R\s*\}?|ℝ", r"(-\\infty,\\infty)"),
     (r"\\sqrt\s*\(([^()]*)\)", r"\\sqrt{\1}"),
     (r"\\(frac|binom)\s*(\d)\s*(\d)", r"\\\1{\2}{\3}"),  # \frac12
     (r"\\(frac|binom)\s*([\dA-Za-z]|\\[A-Za-z]+)\s*\{", r"\\\1{\2}{"),  # \frac1{72}
@@ -95,7 +101,21 @@ def normalise(text: str) -> str:
         text = text.replace("\\\\", "\\")  # escaped twice, as in JSON
     for old, new in _RULES:
         text = old.sub(new, text)
-    return re.sub(r"\s+", " ", text).strip().rstrip(".,;: ").strip()
+    text = _REPEATING.sub(_as_fraction, text)
+    text = re.sub(r"\s+", " ", text).strip().rstrip(".,;: ").strip()
+    whole = re.fullmatch(TEXT + r"\{([^{}]*)\}", text)
+    return whole[1].strip() if whole else text
+
+
+_REPEATING = re.compile(r"(\d*)\.(\d*)\\overline\s*\{(\d+)\}", re.ASCII)
+
+
+def _as_fraction(match: re.Match) -> str:
+    """A decimal with a line over its period, as the fraction that it is."""
+    whole, fixed, period = match.groups()
+    return (
+        rf"\frac{{{int(whole + fixed + period) - int(whole + fixed or 0)}}}{{{'9' * len(period) + '0' * len(fixed)}}}"
+    )
 
 
 _UNITS = {  # a name for each unit, so that the same number of different units is told apart
@@ -106,7 +126,7 @@ _UNITS = {  # a name for each unit, so that the same number of different units i
         "mile miles mi", "mph", "second seconds sec s", "minute minutes min", "hour hours hr hrs h", "day days",
         "week weeks", "month months", "year years yr", "dollar dollars usd", "cent cents", "yuan", "gram grams g",
         "kg kilogram kilograms", "pound pounds lb lbs", "liter liters l", "radian radians rad", "nm", "pm", "um", "angstrom angstroms", "ev", "kev", "kj", "hz", "ghz", "mhz", "khz", "pa",
-        "kpa", "mol", "mg", "ms", "amu", "unit units",
+        "kpa", "mol", "erg ergs", "mg", "ms", "amu", "unit units",
     )
     for name in names.split()
 }  # fmt: skip
@@ -120,7 +140,7 @@ _WORDS = "|".join(
 _POWER = r"(?:\s*\^\{(-?\d)\})?"
 UNIT = re.compile(  # 15 \text{ cm}^{2}, 3 square feet, 5 \mathrm{km} / \mathrm{h}, 2 meters per second
     r"(?<=[\d})% ])\s*(?:" + TEXT + r"\{((?:[^{}]|\{[^{}]*\})*)\}" + _POWER + r"|(?<![A-Za-z\\{])((?:(?:square|cubic|sq\.?) )?(?:" + _WORDS + r"))"
-    + _POWER + r")((?:\s*/?\s*(?:" + TEXT + r"\{(?:[^{}]|\{[^{}]*\})*\}|per [a-z]+)" + _POWER + r")*)$"
+    + _POWER + r")((?:\s*/?\s*(?:" + TEXT + r"\{(?:[^{}]|\{[^{}]*\})*\}|per [a-z]+|/ ?[a-z]{1,4})" + _POWER + r")*)$"
 )  # fmt: skip
 
 

@@ -5,14 +5,21 @@ import re
 
 from longcot.answers import FUNCTIONS, TEXT, UNIT, normalise, number, quick, same_number, split_unit
 from longcot.extraction import conclusion, last_box, last_piece
+from longcot.notation import (
+    RELATION,
+    bare,
+    bracketed,
+    comma_of,
+    elements,
+    interval,
+    labelled,
+    matrix_rows,
+    sides_of,
+    split,
+    value_of,
+)
 
 _PAIRS = {"(": ")", "[": "]"}
-_RELATION = re.compile(r"<=|>=|!=|<|>")
-_NAME = r"(?:\\?[A-Za-z]+|\\(?:angle|triangle|overline|widehat|measuredangle)\s*\{?[A-Za-z ]+\}?)(?:_\{(?:[^{}]|\{[^{}]*\})*\})?'*"
-_LABEL = re.compile(rf"(?:\\Delta\s*)?(?:\|{_NAME}\||\({_NAME}(?:,\s*{_NAME})*\)|\\(?:angle|sin|cos|tan) ?{_NAME}|{_NAME}\s*(?:\(\s*{_NAME}(?:,\s*{_NAME})*\s*\))?|\\frac\{{{_NAME}\s*(?:\({_NAME}\)|{_NAME})?\}}\{{{_NAME}\s*(?:\({_NAME}\)|{_NAME})?\}}|{_NAME}\s*:\s*{_NAME})")  # fmt: skip
-_MATRIX = re.compile(
-    r"[(\[]?\s*\\begin\{([pbvB]?matrix|array|cases)\}(?:\{[lcr| ]*\})?(.*)\\end\{\1\}\s*[)\]]?", re.DOTALL
-)
 _CONDITION = re.compile(
     r"[,;(]?\s*(?<![A-Za-z\\])(?:" + TEXT + r"\{\s*)?(?:for|where|if|when|provided|assuming)(?![A-Za-z]).*$", re.DOTALL
 )
@@ -45,7 +52,7 @@ def equivalent(candidate: str, reference: str) -> bool:
 
 def same(c: str, r: str) -> bool:
     """`equivalent` of normalised answers."""
-    c, r = _bare(c), _bare(r)
+    c, r = bare(c), bare(r)
     if _flat(c) == _flat(r):
         return bool(_flat(c))
     if (verdict := _choices(c, r)) is not None:
@@ -61,46 +68,20 @@ def same(c: str, r: str) -> bool:
     if all(numbers):
         if same_number(*numbers):
             return True
-        if not any(map(_ambiguous, (c, r))):
+        if not any(map(comma_of, (c, r))):
             return False
     (c, _), (r, _) = units
     if _words(c) or _words(r):
         return _same_prose(c, r)
     for one, other in ((c, r), (r, c)):
         if (
-            _ambiguous(one) == "decimal"
+            comma_of(one) == "decimal"
             and "." in other
             and (a := number(one.replace(",", ".")))
             and (b := number(other))
         ):
             return a.value == b.value
     return _same_structure(c, r)
-
-
-def _bare(text: str) -> str:
-    """Without marks around the whole: braces, parentheses around one thing."""
-    text = text.strip()
-    if text.startswith("{") and _closing(text, 0) < 0:
-        text = text[1:].strip()
-    while len(text) > 1 and (text[0] == "{" or (text[0] in "([" and not text.startswith("[\\begin"))):
-        if _closing(text, 0) != len(text) - 1 or (
-            text[0] != "{" and (len(split(text[1:-1])) > 1 or {"(": ")", "[": "]"}[text[0]] != text[-1])
-        ):
-            break
-        if text[0] == "{" and len(split(text[1:-1])) > 1:
-            text = "\\" + text[:-1] + "\\}"
-            break
-        text = text[1:-1].strip()
-    return text
-
-
-def _closing(text: str, start: int) -> int:
-    depth = 0
-    for i in range(start, len(text)):
-        depth += (text[i] in "([{") - (text[i] in ")]}")
-        if depth == 0:
-            return i
-    return -1
 
 
 def _flat(text: str) -> str:
@@ -124,13 +105,6 @@ def _choices(c: str, r: str) -> bool | None:
     return None
 
 
-def _ambiguous(text: str) -> str:
-    """Whether a comma in it may part digits ("thousands" or "decimal") or the elements of a list."""
-    if re.fullmatch(r"-?[1-9]\d{0,2}(,\d{3})+", text):
-        return "thousands"
-    return "decimal" if re.fullmatch(r"-?\d+,\d{2,}", text) else ""
-
-
 def _words(text: str) -> bool:
     text = UNIT.sub("", text)
     plain = re.sub(
@@ -145,43 +119,23 @@ def _same_prose(c: str, r: str) -> bool:
     return one == other
 
 
-def split(text: str, marks: str = ",;") -> list[str]:
-    """The parts of a text between marks that stand outside of all brackets; empty ones are dropped."""
-    parts, depth, start = [], 0, 0
-    for i, sign in enumerate(text):
-        depth += (sign in "([{") - (sign in ")]}")
-        if depth == 0 and sign in marks:
-            parts.append(text[start:i])
-            start = i + 1
-    return [part.strip() for part in [*parts, text[start:]] if part.strip()]
-
-
-def _sides(text: str) -> list[str]:
-    """The sides of an equation, `x \\in S` being one too; an approximation after its exact value is dropped."""
-    exact, *rest = re.split(r"\\approx(?![a-z])", text)
-    if rest:
-        text = exact if "=" in exact or not _LABEL.fullmatch(exact.strip()) else exact + "=" + rest[0]
-    text = re.sub(r"\\in(?![a-z])", "=", text)
-    return [side.replace("\0", "=") for side in split(re.sub(r"(?<![<>!:])=(?!=)", "\0", text), "\0")]
-
-
 def _same_structure(c: str, r: str) -> bool:
-    matrices = [_rows(text) for text in (c, r)]
+    matrices = [matrix_rows(text) for text in (c, r)]
     if any(matrices):
         return _same_matrices(c, r, *matrices)
-    pieces = [_elements(text) for text in (c, r)]
+    pieces = [elements(text) for text in (c, r)]
     if max(map(len, pieces)) > 1 or any(text.startswith("\\{") and text.endswith("\\}") for text in (c, r)):
         return _same_lists(c, r, *pieces)
-    sides = [_sides(text) for text in (c, r)]
+    sides = [sides_of(text) for text in (c, r)]
     if max(map(len, sides)) > 1:
         return _same_equations(*sides)
     c, r = sides[0][0] if sides[0] else c, sides[1][0] if sides[1] else r
     unions = [split(re.sub(r"\\cup(?![a-z])", "\0", text), "\0") for text in (c, r)]
     if max(map(len, unions)) > 1:
         return len(unions[0]) == len(unions[1]) and _matched(*unions)
-    if any(_RELATION.search(text) for text in (c, r)):
+    if any(RELATION.search(text) for text in (c, r)):
         return _same_relations(c, r)
-    brackets = [_bracketed(text) for text in (c, r)]
+    brackets = [bracketed(text) for text in (c, r)]
     if any(brackets):
         return _same_brackets(c, r, *brackets)
     if any(":" in text for text in (c, r)):
@@ -192,62 +146,39 @@ def _same_structure(c: str, r: str) -> bool:
     return same_expression(c, r)
 
 
-def _elements(text: str) -> list[str]:
-    """The elements of a list; ± stands for two."""
-    if text.startswith("\\{") and text.endswith("\\}") and _closing(text, 1) == len(text) - 1:
-        text = text[2:-2]
-    groups = split(text, ";")
-    if len(groups) > 1 and all(
-        len(split(group)) > 1 and all(len(_sides(part)) > 1 for part in split(group)) for group in groups
-    ):
-        parts = ["(" + ",".join(_sides(part)[-1] for part in split(group)) + ")" for group in groups]
-    else:
-        parts = [part for group in groups for part in split(group)]
-    if _ambiguous(text) == "thousands":
-        parts = split(text)
-    return [version for part in parts for version in _plus_minus(part)]
-
-
-def _plus_minus(text: str) -> list[str]:
-    if not re.search(r"\\(?:pm|mp)(?![a-z])", text):
-        return [text]
-    pair = [re.sub(r"\\mp(?![a-z])", "-+"[i], re.sub(r"\\pm(?![a-z])", "+-"[i], text)) for i in (0, 1)]
-    return [re.sub(r"(^|[=({,])\s*\+", r"\1", version) for version in pair]
-
-
 def _same_lists(c: str, r: str, cs: list[str], rs: list[str]) -> bool:
     """Lists in any order, as sets are; a list with the same element twice is a sequence, in which order counts.
 
     A list of labelled values answers for a tuple in its order, and a tuple is answered by a bare list in its order.
     """
     for one, others in ((c, rs), (r, cs)):
-        inner = _bracketed(one)
+        inner = bracketed(one)
         if inner and len(others) == len(inner[1]) > 1 and inner[0] == "()":
             ours, theirs = (inner[1], others) if one is c else (others, inner[1])
-            return all(map(same, map(_value, ours), map(_value, theirs)))
-    if len(rs) == 1 and len(cs) > 1 and not _bracketed(r):  # the same value in several forms
-        return all(same(_value(one), _value(r)) for one in cs)
+            return all(map(same, map(value_of, ours), map(value_of, theirs)))
+    for parts, one, other in ((cs, c, r), (rs, r, c)):
+        if len(parts) == 1 and value_of(one) != one and one != other:
+            return same(value_of(c), value_of(r))
+        if len(parts) > 1 and all(map(RELATION.search, parts)) and all(spans := [interval(part) for part in parts]):
+            union = r" \cup ".join(span for _, span in spans)  # x < 2 or x > 3
+            return same(union, r) if one is c else same(c, union)
+    if len(rs) == 1 and len(cs) > 1 and not bracketed(r):  # the same value in several forms
+        return all(same(value_of(one), value_of(r)) for one in cs)
     if len(cs) > len(rs) and len({*map(_flat, rs)}) == len(rs):
         cs = list({_flat(part): part for part in cs}.values())
     if len(cs) != len(rs):
         return False
-    names = [[_sides(part)[0] if len(_sides(part)) > 1 else "" for part in parts] for parts in (cs, rs)]
+    names = [[sides_of(part)[0] if len(sides_of(part)) > 1 else "" for part in parts] for parts in (cs, rs)]
     if all(all(labels) for labels in names) and len({*map(_flat, names[0])}) > 1:
         values = [
             dict(zip(map(_flat, labels), parts, strict=True)) for labels, parts in zip(names, (cs, rs), strict=True)
         ]
         if values[0].keys() == values[1].keys():
-            return all(same(_value(values[0][name]), _value(values[1][name])) for name in values[0])
+            return all(same(value_of(values[0][name]), value_of(values[1][name])) for name in values[0])
     named = any(len({_flat(label)[:1] for label in labels if label}) > 1 for labels in names)
     if named or len({*map(_flat, rs)}) < len(rs):
-        return all(map(same, map(_value, cs), map(_value, rs)))
-    return _matched(list(map(_value, cs)), list(map(_value, rs)))
-
-
-def _value(text: str) -> str:
-    """The value of a labelled one: `x = 2` is 2."""
-    sides = _sides(text)
-    return sides[-1] if len(sides) > 1 and _LABEL.fullmatch(sides[0]) else text
+        return all(map(same, map(value_of, cs), map(value_of, rs)))
+    return _matched(list(map(value_of, cs)), list(map(value_of, rs)))
 
 
 def _matched(cs: list[str], rs: list[str]) -> bool:
@@ -265,10 +196,12 @@ def _same_equations(cs: list[str], rs: list[str]) -> bool:
     """Equations; where one side is only the name of the value (`x = 5`, `f(x) = 2x`, `\\angle A = 5`), it is a label."""
     from longcot.expressions import same_equation
 
-    (c_name, c), (r_name, r) = _labelled(cs), _labelled(rs)
+    (c_name, c), (r_name, r) = labelled(cs), labelled(rs)
     if c is not None and r is not None:
         if c_name and r_name and not _same_label(c_name, r_name):
             return same_equation((c_name, c), (r_name, r))
+        if c_name and re.fullmatch(r"\(?[A-H]\)?", r):
+            return c == r  # z = c is not choice (C)
         argument = [re.search(r"\(\s*(\w)\s*\)", name) for name in (c_name, r_name)]
         if all(argument) and argument[0][1] != argument[1][1]:
             c = re.sub(rf"(?<![A-Za-z\\]){argument[0][1]}(?![A-Za-z])", argument[1][1], c)
@@ -282,42 +215,12 @@ def _same_equations(cs: list[str], rs: list[str]) -> bool:
     return same_equation((cs[0], cs[-1]), (rs[0], rs[-1]))
 
 
-def _labelled(sides: list[str]) -> tuple[str, str | None]:
-    """(label, value), the label "" where there is none, the value None where it is an equation proper.
-
-    A chain such as `a + b = 11 + 9 = 20` is a computation: its value is the last side.
-    """
-    if len(sides) == 1:
-        return "", sides[0]
-    if _LABEL.fullmatch(sides[0]) and not _equation_of_letters(sides[0]):
-        return sides[0], sides[-1]
-    if len(sides) == 2 and _LABEL.fullmatch(sides[1]) and number(sides[0]):
-        return sides[1], sides[0]
-    if len(sides) > 2 and number(sides[-1]):
-        return "", sides[-1]
-    if not any(re.search(r"[A-Za-z]", re.sub(r"\\[A-Za-z]+", "", side)) for side in sides[len(sides) > 2 :]):
-        return "", sides[-1]
-    return "", None
-
-
-def _equation_of_letters(side: str) -> bool:
-    return bool(re.fullmatch(r"[a-z]{2,}", side))
-
-
 def _same_label(c: str, r: str) -> bool:
     """The same name, the same letter with or without an index or argument, or y for f(x)."""
     heads = [re.sub(r"_\{.*|\s*\(.*|['\s]", "", label).lower() or label for label in (c, r)]
     function = [bool(re.match(r"\\?\w+\s*\(", label)) for label in (c, r)]
     flat = [re.sub(r"[_{}\s\\]", "", label).lower() for label in (c, r)]
     return heads[0] == heads[1] or flat[0] == flat[1] or (any(function) and "y" in heads)
-
-
-def _bracketed(text: str) -> tuple[str, list[str]] | None:
-    """(its two brackets, its elements) of a tuple or an interval."""
-    if len(text) < 3 or text[0] not in "([" or text[-1] not in ")]" or _closing(text, 0) != len(text) - 1:
-        return None
-    parts = split(text[1:-1])
-    return (text[0] + text[-1], parts) if len(parts) > 1 else None
 
 
 def _same_brackets(c: str, r: str, one: tuple | None, other: tuple | None) -> bool:
@@ -328,18 +231,10 @@ def _same_brackets(c: str, r: str, one: tuple | None, other: tuple | None) -> bo
     return all(map(same, one[1], other[1]))
 
 
-def _rows(text: str) -> list[list[str]] | None:
-    match = _MATRIX.fullmatch(text.strip())
-    if match is None or "\\begin" in match[2]:
-        return None
-    rows = [row for row in re.split(r"\\\\", match[2]) if row.strip()]
-    return [[cell.strip() for cell in row.split("&")] for row in rows]
-
-
 def _same_matrices(c: str, r: str, one: list | None, other: list | None) -> bool:
     """Element by element; a vector may be written as a tuple."""
     for text, matrix in ((c, other), (r, one)):
-        inner = _bracketed(text)
+        inner = bracketed(text)
         if inner and matrix and 1 in (len(matrix), len(matrix[0])):
             flat = [cell for row in matrix for cell in row]
             return len(flat) == len(inner[1]) and all(map(same, *((inner[1], flat) if text is c else (flat, inner[1]))))
@@ -352,37 +247,14 @@ def _same_matrices(c: str, r: str, one: list | None, other: list | None) -> bool
 
 def _same_relations(c: str, r: str) -> bool:
     """Inequalities, each as the interval of its variable where it has one; else by Math-Verify."""
-    spans = [_interval(text) for text in (c, r)]
+    spans = [interval(text) for text in (c, r)]
     if all(spans):
         (c_name, c_span), (r_name, r_span) = spans
         return (not c_name or not r_name or _same_label(c_name, r_name)) and same(c_span, r_span)
-    relations = [[_RELATION.findall(text), _RELATION.split(text)] for text in (c, r)]
+    relations = [[RELATION.findall(text), RELATION.split(text)] for text in (c, r)]
     if relations[0][0] == relations[1][0] and all(map(same, relations[0][1], relations[1][1])):
         return True
     return math_verify(c, r)
-
-
-def _interval(text: str) -> tuple[str, str] | None:
-    """(variable, interval) of `1 < x <= 2` or `x > 3`; ("", text) of an interval."""
-    if _bracketed(text):
-        return "", text
-    signs, parts = _RELATION.findall(text), [part.strip() for part in _RELATION.split(text)]
-    if "!=" in signs or len(parts) not in (2, 3):
-        return None
-    if ">" in signs[0]:
-        signs, parts = [sign.replace(">", "<") for sign in signs[::-1]], parts[::-1]
-    if any(">" in sign for sign in signs):
-        return None
-    names = [bool(_LABEL.fullmatch(part)) and not number(part) for part in parts]
-    if len(parts) == 3 and names[1]:
-        ends = "(["["=" in signs[0]], ")]"["=" in signs[1]]
-        return parts[1], f"{ends[0]}{parts[0]},{parts[2]}{ends[1]}"
-    if len(parts) == 2 and names[0] != names[1]:
-        at = "=" in signs[0]
-        return (
-            (parts[0], f"(-\\infty,{parts[1]}{')]'[at]}") if names[0] else (parts[1], f"{'(['[at]}{parts[0]},\\infty)")
-        )
-    return None
 
 
 def math_verify(c: str, r: str) -> bool:

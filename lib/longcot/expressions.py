@@ -29,9 +29,9 @@ def same_expression(c: str, r: str) -> bool:
     """Whether two expressions have the same value everywhere. False for what the parser does not take for one."""
     try:
         if not _variables(c) and not _variables(r) and all(values := [_constant(text) for text in (c, r)]):
-            gap = abs(values[0].value - values[1].value)
-            close = any(number(text) is None for text in (c, r)) and gap * 10**30 <= abs(values[1].value)
-            return close or same_number(*values)
+            (one, exact), (other, too) = values
+            close = not (exact and too) and abs(one.value - other.value) * 10**30 <= abs(other.value)
+            return close or same_number(one, other)
         return any(
             _agree(*(_parsed(_renamed(text, names)) for text in (c, r)), len(names), _tolerance(r))
             for names in _namings(c, r)
@@ -139,17 +139,15 @@ def _parsed(text: str):
     return expression.subs({Symbol("i", real=True): I, Symbol("i"): I}) if expression.free_symbols else expression
 
 
-def _constant(text: str) -> Number | None:
-    """The value of an expression without variables, to 40 digits."""
+def _constant(text: str) -> tuple[Number, bool] | None:
+    """(value, whether it is exact or else good to 38 digits) of an expression without variables; None if not real."""
     if known := number(text):
-        return known
+        return known, True
     value = _parsed(text).doit()
     if value.is_Rational:
-        return Number(Fraction(value.p, value.q))
+        return Number(Fraction(value.p, value.q)), True
     value = value.evalf(40, maxn=400)
-    if not value.is_real or not value.is_finite:
-        return None
-    return Number(Fraction(str(value.round(38) if abs(value) < 1 else value)))
+    return (Number(Fraction(str(value))), False) if value.is_Float and value.is_finite else None
 
 
 def _points(count: int, whole: bool) -> list[list[float]]:
@@ -180,7 +178,9 @@ def _agree(one, other, count: int, tolerance: float) -> bool:
 
     if not (isinstance(one, Expr) and isinstance(other, Expr)):
         return bool(one == other)
+    rounded = one.atoms(floor, ceiling) | other.atoms(floor, ceiling)
     whole = one.has(floor, ceiling, factorial, binomial, Mod) or other.has(floor, ceiling, factorial, binomial, Mod)
+    whole = whole and not any(function.args[0].is_Symbol for function in rounded)
     agreed = 0
     for point in _points(count, whole):
         a, b = _value(one, point), _value(other, point)

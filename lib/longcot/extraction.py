@@ -10,7 +10,7 @@ _BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
 # what may stand between two boxes, or two pieces of mathematics, that are one answer: "\boxed{1} and x_2 = \boxed{2}"
 _JOINT = re.compile(r"(?:[\s$,;&()]|\\[()\[\] ,;]|\\q?quad|\\text\{[^{}]*\}|and\b|or\b|[A-Za-z](?:_\{?\w\}?)?\s*=)*")
 _PHRASE = re.compile(
-    r"(?i)\b(?:answer|réponse)\b[*_]*\s*(?:is\b|est\b|[:：])[\s*_:]*|答案\s*[是为:：]*|(?m:^\W*final answers?\W*$)"
+    r"(?i)\b(?:answer|réponse)\b(?: for [^:\n]{1,40})?[*_]*\s*(?:is\b|est\b|[:：])[\s*_:]*|答案\s*[是为:：]*|(?m:^\W*final answers?\W*$)"
 )
 _MATHS = re.compile(r"(?<!\\)\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\(([^\n]+?)\\\)|(?<!\\)\$([^$\n]+?)(?<!\\)\$", re.DOTALL)
 _NUMERAL = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d+)?|\.\d+)"
@@ -42,13 +42,9 @@ def extract_answer(text: str) -> str | None:
 
 
 def boxes(text: str) -> list[tuple[int, int, str]]:
-    """(start, end, inside) of the last `\\boxed{…}`, at most 100, outermost ones that close and are not empty."""
+    """(start, end, inside) of each `\\boxed{…}` that closes and is not empty, outermost ones only."""
     found: list[tuple[int, int, str]] = []
     opened: list[int] = []  # for each open brace of a box: where the box starts, else -1
-    last = [box.start() for box in _BOX.finditer(text)][-100:]
-    if not last:
-        return []
-    text = text[last[0] :]
     begins = {box.end() - 1: box.start() for box in _BOX.finditer(text)}
     for brace in re.finditer(r"\\[\\{}]|[{}]", text):
         if brace[0] == "{":
@@ -65,8 +61,9 @@ def boxes(text: str) -> list[tuple[int, int, str]]:
 
 def last_box(text: str) -> str | None:
     """What is in the last complete box, together with the boxes that it is joined with."""
-    found = boxes(text)
-    if not found:
+    starts = [box.start() for box in _BOX.finditer(text)]
+    text = text[starts[-min(100, len(starts))] :] if starts else ""
+    if not (found := boxes(text)):
         return None
     parts = [found[-1][2]]
     for (_, end, inside), (start, *_) in zip(found[-2::-1], found[:0:-1], strict=True):
@@ -79,11 +76,12 @@ def last_box(text: str) -> str | None:
 
 def conclusion(text: str) -> str | None:
     """The answer of a text without a box."""
+    ended = "<|end_of_solution|>" in text
     text = re.sub(r"\\boxed\s*\{\s*\}", "", _MARKS.sub("", text[-_TAIL:])).strip()
     if not text:
         return None
     lines = [line for line in text.splitlines() if line.strip()]
-    if len(lines) > 1 and not _WHOLE_END.search(text):
+    if len(lines) > 1 and not (ended or _WHOLE_END.search(text) or "final answer" in lines[-1].lower()):
         return None  # it stops in the middle of a sentence
     if phrases := list(_PHRASE.finditer(text)):
         rest = text[phrases[-1].end() :].strip()
