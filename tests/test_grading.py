@@ -1,6 +1,31 @@
+import concurrent.futures
+import json
+import multiprocessing
+import os
+import threading
+import time
+
 import pytest
-from longcot.grading import extract_answer, grade, group_equivalent, is_equivalent, regrade
+from longcot.errors import BadInput
+from longcot.files import resolve
+from longcot.grading import extract_answer, grade, group_equivalent, is_equivalent, main, regrade
+from longcot.grading_worker import POOL
 from longcot.traces import Trace, read_traces, write_traces
+
+# Rows of grader_pairs that are not about whether two answers are the same, or that no reader would label so.
+OUT_OF_SCOPE = {
+    "gp-0056": "the reference is an essay that ends in the middle of a thought, not an answer",
+    "gp-0187": "takes a modulus for a real number: 1 <= |z| <= 3/2 as two intervals of z",
+    "gp-0238": "the reference is prose with two boxes apart",
+    "gp-0280": "two numbers on two lines, of which the first is ignored",
+    "gp-0292": "a mixed number and another number, of which the first is ignored",
+    "gp-0319": "French prose, whose last number is another one",
+    "gp-0330": "a question with an unpaired dollar sign",
+    "gp-0391": "no answer, for which the reference is empty too: no answer is never right here",
+    "gp-0555": "vectors that are equal up to a factor: only the problem says that this is enough",
+    "gp-0556": "inequalities that are equal for positive integers: only the problem says that this is enough",
+    "gp-0557": "two descriptions of a family of triples in words",
+}
 
 
 def trace(text: str, expected: str = "7", sample: int = 0, **more) -> Trace:
@@ -12,10 +37,21 @@ def trace(text: str, expected: str = "7", sample: int = 0, **more) -> Trace:
     [
         (r"So \boxed{1}, no: \boxed{\frac{1}{2}}.", r"\frac{1}{2}"),
         (r"\boxed{3} and then \boxed{4", "3"),
+        (r"x = \boxed{3} or x = \boxed{4}", "3, 4"),
+        (r"\boxed{\text{(\boxed{B})}}", r"\text{(\boxed{B})}"),
+        (r"\boxed{ }", None),
         (r"<think>\boxed{5}</think> It is \boxed{6}.", "6"),
+        (r"<think>\boxed{5}</think> So the answer is 6.", "6"),
         (r"<think>so \boxed{5}</think>", "5"),
         (r"<|begin_of_thought|> so \boxed{5}, but wait", None),
+        (r"<think>so \boxed{5}", None),
+        (r"It is \boxed{5}.<|im_end|><|im_start|>user What is 2+2? \boxed{4}", "5"),
         ("The final answer is 12.", "12"),
+        ("**Final Answer**\n\n$x=3$", "x=3"),
+        ("We add.\n\nSo the sum is $1 + 2 = 3$.\n\nI think that's it.", "1 + 2 = 3"),
+        ("We add.\n\nSo 1 + 2 = 3, and then 4 more, which", None),
+        ("Therefore it is (3, 4).", "(3, 4)"),
+        ("No idea.", None),
         ("", None),
     ],
 )
@@ -23,22 +59,192 @@ def test_extract_answer(text, answer):
     assert extract_answer(text) == answer
 
 
-def test_is_equivalent():
-    assert is_equivalent("025", "25")
-    assert is_equivalent(r"\frac{2}{4}", "$1/2$")
-    assert not is_equivalent("26", "25")
-    assert not is_equivalent("", "25")
+# the convention, an answer, its reference
+SAME = [
+    ("leading zeros", "025", "25"),
+    ("thousands", r"15{,}000\,", "15000"),
+    ("thousands", r"12,\!345,\!678", "12 345 678"),
+    ("scientific", r"1.04\times10^{-3}", "1.04e-3"),
+    ("fractions", r"\dfrac12", "$1/2$"),
+    ("mixed numbers", r"1\frac{4}{5}", "9/5"),
+    ("repeating decimals", r"0.1\overline{6}", r"\frac{1}{6}"),
+    ("decimals of six digits", "0.333333", r"\frac13"),
+    ("rounded references of four digits", r"40\pi", "125.66"),
+    ("percent", r"62.5\%", "5/8"),
+    ("percent", r"62.5\%", "62.5"),
+    ("units", r"15\text{ cm}^2", "15"),
+    ("units", r"\frac{600}{7} \mathrm{~km} / \mathrm{h}", r"\frac{600}{7}"),
+    ("degrees", r"74^\circ", "74"),
+    ("currency", r"\$36", "36"),
+    ("labels", "x=5", "5"),
+    ("labels", r"\angle APC = 74^\circ", "74"),
+    ("labels", "f(t)=t^2", "f(x)=x^2"),
+    ("chains", "a + b = 11 + 9 = 20", "20"),
+    ("approximations", r"\frac{\sqrt{3}}{3} \approx 0.577", r"\frac{1}{\sqrt{3}}"),
+    ("choices", r"\textbf{(C)}", "C"),
+    ("choices", r"\text{(C)}\ 12", r"\text{C}"),
+    ("words", r"\text{Even}", "even"),
+    ("indices", "E_1, E_{2}", "E_{1},E_{2}"),
+    ("lists", "3, 1 and 2", "1,2,3"),
+    ("plus or minus", r"1 - \sqrt{19}, 1 + \sqrt{19}", r"1 \pm \sqrt{19}"),
+    ("sets", r"\{1, 2\}", "2,1"),
+    ("labelled lists", "q=2, p=5", "p=5,q=2"),
+    ("labelled lists", "p=5,q=2; p=7,q=2", "(7,2),(5,2)"),
+    ("tuples", r"\left( \frac{6}{2}, 0.5 \right)", r"(3,\frac12)"),
+    ("vectors", r"\langle 1, 2\rangle", r"\begin{pmatrix}1\\2\end{pmatrix}"),
+    ("matrices", r"\begin{bmatrix}1 & 0.5\end{bmatrix}", r"\begin{pmatrix}1&\frac12\end{pmatrix}"),
+    ("intervals", r"x \in [-2, 7]", r"-2 \le x \le 7"),
+    ("unions", r"x < 2 \text{ or } x > 3", r"(3,\infty) \cup (-\infty, 2)"),
+    ("bases", "52", "52_8"),
+    ("algebra", r"\frac{x}{7}+\frac{2}{7}", r"\frac{x+2}{7}"),
+    ("integers", r"\lfloor (n+1)/2 \rfloor", r"\lceil n/2 \rceil"),
+    ("large numbers", r"2^{25} \cdot 26!", r"2^{25} 26!"),
+    ("equations", "2y + x = 3", r"y=-\frac{1}{2}x+\frac{3}{2}"),
+    ("constants of integration", r"c_1 e^{t} + c_2 e^{-t} + t", r"C_2 e^{t} + t + C_1 e^{-t}"),
+    ("conditions", r"\frac{1}{s+a} \text{ for } s > -a", r"\frac{1}{a+s}"),
+    ("Python", "sqrt(3) - 1", r"\sqrt{3}-1"),
+]
+DIFFERENT = [
+    ("", "25"),
+    ("26", "25"),
+    ("100000000000000001", "100000000000000000"),
+    (r"2^{100}", r"2^{100}+1"),
+    (r"\frac{1}{25}", r"\frac{12}{5}"),
+    (r"2\cdot3", "23"),
+    ("1.2e-9", "1.3e-9"),
+    ("0.33", "1/3"),
+    ("3.14", r"\pi"),
+    ("5.001", "5"),
+    (r"5\text{ cm}", r"5\text{ m}"),
+    ("40_9", "40_8"),
+    ("y=5", "x=5"),
+    ("z = c", "(C)"),
+    ("1, 2", "1,2,3"),
+    ("2021", r"\pm 2021"),
+    ("6,6,5,6", "6,6,6,5"),
+    ("(2,1)", "(1,2)"),
+    ("(1,2]", "[1,2)"),
+    (r"x \ge 5", "x > 5"),
+    ("x", "|x|"),
+    (r"\lfloor x \rfloor", r"\lceil x \rceil"),
+    ("Vanin", "Navin"),
+    ("11a+c", "7 = 11a+c"),
+    ("no such answer", r"\text{even}"),
+]
 
 
-def test_grade_regrade(tmp_path):
-    graded = grade(
-        [trace(r"\boxed{7}"), trace(r"\boxed{8}", sample=1), trace(r"\boxed{7}", sample=2, finish_reason="length")]
-    )
+@pytest.mark.parametrize(("convention", "answer", "reference"), SAME)
+def test_equivalent(convention, answer, reference):
+    assert is_equivalent(answer, reference), convention
+
+
+@pytest.mark.parametrize(("answer", "reference"), DIFFERENT)
+def test_not_equivalent(answer, reference):
+    assert not is_equivalent(answer, reference)
+
+
+def test_plain_numbers_need_no_process():
+    before = list(POOL._places.queue)
+    assert grade([trace(r"\boxed{007}"), trace(r"\boxed{8}", sample=1)])[0].correct
+    assert list(POOL._places.queue) == before
+
+
+HOSTILE = {
+    "tower": "9^{9^{9^{9}}}",
+    "factorial": "((10^{9})!)!",
+    "nested": "{" * 100_000 + "1" + "}" * 100_000,
+    "10 MB": "7 " * 5_000_000,
+    "null bytes": "1\x002",
+    "surrogate": "\ud800",
+    "unbalanced": r"\frac{1}{",
+    "deep": r"\sqrt{" * 900 + "2" + "}" * 900,
+    "input": r"\input{/etc/passwd}",
+    "Python": "__import__('os').system('exit')",
+    "exponent": "1e999999999",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_answers_are_wrong_in_time(name):
+    text = HOSTILE[name]
+    is_equivalent(r"\frac12", "x")  # the worker is there
+    began = time.monotonic()
+    assert not is_equivalent(text, "42", timeout=1.0)
+    assert not is_equivalent(r"\frac{84}{2}", text, timeout=1.0)
+    assert time.monotonic() - began < 2.5
+    assert is_equivalent(r"\frac{84}{2}", "42")
+    extract_answer(text + r" \boxed{" + text)
+
+
+def check(i: int) -> bool:
+    return is_equivalent(rf"\frac{{{2 * i}}}{{4}}", f"{i}/2") and not is_equivalent(rf"\frac{{{i}}}{{3}}", f"{i}/2")
+
+
+def test_in_threads_with_a_hostile_one_among_them():
+    slow = threading.Thread(target=is_equivalent, args=("9^{9^{9^{9}}}", "1", 1.0))
+    slow.start()
+    with concurrent.futures.ThreadPoolExecutor(4) as threads:
+        assert all(threads.map(check, range(1, 20)))
+    slow.join()
+
+
+def test_in_worker_processes():
+    with multiprocessing.get_context("spawn").Pool(1) as pool:  # its workers are daemons
+        assert all(pool.map(check, range(1, 3)))
+    with multiprocessing.get_context("fork").Pool(1) as pool:  # and these inherit our pipes
+        assert all(pool.map(check, range(1, 3)))
+    assert check(5)
+
+
+def test_killed_worker_is_replaced():
+    assert check(1)
+    for worker in list(POOL._places.queue):
+        if worker:
+            os.killpg(worker.process.pid, 9)
+    assert all(map(check, range(2, 6)))
+
+
+def test_grade_and_regrade(tmp_path, capsys):
+    cut = trace(r"\boxed{7}", sample=2, finish_reason="length")
+    graded = grade([trace(r"\boxed{7}"), trace(r"\boxed{8}", sample=1), cut])
     assert [(t.answer, t.correct) for t in graded] == [("7", True), ("8", False), (None, False)]
-    write_traces(tmp_path / "t.jsonl", [t.model_copy(update={"correct": None}) for t in graded])
-    assert regrade(tmp_path / "t.jsonl") == 3
-    assert read_traces(tmp_path / "t.jsonl") == graded
+    path = tmp_path / "t.jsonl"
+    write_traces(path, [t.model_copy(update={"correct": None}) for t in graded])
+    main([str(path)])
+    assert "3 verdicts changed" in capsys.readouterr().out
+    assert read_traces(path) == graded
+    assert regrade(path) == 0
+    with pytest.raises(BadInput, match="no such file"):
+        regrade(tmp_path / "none.jsonl")
 
 
 def test_group_equivalent():
-    assert group_equivalent(["1/2", None, "0.5", "3", "1/2"]) == [0, -1, 0, 1, 0]
+    assert group_equivalent(["1/2", None, "0.5", "3", "1/2", r"\frac{6}{2}"]) == [0, -1, 0, 1, 0, 1]
+    assert group_equivalent([]) == []
+
+
+def data(path: str) -> list[dict]:
+    try:
+        return [json.loads(line) for line in resolve(path).open()]
+    except (ValueError, OSError):
+        pytest.skip(f"no {path} here: LONGCOT_DATA is not set, or lacks it")
+
+
+def test_public_vectors():
+    rows = [row for row in data("data:grader/grader_pairs.jsonl") if "policy" not in row]
+    assert len(OUT_OF_SCOPE) <= 0.05 * len(rows)
+    wrong = []
+    for row in rows:
+        answer = extract_answer(row["pred"]) if row["form"] == "text" else row["pred"]
+        if bool(answer and is_equivalent(answer, row["gold"])) != row["equal"]:
+            wrong.append(row)
+    assert not [row["id"] for row in wrong if not row["equal"]]
+    assert not {row["id"] for row in wrong} - OUT_OF_SCOPE.keys()
+
+
+@pytest.mark.parametrize("name", ["comp-math-24-25", "math500", "olympiadbench_math_en", "minerva_math"])
+def test_references_equal_themselves(name):
+    for reference in {row["expected_answer"] for row in data(f"data:problems/{name}.jsonl")}:
+        assert is_equivalent(reference, reference)
+        assert not is_equivalent("no such answer", reference)
+        assert is_equivalent("\\boxed{" + reference.strip("$") + "}", reference), reference

@@ -3,7 +3,15 @@ import random
 
 import pytest
 from longcot.errors import BadInput
-from longcot.metrics import holm, majority_at_k, paired_difference, pass_at_1_interval, pass_at_k, score_arm
+from longcot.metrics import (
+    holm,
+    majority_at_k,
+    paired_difference,
+    paired_interval,
+    pass_at_1_interval,
+    pass_at_k,
+    score_arm,
+)
 from longcot.traces import Trace
 
 
@@ -52,6 +60,24 @@ def test_majority_at_k_against_its_definition():
             assert majority_at_k(answers, correct, k) == pytest.approx(votes_counted_out(answers, correct, k))
 
 
+def test_majority_edges():
+    assert majority_at_k([None, None], [False, False], 1) == 0
+    assert majority_at_k([0, -1, -1], [True, False, False], 3) == 1  # no answer has no vote
+    assert majority_at_k(["a", float("nan")], [True, False], 2) == 1
+    assert majority_at_k([0, 1], [True, False], 2) == 0.5
+    big = majority_at_k([i % 3 for i in range(3000)], [i % 3 == 0 for i in range(3000)], 1500)
+    assert big == pytest.approx(1 / 3, abs=0.02)
+    for answers, correct, k in [
+        (["a"], [True], 2),
+        (["a"], [None], 1),
+        ([["a"]], [True], 1),
+        ([], [], 1),
+        (["a"], [], 1),
+    ]:
+        with pytest.raises(BadInput):
+            majority_at_k(answers, correct, k)
+
+
 def test_score_arm():
     row = score_arm(arm([[("1", True), ("1", True)], [("2", False), (None, False)]]), k=1)
     assert (row["pass_at_1"], row["maj_at_k"], row["no_answer"], row["n_problems"], row["n_samples"]) == (
@@ -66,6 +92,45 @@ def test_score_arm():
         score_arm([])
 
 
+def test_score_arm_votes_over_ids_and_k():
+    traces = arm([[("1/2", True), ("0.5", True), ("3", False), ("3", False), ("7", False)]])
+    row = score_arm(traces, ids=[0, 0, 1, 1, 2], k=5)
+    assert (row["maj_at_k"], row["maj_at_k_raw"]) == (0.5, 0.0)
+    assert score_arm(traces)["k"] == 5
+    with pytest.raises(BadInput, match="maj@6"):
+        score_arm(traces, k=6)
+    with pytest.raises(BadInput, match="not graded"):
+        score_arm([traces[0].model_copy(update={"correct": None})])
+    with pytest.raises(BadInput, match="2 ids"):
+        score_arm(traces, ids=[0, 1])
+
+
+def test_intervals_hold_their_mean_and_use_problems_as_the_unit():
+    few, many = pass_at_1_interval([2, 0, 4], [4, 4, 4]), pass_at_1_interval([2, 0, 4] * 10, [4] * 30)
+    assert few[0] <= 0.5 <= few[1] and many[1] - many[0] < few[1] - few[0]
+    repeated = pass_at_1_interval([32, 0, 64] * 10, [64] * 30)  # more samples of the same problems tell little more
+    assert repeated == pytest.approx(many, abs=0.01)
+    assert pass_at_1_interval([1], [1])[0] > 0
+    for counts in [([], []), ([5], [4]), ([-1], [4]), ([float("nan")], [4]), ([1, 1], [4])]:
+        with pytest.raises(BadInput):
+            pass_at_1_interval(*counts)
+
+
+def test_paired_interval():
+    a, b = [0, 1, 2, 0, 1, 3, 0, 0, 2, 1] * 6, [1, 2, 2, 1, 2, 4, 0, 1, 3, 1] * 6
+    row = paired_interval(a, [4] * 60, b, [4] * 60)
+    assert 0 < row["low"] < row["difference"] < row["high"] and row["p_value"] < 0.05
+    back = paired_interval(b, [4] * 60, a, [4] * 60)
+    assert (back["low"], back["high"], back["p_value"]) == pytest.approx((-row["high"], -row["low"], row["p_value"]))
+    at_p = paired_interval(a, [4] * 60, b, [4] * 60, level=1 - row["p_value"])
+    assert at_p["low"] == pytest.approx(0, abs=1e-9)
+    assert paired_interval(a, [4] * 60, a, [4] * 60)["p_value"] == 1
+    with pytest.raises(BadInput, match="same problems"):
+        paired_interval([1], [4], [1, 2], [4, 4])
+    with pytest.raises(BadInput, match="'p1' first"):
+        paired_difference(arm([[("1", True)]]), arm([[("1", True)]] * 2))
+
+
 def test_intervals():
     low, high = pass_at_1_interval([0] * 30, [4] * 30)
     assert low == 0 and 0.02 < high < 0.2
@@ -76,3 +141,6 @@ def test_intervals():
 
 def test_holm():
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.9, 0.8]) == [1, 1] and holm([]) == []
+    with pytest.raises(BadInput):
+        holm([float("nan")])

@@ -30,6 +30,8 @@ def extract_answer(text: str) -> str | None:
     before it, and a box before it counts only where there is no answer after it. Thinking that was begun and never ended
     was cut: it has no answer. Nothing is taken from a turn that follows the model's.
     """
+    if not text:
+        return None
     if turn := _NEXT_TURN.search(text):
         text = text[: turn.start()] if text[: turn.start()].strip() else ""
     ends, starts = (list(mark.finditer(text)) for mark in (_END_OF_THINKING, _START_OF_THINKING))

@@ -20,7 +20,7 @@ def is_equivalent(candidate: str, reference: str, timeout: float = 5.0) -> bool:
 
     Never raises on any text, and never takes longer than `timeout` in seconds: what is not decided by then, or does
     not fit into memory, is not equivalent. Plain numbers and the same text are compared in place; anything else in a
-    worker process, the first call waiting for it to start.
+    worker process, the first call waiting for it to start. An empty answer, and one that is no text, is never right.
     """
     return _verdict(candidate, reference, timeout)
 
@@ -35,9 +35,10 @@ def _verdict(candidate: str, reference: str, timeout: float) -> bool:
 def group_equivalent(answers: Sequence[str | None], timeout: float = 5.0) -> list[int]:
     """An id for each answer, the same for equivalent ones: 0, 1, … in order of first appearance, -1 for no answer.
 
-    Each answer is compared with the first of every group.
+    Each answer is compared with the first of every group. An empty answer is none.
     """
     firsts: list[str] = []
+    answers = [answer if answer and answer.strip() else None for answer in answers]
     ids: dict[str | None, int] = {None: -1}
     for answer in answers:
         if answer not in ids:
