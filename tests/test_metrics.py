@@ -117,7 +117,7 @@ def test_intervals_hold_their_mean_and_use_problems_as_the_unit():
 
 
 def test_paired_interval():
-    a, b = [0, 1, 2, 0, 1, 3, 0, 0, 2, 1] * 6, [1, 2, 2, 1, 2, 4, 0, 1, 3, 1] * 6
+    a, b = [0, 1, 2, 0, 1, 3, 0, 0, 2, 1] * 6, [1, 1, 2, 1, 0, 3, 0, 1, 2, 1] * 6
     row = paired_interval(a, [4] * 60, b, [4] * 60)
     assert 0 < row["low"] < row["difference"] < row["high"] and row["p_value"] < 0.05
     back = paired_interval(b, [4] * 60, a, [4] * 60)
