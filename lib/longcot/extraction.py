@@ -6,7 +6,7 @@ _END_OF_THINKING = re.compile(r"</think>|<\|end_of_thought\|>")
 _START_OF_THINKING = re.compile(r"<think>|<\|begin_of_thought\|>")
 _NEXT_TURN = re.compile(r"<\|im_start\|>|<\|im_end\|>|<\|endoftext\|>|<\|eot_id\|>")
 _MARKS = re.compile(r"<\|\w+\|>|\s*I hope it is correct\.?")
-_BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
+_BRACES = re.compile(r"\\+(?:boxed|fbox)\s*\{|\\[\\{}]|[{}]")
 # what may stand between two boxes, or two pieces of mathematics, that are one answer: "\boxed{1} and x_2 = \boxed{2}"
 _JOINT = re.compile(r"(?:[\s$,;&()]|\\[()\[\] ,;]|\\q?quad|\\text\{[^{}]*\}|and\b|or\b|[A-Za-z](?:_\{?\w\}?)?\s*=)*")
 _PHRASE = re.compile(
@@ -17,6 +17,7 @@ _NUMERAL = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d+)?|\.\d+)"
 _NUMBER = re.compile(
     rf"(?<![A-Za-z0-9_.^{{\\])[-+]?(?:{_NUMERAL}(?: \d+/\d+|/\d+)?%?|[(\[]-?[\d./]+(?:, ?-?[\d./]+)+[)\]]|\\frac\{{\d+\}}\{{\d+\}})"
 )
+_LONGEST = 1_000_000  # characters at the end of a text in which a box is looked for
 _TAIL = 20_000  # characters at the end of a text in which an answer without a box is looked for
 _WHOLE_END = re.compile(r"[\d.!?。)\]}$*\"'%:]\s*$")
 
@@ -32,8 +33,10 @@ def extract_answer(text: str) -> str | None:
     """
     if not text:
         return None
+    if "<" not in text:  # no marks of turns or of thinking
+        return last_box(text) or conclusion(text)
     if turn := _NEXT_TURN.search(text):
-        text = text[: turn.start()] if text[: turn.start()].strip() else ""
+        text = text[: turn.start()]
     ends, starts = (list(mark.finditer(text)) for mark in (_END_OF_THINKING, _START_OF_THINKING))
     if starts and (not ends or ends[-1].start() < starts[-1].start()):
         return None
@@ -46,27 +49,25 @@ def extract_answer(text: str) -> str | None:
 def boxes(text: str) -> list[tuple[int, int, str]]:
     """(start, end, inside) of each `\\boxed{…}` that closes and is not empty, outermost ones only."""
     found: list[tuple[int, int, str]] = []
-    opened: list[int] = []  # for each open brace of a box: where the box starts, else -1
-    begins = {box.end() - 1: box.start() for box in _BOX.finditer(text)}
-    for brace in re.finditer(r"\\[\\{}]|[{}]", text):
-        if brace[0] == "{":
-            opened.append(begins.get(brace.start(), -1))
-        elif brace[0] == "}" and opened:
-            if (start := opened.pop()) >= 0:
-                inside = text[text.index("{", start) + 1 : brace.start()].strip()
-                if inside:
-                    while found and found[-1][0] > start:
-                        found.pop()
-                    found.append((start, brace.end(), inside))
+    opened: list[tuple[int, int]] = []  # for each open brace where its box starts, or -1, and where its inside does
+    for brace in _BRACES.finditer(text):
+        sign = brace[0]
+        if sign == "}":
+            start, inside = opened.pop() if opened else (-1, 0)
+            if start >= 0 and (content := text[inside : brace.start()].strip()):
+                while found and found[-1][0] > start:
+                    found.pop()
+                found.append((start, brace.end(), content))
+        elif sign[-1] == "{" and sign != "\\{":
+            opened.append((brace.start() if len(sign) > 1 else -1, brace.end()))
     return found
 
 
 def last_box(text: str) -> str | None:
     """What is in the last complete box, together with the boxes that it is joined with."""
-    starts = [box.start() for box in _BOX.finditer(text)]
-    text = text[starts[-min(100, len(starts))] :] if starts else ""
-    if not (found := boxes(text)):
+    if not (found := boxes(text[-_LONGEST:]) if "box" in text else []):
         return None
+    text = text[-_LONGEST:]
     parts = [found[-1][2]]
     for (_, end, inside), (start, *_) in zip(found[-2::-1], found[:0:-1], strict=True):
         if start - end > 60 or not _JOINT.fullmatch(text[end:start]) or "\n\n" in text[end:start]:

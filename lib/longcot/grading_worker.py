@@ -98,6 +98,14 @@ class Pool:
         finally:
             self._places.put(worker)
 
+    def start(self) -> None:
+        """Start all workers and wait until each has imported what it needs; not needed, but then no answer waits."""
+        held = [self._places.get() or Worker() for _ in range(self.count)]
+        for worker in held:
+            with contextlib.suppress(Lost):
+                worker.ask("x", "y", time.monotonic() + 60)
+            self._places.put(worker)
+
 
 POOL = Pool()
 if hasattr(os, "register_at_fork"):  # a forked child must not talk through its parent's pipes
@@ -108,10 +116,12 @@ def serve() -> None:
     """The server: forks a child that answers jobs, and another one each time a child was ended within a job."""
     import resource
 
-    import math_verify  # noqa: F401  imported once, before the fork
+    from longcot.equivalence import equivalent, math_verify
 
-    from longcot import equivalence, expressions  # noqa: F401
-
+    (
+        equivalent(r"\frac{\sin x}{2}", "y"),
+        math_verify("x > 1", "x > 2"),
+    )  # imports, and the parser's tables, before the fork
     while True:
         if (child := os.fork()) == 0:
             resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
