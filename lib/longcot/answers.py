@@ -1,15 +1,14 @@
-"""How answers are written: one spelling for what people and models write in many, and numbers read as numbers."""
+"""How answers are written: one spelling for what people and models write in many, and what is quickly decided."""
 
 import re
-from dataclasses import dataclass
 from fractions import Fraction
 
-MAX_LENGTH = 5_000  # characters; no answer is longer, and beyond it only the same text is the same answer
+from longcot.numerals import MAX_LENGTH, number, same_number
 
 _SIGNS = {
     "−–—": "-", "×": r"\times ", "·⋅∗•": r"\cdot ", "÷": "/", "≤": "<=", "≥": ">=", "≠": "!=", "∞": r"\infty ",
-    "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "°": r"^{\circ}", "′": "'", "，、": ",", "；": ";", "（": "(", "）": ")",
-    "。": ".", "％": "%", "√": r"\sqrt ", "±": r"\pm ", "≈": r"\approx ", "½": r"\frac{1}{2}",
+    "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "°": r"^{\circ}", "′": "'", "，、": ",", "；": ";",
+    "（": "(", "）": ")", "。": ".", "％": "%", "√": r"\sqrt ", "±": r"\pm ", "≈": r"\approx ", "½": r"\frac{1}{2}",
     "\u2009\u202f\u00a0\u2007\u3000\t\r": " ", "\u200b\ufeff\x00€£¥": "",
 }  # fmt: skip
 _GREEK = zip("αβγδεθλμπρστφψωΔΩ", "alpha beta gamma delta epsilon theta lambda mu pi rho sigma tau phi psi omega "
@@ -125,8 +124,9 @@ _UNITS = {  # a name for each unit, so that the same number of different units i
         "mm millimeter millimeters", "km kilometer kilometers", "inch inches in", "foot feet ft", "yard yards",
         "mile miles mi", "mph", "second seconds sec s", "minute minutes min", "hour hours hr hrs h", "day days",
         "week weeks", "month months", "year years yr", "dollar dollars usd", "cent cents", "yuan", "gram grams g",
-        "kg kilogram kilograms", "pound pounds lb lbs", "liter liters l", "radian radians rad", "nm", "pm", "um", "angstrom angstroms", "ev", "kev", "kj", "hz", "ghz", "mhz", "khz", "pa",
-        "kpa", "mol", "erg ergs", "mg", "ms", "amu", "unit units",
+        "kg kilogram kilograms", "pound pounds lb lbs", "liter liters l", "radian radians rad", "nm", "pm", "um",
+        "angstrom angstroms", "ev", "kev", "kj", "hz", "ghz", "mhz", "khz", "pa", "kpa", "mol", "erg ergs", "mg", "ms",
+        "amu", "unit units",
     )
     for name in names.split()
 }  # fmt: skip
@@ -138,10 +138,11 @@ _WORDS = "|".join(
     )
 )
 _POWER = r"(?:\s*\^\{(-?\d)\})?"
-UNIT = re.compile(  # 15 \text{ cm}^{2}, 3 square feet, 5 \mathrm{km} / \mathrm{h}, 2 meters per second
-    r"(?<=[\d})% ])\s*(?:" + TEXT + r"\{((?:[^{}]|\{[^{}]*\})*)\}" + _POWER + r"|(?<![A-Za-z\\{])((?:(?:square|cubic|sq\.?) )?(?:" + _WORDS + r"))"
-    + _POWER + r")((?:\s*/?\s*(?:" + TEXT + r"\{(?:[^{}]|\{[^{}]*\})*\}|per [a-z]+|/ ?[a-z]{1,4})" + _POWER + r")*)$"
-)  # fmt: skip
+_IN_TEXT = TEXT + r"\{((?:[^{}]|\{[^{}]*\})*)\}"
+_IN_WORDS = r"(?<![A-Za-z\\{])((?:(?:square|cubic|sq\.?) )?(?:" + _WORDS + r"))"
+_PER = r"\s*/?\s*(?:" + TEXT + r"\{(?:[^{}]|\{[^{}]*\})*\}|per [a-z]+|/ ?[a-z]{1,4})" + _POWER
+# 15 \text{ cm}^{2}, 3 square feet, 5 \mathrm{km} / \mathrm{h}, 2 meters per second
+UNIT = re.compile(r"(?<=[\d})% ])\s*(?:" + _IN_TEXT + _POWER + "|" + _IN_WORDS + _POWER + ")((?:" + _PER + ")*)$")
 
 
 def split_unit(text: str) -> tuple[str, str]:
@@ -157,78 +158,6 @@ def split_unit(text: str) -> tuple[str, str]:
     power = "2" if {"square", "sq"} & set(words) else "3" if "cubic" in words else match[2] or match[4] or ""
     known = [_UNITS[word] + power for word in words if word in _UNITS and word not in ("unit", "units")]
     return text[: match.start()].strip(), known[0] if len(known) == 1 and not match[5] else ""
-
-
-@dataclass(frozen=True)
-class Number:
-    """An exact value; `step` is the last place of a decimal (0: an integer or a fraction), `digits` the significant ones."""
-
-    value: Fraction
-    step: Fraction = Fraction(0)
-    digits: int = 0
-    percent: bool = False
-
-
-_PLAIN = r"(?:[1-9]\d{0,2}(?:[, ]\d{3})+(?:\.\d*)?|\d{1,400}(?:\.\d{0,400})?|\.\d{1,400})"
-_TIMES = r"\s*(?:\\times|\\cdot|\*|x)\s*"
-_DECIMAL = re.compile(rf"({_PLAIN})(?:[eE]([+-]?\d{{1,3}})|{_TIMES}10\^\{{([+-]?\d{{1,3}})\}})?", re.ASCII)
-_POWER_OF_TEN = re.compile(r"10\^\{([+-]?\d{1,3})\}", re.ASCII)
-_RATIO = re.compile(rf"(?:(\d{{1,3}}(?: \d{{3}})+|\d+)(?: (?=\d+ ?/ ?\d)| ?(?=\\frac)))?(?:\\frac\{{\s*([+-]?{_PLAIN})\s*\}}\{{\s*([+-]?{_PLAIN})\s*\}}|({_PLAIN}) ?/ ?({_PLAIN}))", re.ASCII)  # fmt: skip
-_SIGN = re.compile(r"([+-]?)\s*(.*?)\s*(%?)", re.DOTALL)
-
-
-def number(text: str) -> Number | None:
-    """The number that a normalised answer is: integer, decimal, scientific, fraction, mixed, each also in percent."""
-    if len(text) > MAX_LENGTH:
-        return None
-    sign, body, percent = _SIGN.fullmatch(text.strip()).groups()
-    if power := _POWER_OF_TEN.fullmatch(body):
-        found = Number(Fraction(10) ** int(power[1]))
-    elif decimal := _DECIMAL.fullmatch(body):
-        digits = re.sub("[, ]", "", decimal[1])
-        scale = Fraction(10) ** int(decimal[2] or decimal[3] or 0)
-        places = len(digits.partition(".")[2])
-        significant = len(digits.replace(".", "").lstrip("0")) if places or scale != 1 else 0
-        step = scale / 10**places if places or scale != 1 else Fraction(0)
-        found = Number(Fraction(digits.rstrip(".") or "0") * scale, step, significant)
-    elif ratio := _RATIO.fullmatch(body):
-        top, bottom = (
-            Fraction(re.sub("[, ]", "", part).rstrip(".")) for part in (ratio[2] or ratio[4], ratio[3] or ratio[5])
-        )
-        if bottom == 0 or (ratio[1] and not (0 <= top < bottom)):
-            return None
-        found = Number(int((ratio[1] or "0").replace(" ", "")) + top / bottom)
-    else:
-        return None
-    value = -found.value if sign == "-" else found.value
-    return Number(value, found.step, found.digits, bool(percent))
-
-
-def _rounds_to(decimal: Number, value: Fraction) -> bool:
-    """Whether the value, rounded or cut off at the last place of the decimal, is the decimal."""
-    cut = abs(value) - abs(decimal.value)
-    return abs(value - decimal.value) <= decimal.step / 2 or (0 <= cut < decimal.step and value * decimal.value > 0)
-
-
-def same_number(candidate: Number, reference: Number) -> bool:
-    """Whether a number answers for another one.
-
-    Exact values must be the same. A decimal answers for an exact value from six significant digits on, all of them
-    right; a decimal reference of at least four is answered by any more precise value that it is the rounding of. x% is x/100, and also x where the other one has no percent sign (the problem
-    then asks for a percentage).
-    """
-    if candidate.percent != reference.percent:
-        plain = [Number(n.value, n.step, n.digits) for n in (candidate, reference)]
-        whole = [Number(n.value / 100, n.step / 100, n.digits) if n.percent else n for n in (candidate, reference)]
-        return same_number(*plain) or same_number(*(Number(n.value, n.step, n.digits) for n in whole))
-    a, b = candidate, reference
-    if a.value == b.value:
-        return True
-    if max(a.digits, b.digits) >= 12 and abs(a.value - b.value) <= abs(b.value) / 10**11:
-        return True
-    if a.digits >= 6 and a.step > b.step and _rounds_to(a, b.value):
-        return True
-    return b.step > a.step and b.digits >= 4 and _rounds_to(b, a.value)
 
 
 def quick(candidate: str, reference: str) -> bool | None:

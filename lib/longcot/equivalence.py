@@ -3,7 +3,8 @@ are read by Math-Verify's parser and compared as numbers or at points. Unbounded
 
 import re
 
-from longcot.answers import FUNCTIONS, TEXT, UNIT, normalise, number, quick, same_number, split_unit
+from longcot.answers import FUNCTIONS, TEXT, UNIT, normalise, quick, split_unit
+from longcot.expressions import math_verify, same_equation, same_expression
 from longcot.extraction import conclusion, last_box, last_piece
 from longcot.notation import (
     RELATION,
@@ -14,12 +15,13 @@ from longcot.notation import (
     interval,
     labelled,
     matrix_rows,
+    same_label,
     sides_of,
     split,
     value_of,
 )
+from longcot.numerals import number, same_number
 
-_PAIRS = {"(": ")", "[": "]"}
 _CONDITION = re.compile(
     r"[,;(]?\s*(?<![A-Za-z\\])(?:" + TEXT + r"\{\s*)?(?:for|where|if|when|provided|assuming)(?![A-Za-z]).*$", re.DOTALL
 )
@@ -141,8 +143,6 @@ def _same_structure(c: str, r: str) -> bool:
     if any(":" in text for text in (c, r)):
         ratios = [split(text, ":") for text in (c, r)]
         return len(ratios[0]) == len(ratios[1]) > 1 and all(map(same, *ratios))
-    from longcot.expressions import same_expression
-
     return same_expression(c, r)
 
 
@@ -193,12 +193,10 @@ def _matched(cs: list[str], rs: list[str]) -> bool:
 
 
 def _same_equations(cs: list[str], rs: list[str]) -> bool:
-    """Equations; where one side is only the name of the value (`x = 5`, `f(x) = 2x`, `\\angle A = 5`), it is a label."""
-    from longcot.expressions import same_equation
-
+    """Equations; a side that only names the value (`x = 5`, `f(x) = 2x`, `\\angle A = 5`) is a label."""
     (c_name, c), (r_name, r) = labelled(cs), labelled(rs)
     if c is not None and r is not None:
-        if c_name and r_name and not _same_label(c_name, r_name):
+        if c_name and r_name and not same_label(c_name, r_name):
             return same_equation((c_name, c), (r_name, r))
         if c_name and re.fullmatch(r"\(?[A-H]\)?", r):
             return c == r  # z = c is not choice (C)
@@ -210,17 +208,9 @@ def _same_equations(cs: list[str], rs: list[str]) -> bool:
         return same(cs[-1], rs[0])  # (x + y)^2 = 81 where 81 is asked for
     if len(cs) < 2 or len(rs) < 2:
         return False
-    if all(map(same, cs, rs)) if len(cs) == len(rs) else False:
+    if len(cs) == len(rs) and all(map(same, cs, rs)):
         return True
     return same_equation((cs[0], cs[-1]), (rs[0], rs[-1]))
-
-
-def _same_label(c: str, r: str) -> bool:
-    """The same name, the same letter with or without an index or argument, or y for f(x)."""
-    heads = [re.sub(r"_\{.*|\s*\(.*|['\s]", "", label).lower() or label for label in (c, r)]
-    function = [bool(re.match(r"\\?\w+\s*\(", label)) for label in (c, r)]
-    flat = [re.sub(r"[_{}\s\\]", "", label).lower() for label in (c, r)]
-    return heads[0] == heads[1] or flat[0] == flat[1] or (any(function) and "y" in heads)
 
 
 def _same_brackets(c: str, r: str, one: tuple | None, other: tuple | None) -> bool:
@@ -250,16 +240,8 @@ def _same_relations(c: str, r: str) -> bool:
     spans = [interval(text) for text in (c, r)]
     if all(spans):
         (c_name, c_span), (r_name, r_span) = spans
-        return (not c_name or not r_name or _same_label(c_name, r_name)) and same(c_span, r_span)
+        return (not c_name or not r_name or same_label(c_name, r_name)) and same(c_span, r_span)
     relations = [[RELATION.findall(text), RELATION.split(text)] for text in (c, r)]
     if relations[0][0] == relations[1][0] and all(map(same, relations[0][1], relations[1][1])):
         return True
     return math_verify(c, r)
-
-
-def math_verify(c: str, r: str) -> bool:
-    """Math-Verify's own verdict, for what is not taken apart here."""
-    from math_verify import parse, verify
-
-    gold, pred = (parse(f"${text}$", parsing_timeout=None) for text in (r, c))
-    return bool(verify(gold, pred, timeout_seconds=None, allow_set_relation_comp=True))

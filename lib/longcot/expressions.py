@@ -10,18 +10,18 @@ from collections.abc import Iterator
 from fractions import Fraction
 from itertools import permutations
 
-from longcot.answers import FUNCTIONS, Number, number, same_number
+from longcot.answers import FUNCTIONS
+from longcot.numerals import Number, number, same_number
 
 _KEPT = (
     FUNCTIONS
     + "|frac|sqrt|binom|cdot|times|pi|infty|lfloor|rfloor|lceil|rceil|sum|prod|int|le|ge|sinh|cosh|tanh|circ|pm|mp|"
     "det|lim|to|begin|end|left|right|pmod|bmod|mod"
 )
-_VARIABLE = re.compile(
-    r"(?:\\(?:dot|ddot|bar|overline|vec|hat|tilde|mathbb|text|mathrm|mathbf)\s*\{[^{}]*\}|\\(?!(?:" + _KEPT + r")(?![A-Za-z]))[A-Za-z]+|(?<![\\A-Za-z])[A-Za-z]|(?<=[A-Za-z])(?<!\\)[A-Za-z])"
-    r"(?:_\{(?:[^{}]|\{[^{}]*\})*\})?'*"
-)  # fmt: skip
-_TOKEN = re.compile(r"\\(?:" + _KEPT + r")(?![A-Za-z])|" + _VARIABLE.pattern)
+_ACCENTED = r"\\(?:dot|ddot|bar|overline|vec|hat|tilde|mathbb|text|mathrm|mathbf)\s*\{[^{}]*\}"
+_INDEX = r"(?:_\{(?:[^{}]|\{[^{}]*\})*\})?'*"
+_VARIABLE = rf"(?:{_ACCENTED}|\\(?!(?:{_KEPT})(?![A-Za-z]))[A-Za-z]+|(?<!\\)[A-Za-z]){_INDEX}"
+_TOKEN = re.compile(rf"\\(?:{_KEPT})(?![A-Za-z])|{_VARIABLE}")
 _DIGITS = 25
 
 
@@ -61,8 +61,8 @@ def _namings(c: str, r: str) -> Iterator[dict[str, str]]:
 def same_equation(c: tuple[str, str], r: tuple[str, str]) -> bool:
     """Whether two equations, each as its two sides, are the same. False for what the parser does not take for one.
 
-    They are where their differences of sides are in a constant ratio, or where both, being linear in a variable, have the
-    same solution for it at random values of the others.
+    They are where their differences of sides are in a constant ratio, or where both, being linear in a variable, have
+    the same solution for it at random values of the others.
     """
     texts = [re.sub(r"(?<=[A-Za-z}])\s*\(\s*t\s*\)", "", f"({left})-({right})") for left, right in (c, r)]  # x(t) is x
     try:
@@ -94,14 +94,14 @@ def _same_root(one, other, point: list, i: int, tolerance: float) -> bool:
 
 
 def _tolerance(reference: str) -> float:
-    """Relative. A reference that has rounded decimals, four significant digits or more, is no more exact than they are."""
+    """Relative: a reference with decimals of four significant digits or more is no more exact than they are."""
     digits = [len(text.replace(".", "").lstrip("0")) for text in re.findall(r"\d*\.\d+", reference)]
     rounded = [count for count in digits if count >= 4]
     return 5 * 10.0 ** -min(rounded) if rounded else 1e-12
 
 
 def _renamed(text: str, names: dict[str, str]) -> str:
-    """The text with each variable as `x_{n}`, since the parser takes capitals for small letters and \\gamma for a number."""
+    """The text with its variables as `x_{n}`: the parser takes capitals for small letters, \\gamma for a number."""
     text = re.sub(r"(\d)\s*\^\{\\circ\}", r"\1 \\cdot \\frac{\\pi}{180} ", text)
     text = re.sub(r"(?<![\d.}])(\d+)\s*/\s*(\d+)(?![\d.!^])", r"\\frac{\1}{\2}", text)  # 1/2 x is x/2
     text = re.sub(r"\\log_\{e\}", r"\\ln ", text.replace("*", r" \cdot "))
@@ -193,3 +193,11 @@ def _agree(one, other, count: int, tolerance: float) -> bool:
             return negative and not one.has(Abs) and not other.has(Abs) and agreed >= 3
         agreed += 1
     return agreed > 0
+
+
+def math_verify(c: str, r: str) -> bool:
+    """Math-Verify's own verdict, for what is not taken apart here."""
+    from math_verify import parse, verify
+
+    gold, pred = (parse(f"${text}$", parsing_timeout=None) for text in (r, c))
+    return bool(verify(gold, pred, timeout_seconds=None, allow_set_relation_comp=True))

@@ -10,12 +10,14 @@ _BRACES = re.compile(r"\\+(?:boxed|fbox)\s*\{|\\[\\{}]|[{}]")
 # what may stand between two boxes, or two pieces of mathematics, that are one answer: "\boxed{1} and x_2 = \boxed{2}"
 _JOINT = re.compile(r"(?:[\s$,;&()]|\\[()\[\] ,;]|\\q?quad|\\text\{[^{}]*\}|and\b|or\b|[A-Za-z](?:_\{?\w\}?)?\s*=)*")
 _PHRASE = re.compile(
-    r"(?i)\b(?:answer|réponse)\b(?: for [^:\n]{1,40})?[*_]*\s*(?:is\b|est\b|[:：])[\s*_:]*|答案\s*[是为:：]*|(?m:^\W*final answers?\W*$)"
+    r"(?i)\b(?:answer|réponse)\b(?: for [^:\n]{1,40})?[*_]*\s*(?:is\b|est\b|[:：])[\s*_:]*"
+    r"|答案\s*[是为:：]*|(?m:^\W*final answers?\W*$)"
 )
 _MATHS = re.compile(r"(?<!\\)\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\(([^\n]+?)\\\)|(?<!\\)\$([^$\n]+?)(?<!\\)\$", re.DOTALL)
 _NUMERAL = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d+)?|\.\d+)"
+_TUPLE = r"[(\[]-?[\d./]+(?:, ?-?[\d./]+)+[)\]]"
 _NUMBER = re.compile(
-    rf"(?<![A-Za-z0-9_.^{{\\])[-+]?(?:{_NUMERAL}(?: \d+/\d+|/\d+)?%?|[(\[]-?[\d./]+(?:, ?-?[\d./]+)+[)\]]|\\frac\{{\d+\}}\{{\d+\}})"
+    rf"(?<![A-Za-z0-9_.^{{\\])[-+]?(?:{_NUMERAL}(?: \d+/\d+|/\d+)?%?|{_TUPLE}|\\frac\{{\d+\}}\{{\d+\}})"
 )
 _LONGEST = 1_000_000  # characters at the end of a text in which a box is looked for
 _TAIL = 20_000  # characters at the end of a text in which an answer without a box is looked for
@@ -28,8 +30,8 @@ def extract_answer(text: str) -> str | None:
     The last complete `\\boxed{…}` with nested braces (boxes joined by no more than "and", "or", a comma are one answer,
     a list); else what follows the last "answer is" or "answer:"; else the last mathematics or number of the last
     sentence, unless the text stops in the middle of one. What stands after the end of thinking wins over what stands
-    before it, and a box before it counts only where there is no answer after it. Thinking that was begun and never ended
-    was cut: it has no answer. Nothing is taken from a turn that follows the model's.
+    before it, and a box before it counts only where there is no answer after it. Thinking that was begun and never
+    ended was cut: it has no answer. Nothing is taken from a turn that follows the model's.
     """
     if not text:
         return None
@@ -103,7 +105,7 @@ def conclusion(text: str) -> str | None:
 
 
 def _is_answer(text: str) -> bool:
-    """Whether a line is an answer itself, not a sentence: at most four words around its mathematics, none that opens one."""
+    """Whether a line is an answer itself, not a sentence: few words around its mathematics, none with a capital."""
     words = re.findall(r"(?<![\\A-Za-z{])[A-Za-z]{2,}", _MATHS.sub(" ", text))
     sentence = text.endswith((".", "。")) or ":" in _MATHS.sub(" ", text) or any(word[0].isupper() for word in words)
     return len(text) < 120 and text.isascii() and len(words) <= 4 and not (words and sentence)

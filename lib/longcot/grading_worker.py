@@ -80,7 +80,7 @@ class Pool:
             self._places.put(None)
 
     def ask(self, candidate: str, reference: str, timeout: float) -> bool | None:
-        """Whether they are equivalent, None where it was not decided; waiting for a free worker within the same `timeout` in seconds."""
+        """Whether they are equivalent, None where that was not decided within `timeout` seconds, waiting included."""
         deadline = time.monotonic() + timeout
         try:
             worker = self._places.get(timeout=max(0.0, timeout))
@@ -116,12 +116,14 @@ def serve() -> None:
     """The server: forks a child that answers jobs, and another one each time a child was ended within a job."""
     import resource
 
-    from longcot.equivalence import equivalent, math_verify
+    from longcot.equivalence import equivalent
+    from longcot.expressions import math_verify
 
     (
+        # imports, and the parser's tables, before the fork
         equivalent(r"\frac{\sin x}{2}", "y"),
         math_verify("x > 1", "x > 2"),
-    )  # imports, and the parser's tables, before the fork
+    )
     while True:
         if (child := os.fork()) == 0:
             resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))

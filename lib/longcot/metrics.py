@@ -46,8 +46,8 @@ def majority_at_k(answers: Sequence[Hashable | None], correct: Sequence[bool], k
     sample without an answer has no vote, and a draw without any vote is wrong. Where samples of one answer differ in
     `correct`, the answer counts by its share that is. Exact, by counting the draws (multivariate hypergeometric);
     beyond 10^300 of them, the mean of 20,000 draws of a fixed seed, with a standard error of at most 0.0036. NaN, as
-    pandas writes it, is no answer too. Raises BadInput unless 1 <= k <= n, for a verdict that is missing, and for answers
-    that are lists.
+    pandas writes it, is no answer too. Raises BadInput unless 1 <= k <= n, for a verdict that is missing, and for
+    answers that are lists.
     """
     n = len(answers)
     if len(correct) != n or not 1 <= k <= n:

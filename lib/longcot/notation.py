@@ -2,11 +2,19 @@
 
 import re
 
-from longcot.answers import number
+from longcot.numerals import number
 
 RELATION = re.compile(r"<=|>=|!=|<|>")
-_NAME = r"(?:\\?[A-Za-z]+|\\(?:angle|triangle|overline|widehat|measuredangle)\s*\{?[A-Za-z ]+\}?)(?:_\{(?:[^{}]|\{[^{}]*\})*\})?'*"
-_LABEL = re.compile(rf"(?:\\Delta\s*)?(?:\|{_NAME}\||\({_NAME}(?:,\s*{_NAME})*\)|\\(?:angle|sin|cos|tan) ?{_NAME}|{_NAME}\s*(?:\(\s*{_NAME}(?:,\s*{_NAME})*\s*\))?|\\frac\{{{_NAME}\s*(?:\({_NAME}\)|{_NAME})?\}}\{{{_NAME}\s*(?:\({_NAME}\)|{_NAME})?\}}|{_NAME}\s*:\s*{_NAME})")  # fmt: skip
+_NAME = (
+    r"(?:\\?[A-Za-z]+|\\(?:angle|triangle|overline|widehat|measuredangle)\s*\{?[A-Za-z ]+\}?)"
+    r"(?:_\{(?:[^{}]|\{[^{}]*\})*\})?'*"
+)
+_NAMES = rf"\(\s*{_NAME}(?:,\s*{_NAME})*\s*\)"
+_PART = rf"\{{{_NAME}\s*(?:\({_NAME}\)|{_NAME})?\}}"
+_LABEL = re.compile(  # x, f(x), (p, q), |AB|, \angle A, \frac{d x}{d t}, A : B
+    rf"(?:\\Delta\s*)?(?:\|{_NAME}\||{_NAMES}|\\(?:angle|sin|cos|tan) ?{_NAME}|{_NAME}\s*(?:{_NAMES})?"
+    rf"|\\frac{_PART}{_PART}|{_NAME}\s*:\s*{_NAME})"
+)
 _MATRIX = re.compile(
     r"[(\[]?\s*\\begin\{([pbvB]?matrix|array|cases)\}(?:\{[lcr| ]*\})?(.*)\\end\{\1\}\s*[)\]]?", re.DOTALL
 )
@@ -153,3 +161,11 @@ def comma_of(text: str) -> str:
     if re.fullmatch(r"-?[1-9]\d{0,2}(,\d{3})+", text):
         return "thousands"
     return "decimal" if re.fullmatch(r"-?\d+,\d{2,}", text) else ""
+
+
+def same_label(c: str, r: str) -> bool:
+    """The same name, the same letter with or without an index or argument, or y for f(x)."""
+    heads = [re.sub(r"_\{.*|\s*\(.*|['\s]", "", label).lower() or label for label in (c, r)]
+    function = [bool(re.match(r"\\?\w+\s*\(", label)) for label in (c, r)]
+    flat = [re.sub(r"[_{}\s\\]", "", label).lower() for label in (c, r)]
+    return heads[0] == heads[1] or flat[0] == flat[1] or (any(function) and "y" in heads)

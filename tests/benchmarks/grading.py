@@ -90,9 +90,7 @@ def speed() -> None:
 
 
 def published() -> None:
-    print(
-        "| traces | model | data set | n | ours | source | only we | only source | no answer | of these cut in thinking |"
-    )
+    print("| traces | model | data set | n | ours | source | only we | only source | no answer | cut in thinking |")
     print("|---|---|---|" + "---:|" * 7)
     for name in TRACES:
         rows = rows_of(f"traces/{name}")

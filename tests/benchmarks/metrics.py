@@ -3,7 +3,7 @@
     python tests/benchmarks/metrics.py          the tables of README.md, about a minute on one core
 
 A study is simulated by drawing each problem's difficulty from a Beta distribution of a given mean and intraclass
-correlation, and its samples from that; in a pair of arms, a problem's two difficulties are correlated (a normal copula).
+correlation, and its samples from that; in a pair of arms, a problem's two difficulties have a normal copula.
 """
 
 import itertools
