@@ -154,6 +154,9 @@ def _same_lists(c: str, r: str, cs: list[str], rs: list[str]) -> bool:
     for one, others in ((c, rs), (r, cs)):
         inner = bracketed(one)
         if inner and len(others) == len(inner[1]) > 1 and inner[0] == "()":
+            ends = [number(part) for part in inner[1]]
+            if one is c and len(ends) == 2 and all(ends) and ends[0].value < ends[1].value:
+                return False  # it may be an interval, and the reference is none
             ours, theirs = (inner[1], others) if one is c else (others, inner[1])
             return all(map(same, map(value_of, ours), map(value_of, theirs)))
     for parts, one, other in ((cs, c, r), (rs, r, c)):

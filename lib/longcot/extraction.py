@@ -93,7 +93,8 @@ def conclusion(text: str) -> str | None:
         head = re.split(r"\n|(?<=[^\d\s])[.。](?:\s|$)|(?<=\d)\.(?:\s|$)", rest)[0].strip(" *_")
         if rest and (opening := _MATHS.match(rest) or _NUMBER.match(rest)):
             return _joined(rest, [opening, *_MATHS.finditer(rest, opening.end())], first=True)
-        return (last_piece(head) or head or None) if len(head) < 300 else last_piece(head)
+        if found := last_piece(head) or (head if len(head) < 100 and phrases[-1].end() >= len(text) - 300 else None):
+            return found
     if len(lines) == 1 and _is_answer(text):
         return text
     for line in lines[:-5:-1]:  # "I think that's the answer." names none: the lines above it do
