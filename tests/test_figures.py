@@ -1,9 +1,10 @@
 import pytest
+from matplotlib.colors import to_hex
+from synthetic_study import ARMS, make_study
+
 from longcot import figures, tables
 from longcot.problems import load_problems
 from longcot.style import PALETTE
-from matplotlib.colors import to_hex
-from synthetic_study import ARMS, make_study
 
 IMPORTED = [("model one", "model one", 0, "", 0.4, 300), ("a model of a much longer name", "two", 0, "", 0.6, 4000)]
 

@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+
 from longcot.errors import BadInput
 from longcot.files import resolve
 from longcot.grading import extract_answer, grade, group_equivalent, is_equivalent, main, regrade

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import sympy
 import yaml
+from scipy.optimize import brentq
+
 from longcot.files import ROOT, resolve
 from longcot.grading import is_equivalent
 from longcot.problems import load_problems
-from scipy.optimize import brentq
 
 CORRECTIONS = yaml.safe_load((ROOT / "params/label_corrections/comp-math-24-25.yaml").read_text())
 

@@ -2,6 +2,7 @@ import itertools
 import random
 
 import pytest
+
 from longcot.errors import BadInput
 from longcot.metrics import (
     holm,

@@ -1,8 +1,9 @@
 import pytest
+from transformers import AutoTokenizer
+
 from longcot.errors import BadInput
 from longcot.problems import Problem
 from longcot.prompts import build_messages, render
-from transformers import AutoTokenizer
 
 PROBLEM = Problem(id="p", problem="Find {x} in {problem} if \\frac{x}{2}=1.", expected_answer="2")
 

@@ -2,15 +2,16 @@ import json
 
 import pytest
 import torch
+from peft import PeftModel
+from pydantic import ValidationError
+from transformers import AutoModelForCausalLM, AutoTokenizer, DataCollatorForSeq2Seq
+
 from longcot.errors import BadInput
 from longcot.prompts import build_messages
 from longcot.qlora import LoraSettings, load_base_4bit, save_dequantized, tokenize, train_adapter
 from longcot.sampling import Sampling
 from longcot.sampling.local import LocalSampler
 from longcot.training_set import IGNORED, read_training_set
-from peft import PeftModel
-from pydantic import ValidationError
-from transformers import AutoModelForCausalLM, AutoTokenizer, DataCollatorForSeq2Seq
 
 SETTINGS = LoraSettings(
     rank=8, alpha=16, learning_rate=2e-2, epochs=4, batch_size=2, max_length=250, compute_dtype="float32"

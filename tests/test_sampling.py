@@ -3,14 +3,15 @@ import os
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
+from pydantic import ValidationError
+from transformers import AutoModelForCausalLM
+
 from longcot.errors import BadInput
 from longcot.problems import Problem
 from longcot.sampling import Completion, Sampling, batch_seed, generate_traces
 from longcot.sampling.local import LocalSampler
 from longcot.traces import read_traces
-from peft import LoraConfig, get_peft_model
-from pydantic import ValidationError
-from transformers import AutoModelForCausalLM
 
 PROBLEMS = [Problem(id=f"p{n}", problem="What is " + "1 + " * n + "1?", expected_answer=str(n + 1)) for n in range(5)]
 SAMPLING = Sampling(temperature=1.0, top_p=1.0, max_tokens=12, samples=3, batch_size=4, seed=7)

@@ -3,6 +3,8 @@ import random
 from pathlib import Path
 
 import pytest
+from synthetic_study import make_study
+
 from longcot import tables
 from longcot.errors import BadInput
 from longcot.examples import example_texts, printable
@@ -10,7 +12,6 @@ from longcot.files import write_table
 from longcot.grading import grade
 from longcot.problems import Problem, load_problems
 from longcot.traces import Trace, import_traces, read_traces, write_traces
-from synthetic_study import make_study
 
 BENCHMARK = [
     Problem(id="p1", problem="?", expected_answer="1/2", level="10", subject="b"),

@@ -54,9 +54,13 @@ def _from_rows(rows: Iterable[tuple[int, dict]], name: str, columns: dict[str, s
         try:
             problem = Problem.model_validate(row)
         except ValidationError as error:
-            raise BadInput(f"{name}:{number}: {first_error(error)}; give every problem an id, a text and an answer") from None
+            raise BadInput(
+                f"{name}:{number}: {first_error(error)}; give every problem an id, a text and an answer"
+            ) from None
         if problem.id in seen:
-            raise BadInput(f"{name}:{number}: id {problem.id!r} stands in line {seen[problem.id]} already; ids must differ")
+            raise BadInput(
+                f"{name}:{number}: id {problem.id!r} stands in line {seen[problem.id]} already; ids must differ"
+            )
         seen[problem.id] = number
         problems.append(problem)
     if not problems:
@@ -91,8 +95,12 @@ def load_problems(
         try:
             rows = load_dataset(source, split=split, revision=revision)
         except Exception as error:  # the Hub's errors share no base class
-            raise BadInput(f"{source}: cannot load this dataset ({str(error).splitlines()[0]}); check id, split, network") from None
+            raise BadInput(
+                f"{source}: cannot load this dataset ({str(error).splitlines()[0]}); check id, split, network"
+            ) from None
         problems = _from_rows(enumerate(rows, 1), source, columns)
     else:
-        raise BadInput(f"{source}: neither a .jsonl file, nor miniature:<split>, nor a Hub id owner/name; mend the study")
+        raise BadInput(
+            f"{source}: neither a .jsonl file, nor miniature:<split>, nor a Hub id owner/name; mend the study"
+        )
     return problems[:limit]

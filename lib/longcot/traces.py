@@ -45,7 +45,9 @@ def _parse(line: bytes, path: Path, number: int) -> Trace:
     try:
         return Trace.model_validate_json(line)
     except ValidationError as error:
-        raise BadInput(f"{shown(path)}:{number}: not a trace, {first_error(error)}; remove the line or import the file") from None
+        raise BadInput(
+            f"{shown(path)}:{number}: not a trace, {first_error(error)}; remove the line or import the file"
+        ) from None
 
 
 def _complete_lines(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -64,7 +66,9 @@ def iter_traces(path: str | Path) -> Iterator[Trace]:
     for number, line in _complete_lines(path):
         trace = _parse(line, path, number)
         if trace.key in seen:
-            raise BadInput(f"{shown(path)}:{number}: {trace.key} stands in line {seen[trace.key]} already; remove one of the two")
+            raise BadInput(
+                f"{shown(path)}:{number}: {trace.key} stands in line {seen[trace.key]} already; remove one of the two"
+            )
         seen[trace.key] = number
         yield trace
 
@@ -93,7 +97,9 @@ class TraceWriter:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._file.close()
-            raise BadInput(f"{shown(self.path)}: another process is writing this file; wait for it or stop it") from None
+            raise BadInput(
+                f"{shown(self.path)}: another process is writing this file; wait for it or stop it"
+            ) from None
         try:
             self.done = {trace.key for trace in iter_traces(self.path)}
             os.truncate(self.path, sum(len(line) for line in open(self.path, "rb") if line.endswith(b"\n")))
@@ -120,23 +126,32 @@ def write_traces(path: str | Path, traces: Iterable[Trace]) -> None:
     write_whole(path, "".join(trace.model_dump_json() + "\n" for trace in traces))
 
 
-def import_traces(path: str | Path, keys: dict[str, str], prompt_style: str = "") -> list[Trace]:
+def import_traces(
+    path: str | Path, keys: dict[str, str], prompt_style: str = "", where: dict[str, str] | None = None
+) -> list[Trace]:
     """Traces of a foreign JSONL file.
 
     `keys` maps our names to the file's; `problem`, `expected_answer` and `text` are needed, the rest is taken where
     mapped. Where no `problem_id` is mapped, the problem's text is it; samples are numbered in file order for each
-    problem where `sample` is not mapped. Raises BadInput with file and line.
+    problem where `sample` is not mapped. Only rows whose own columns have the values of `where` are taken. Raises
+    BadInput with file and line.
     """
     path = Path(path)
     traces: list[Trace] = []
     if missing := {"problem", "expected_answer", "text"} - keys.keys():
-        raise BadInput(f"{shown(path)}: the mapping of keys lacks {', '.join(sorted(missing))}; name the file's key for each")
+        raise BadInput(
+            f"{shown(path)}: the mapping of keys lacks {', '.join(sorted(missing))}; name the file's key for each"
+        )
     counts: dict[str, int] = {}
     for number, row in json_rows(path):
+        if any(str(row.get(column)) != value for column, value in (where or {}).items()):
+            continue
         mapped = {ours: row.get(theirs) for ours, theirs in keys.items()}
         for ours in ("problem", "expected_answer", "text"):
             if not isinstance(mapped[ours], str) or not mapped[ours]:
-                raise BadInput(f"{shown(path)}:{number}: key {keys[ours]!r} (our {ours!r}) is missing or empty; mend the row or the mapping")
+                raise BadInput(
+                    f"{shown(path)}:{number}: key {keys[ours]!r} (our {ours!r}) is missing or empty; mend the row"
+                )
         mapped["problem_id"] = str(mapped.get("problem_id") or mapped["problem"])
         if mapped.get("sample") is None:
             mapped["sample"] = counts.get(mapped["problem_id"], 0)
@@ -147,10 +162,11 @@ def import_traces(path: str | Path, keys: dict[str, str], prompt_style: str = ""
             traces.append(Trace.model_validate({key: value for key, value in mapped.items() if value is not None}))
         except ValidationError as error:
             raise BadInput(f"{shown(path)}:{number}: {first_error(error)}; mend the row or the mapping") from None
+    if not traces:
+        raise BadInput(f"{shown(path)}: no row with {where or 'anything in it'}; mend `where` or the file")
     return traces
 
 
 def row_count(path: str | Path) -> int:
     """How many whole lines a file has; 0 where there is none."""
     return sum(1 for _ in _complete_lines(Path(path))) if Path(path).is_file() else 0
-

@@ -11,9 +11,10 @@ import sys
 import time
 
 import numpy as np
+from scipy import stats
+
 from longcot.intervals import difference_interval, score_interval
 from longcot.metrics import majority_at_k, pass_at_k
-from scipy import stats
 
 STUDIES = 2_000
 Z = stats.norm.ppf(0.975)

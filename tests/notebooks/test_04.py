@@ -4,10 +4,11 @@ import os
 import pandas as pd
 import papermill
 import pytest
-from longcot.files import ROOT
-from longcot.report import write_report
 from synthetic_study import ARMS, make_study
 from test_report import loads_nothing
+
+from longcot.files import ROOT
+from longcot.report import write_report
 
 NOTEBOOK = ROOT / "notebooks/04_plot_evaluation.ipynb"
 FIGURES = "ranked_arms accuracy_by_traces differences accuracy_by_part response_lengths training_loss".split()

@@ -1,0 +1,114 @@
+"""`python -m longcot check|plan|run STUDY [--cores N]`: see a study's errors, what it would do, or do it."""
+
+import argparse
+import fcntl
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from longcot.errors import BadInput
+from longcot.files import ROOT, resolve, shown
+from longcot.jobs import Job, study_jobs
+from longcot.manifest import status
+from longcot.study import Study, check_inputs, load_study
+
+
+def forget_lost(study: Study, jobs: Sequence[Job]) -> None:
+    """Remove the stamp of a job whose products are no longer there, so that it runs again."""
+    run_dir = resolve(study.run_dir)
+    for job in jobs:
+        stamp = run_dir / "stamps" / f"{job.name}.done"
+        if stamp.exists() and not all((run_dir / product).exists() for product in job.products):
+            stamp.unlink()
+
+
+def hold_lock(run_dir: Path) -> None:
+    """Hold the run directory until this process and the one it becomes end. Raises BadInput where another holds it."""
+    run_dir.mkdir(parents=True, exist_ok=True)
+    lock = open(run_dir / "lock", "a+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        raise BadInput(
+            f"{shown(run_dir)}: process {lock.read()} is running this study; wait for it or stop it"
+        ) from None
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    os.set_inheritable(lock.fileno(), True)
+    hold_lock.file = lock  # kept open for the life of the process
+
+
+def run(study_path: str, cores: int, snakemake: Sequence[str]) -> None:
+    """Become Snakemake on this study. A lock of Snakemake's own that a killed run left is cleared first."""
+    study = load_study(study_path)
+    check_inputs(study)
+    run_dir = resolve(study.run_dir)
+    hold_lock(run_dir)
+    forget_lost(study, study_jobs(study))
+    for lock in (run_dir / ".snakemake" / "locks").glob("*"):
+        lock.unlink()  # its owner is gone: a living one would hold the lock above
+    os.environ["LONGCOT_OWNER"] = str(os.getpid())
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "notebooks" / "Snakefile")]
+    command += [
+        "--directory",
+        str(run_dir),
+        "--cores",
+        str(cores),
+        "--rerun-incomplete",
+        "--quiet",
+        "rules",
+        "progress",
+    ]
+    command += ["--config", f"study={resolve(study_path)}", *snakemake]
+    os.execv(sys.executable, command)
+
+
+def plan(study_path: str) -> None:
+    """Print a study's jobs: what each makes, how much it samples, and what is on disk."""
+    study = load_study(study_path)
+    check_inputs(study)
+    run_dir, total = resolve(study.run_dir), 0
+    print(f"{study.title}\n{'job':34} {'responses':>10} {'at most tokens':>15}  on disk")
+    for job in study_jobs(study):
+        responses = sum(arm.get("samples") or study.sampling.samples for arm in job.parameters["arms"])
+        sampled = job.notebook == "01_generate_traces" and job.parameters["problems"]
+        responses = responses * len(problems_of(job)) if sampled else 0
+        total += responses
+        states = [status(run_dir / product) for product in job.products]
+        tokens = responses * study.sampling.max_tokens if sampled else 0
+        print(f"{job.name:34} {responses or '':>10} {tokens or '':>15}  {states.count('done')} of {len(states)} files")
+    print(f"{'all':34} {total:>10}")
+
+
+def problems_of(job: Job) -> list:
+    """The problems that a job samples."""
+    from longcot.problems import load_problems
+
+    return load_problems(**job.parameters["problems"])
+
+
+def main() -> int:
+    """The command line. Exit status 0, or 1 after a one-line error."""
+    parser = argparse.ArgumentParser(prog="longcot", description=__doc__)
+    parser.add_argument("command", choices=("check", "plan", "run"))
+    parser.add_argument("study")
+    parser.add_argument("--cores", type=int, default=os.cpu_count())
+    arguments, rest = parser.parse_known_args()
+    try:
+        if arguments.command == "run":
+            run(arguments.study, arguments.cores, rest)
+        elif arguments.command == "plan":
+            plan(arguments.study)
+        else:
+            check_inputs(load_study(arguments.study))
+    except BadInput as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

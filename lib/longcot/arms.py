@@ -1,0 +1,210 @@
+"""What is done to an arm, one file each: traces imported or sampled, a training set chosen, an adapter trained.
+
+Every file stands alone and is finished by its manifest, so that a run that is killed goes on at the arm, and within
+it at the trace. A base model is loaded once for all arms that share it.
+"""
+
+import fcntl
+import functools
+import json
+from collections.abc import Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from longcot.curation import apply_filters, choose, training_rows, write_training_set
+from longcot.errors import BadInput
+from longcot.files import json_rows, resolve, shown
+from longcot.manifest import Making
+from longcot.problems import Problem
+from longcot.settings import LoraSettings, Sampling
+from longcot.traces import import_traces, read_traces, row_count, write_traces
+
+
+@contextmanager
+def _locked(path: Path):
+    """Hold a lock beside `path`, waiting for another process that makes the same."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path.with_name(path.name + ".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def model_source(path: str) -> str:
+    """A model's directory in the project, or its Hub id as it is."""
+    return str(resolve(path)) if resolve(path).is_dir() else path
+
+
+def sampled_base(path: str, precision: str, dtype: str, run_dir: Path) -> tuple[str, str]:
+    """(directory or Hub id, dtype) of what is sampled for a model at a precision.
+
+    One base, one precision: for `nf4` it is the base as its 4-bit version computes it, made once in
+    `run_dir`/models/ in `dtype` (the compute type of training). Other precisions are the dtype itself.
+    """
+    if precision != "nf4":
+        return model_source(path), precision
+    from longcot.qlora import save_dequantized
+
+    folder = run_dir / "models" / (path.strip("/").replace("/", "--") + "-nf4")
+    source = Path(model_source(path))
+    with _locked(folder):
+        making = Making(
+            folder, {"model": path, "precision": precision, "dtype": dtype}, [source] if source.is_dir() else []
+        )
+        if not making.done:
+            save_dequantized(source, folder, dtype)
+            making.finish()
+    return str(folder), dtype
+
+
+@functools.lru_cache(maxsize=1)
+def _sampler(path: str, dtype: str, threads: int) -> Any:
+    from longcot.sampling.local import LocalSampler
+
+    return LocalSampler(path, dtype=dtype, threads=threads)
+
+
+def sample_arm(
+    arm: dict[str, Any],
+    problems: Sequence[Problem],
+    sampling: dict[str, Any],
+    prompt: dict[str, Any],
+    run_dir: Path,
+    dtype: str = "float32",
+    threads: int = 1,
+) -> Path:
+    """Sample an arm on problems into its file of traces, graded; returns the file.
+
+    `arm` holds `name, path, precision, adapter, traces`, and may hold `samples` (instead of the study's) and
+    `examples` (a training set whose problems and traces stand in the prompt).
+    """
+    from longcot.sampling import generate_traces
+
+    out = run_dir / arm["traces"]
+    base, base_dtype = sampled_base(arm["path"], arm["precision"], dtype, run_dir)
+    settings = Sampling(**sampling | ({"samples": arm["samples"]} if arm.get("samples") else {}))
+    inputs = [Path(base)] if Path(base).is_dir() else []
+    inputs += [resolve(arm["adapter"])] if arm.get("adapter") else []
+    inputs += [run_dir / arm["examples"]] if arm.get("examples") else []
+    recipe = {
+        "arm": arm,
+        "dtype": base_dtype,
+        "threads": threads,
+        "sampling": settings.model_dump(),
+        "prompt": prompt,
+        "problems": [problem.model_dump() for problem in problems],
+    }
+    making = Making(out, recipe, inputs)
+    if making.done:
+        return out
+    examples = (
+        [(row["problem"], row["messages"][-1]["content"]) for _, row in json_rows(inputs[-1])]
+        if arm.get("examples")
+        else []
+    )
+    sampler = _sampler(base, base_dtype, threads)
+    sampler.use_adapter(resolve(arm["adapter"]) if arm.get("adapter") else None)
+    generate_traces(
+        sampler,
+        problems,
+        out,
+        settings,
+        model=arm["path"],
+        adapter=arm.get("adapter", ""),
+        prompt_style="few_shot" if examples else "zero_shot",
+        examples=examples,
+        **prompt,
+    )
+    making.finish(traces=row_count(out))
+    return out
+
+
+def import_arm(arm: dict[str, Any], run_dir: Path) -> Path:
+    """Take an arm's traces from somebody's JSONL file, graded; returns our file of them.
+
+    `arm` holds `name, traces`, and as in the study `path, keys, where` (column: value of the rows to take).
+    """
+    from longcot.grading import grade
+
+    out, source = run_dir / arm["traces"], resolve(arm["path"])
+    making = Making(out, arm, [source])
+    if not making.done:
+        traces = import_traces(source, arm["keys"], where=arm["where"])
+        write_traces(out, grade(traces))
+        making.finish(traces=len(traces))
+    return out
+
+
+def pass_rates(path: Path | None) -> dict[str, float]:
+    """The share of correct samples of each problem in a file of graded traces; empty without a file."""
+    rates: dict[str, list[bool]] = {}
+    for trace in read_traces(path) if path else []:
+        rates.setdefault(trace.problem_id, []).append(bool(trace.correct))
+    return {problem: sum(correct) / len(correct) for problem, correct in rates.items()}
+
+
+def curate_arm(
+    arm: dict[str, Any],
+    problems: Sequence[Problem],
+    prompt: dict[str, Any],
+    difficulty_traces: str,
+    run_dir: Path,
+) -> dict[str, Any]:
+    """Choose an arm's traces and write its training set; returns `arm, teacher, traces, removed, left, chosen`.
+
+    `arm` holds `name, traces, training_set, teacher, n, seed, strategy, filters`.
+    """
+    out, source = run_dir / arm["training_set"], run_dir / arm["traces"]
+    difficulty = run_dir / difficulty_traces if difficulty_traces else None
+    making = Making(out, {"arm": arm, "prompt": prompt}, [source, *filter(None, [difficulty])])
+    traces = read_traces(source)
+    kept, removed = apply_filters(traces, arm["filters"])
+    if not making.done:
+        chosen = choose(kept, arm["n"], arm["strategy"], arm["seed"], arm["name"])
+        by_id = {problem.id: problem for problem in problems}
+        write_training_set(out, training_rows(chosen, by_id, pass_rates(difficulty), **prompt))
+        making.finish(removed=removed, chosen=[[trace.problem_id, trace.sample] for trace in chosen])
+    fates = {f"not {name}": count for name, count in removed.items()}
+    return {
+        "arm": arm["name"],
+        "teacher": arm["teacher"],
+        "traces": len(traces),
+        **fates,
+        "left": len(kept),
+        "n": arm["n"],
+    }
+
+
+@functools.lru_cache(maxsize=1)
+def _base_4bit(path: str, compute_dtype: str) -> tuple[Any, Any]:
+    from transformers import AutoTokenizer
+
+    from longcot.qlora import load_base_4bit
+
+    return load_base_4bit(path, compute_dtype), AutoTokenizer.from_pretrained(path)
+
+
+def train_arm(arm: dict[str, Any], lora: dict[str, Any], run_dir: Path, threads: int = 1) -> dict[str, Any]:
+    """Train an arm's adapter on its training set, 4-bit base; returns what `training.json` beside the adapter holds.
+
+    `arm` holds `name, path, precision, training_set, adapter`. Raises BadInput for a precision other than nf4.
+    """
+    import torch
+
+    from longcot.qlora import train_adapter
+
+    if arm["precision"] != "nf4":
+        raise BadInput(
+            f"arm {arm['name']}: a QLoRA adapter is trained on an nf4 base; set its model's precision to nf4"
+        )
+    torch.set_num_threads(threads)
+    out, rows, settings = run_dir / arm["adapter"], run_dir / arm["training_set"], LoraSettings(**lora)
+    base = model_source(arm["path"])
+    recipe = {"arm": arm, "lora": settings.model_dump(), "threads": threads}
+    making = Making(out, recipe, [rows, *([base] if Path(base).is_dir() else [])])
+    if not making.done:
+        model, tokenizer = _base_4bit(base, settings.compute_dtype)
+        train_adapter(model, tokenizer, rows, out, settings)
+        making.finish(precision=f"nf4 (double quantization), computed in {settings.compute_dtype}")
+    report = json.loads((out / "training.json").read_text())
+    return {"arm": arm["name"], "file": shown(out)} | report

@@ -1,0 +1,121 @@
+"""One run of a notebook through Papermill: parameters checked first, progress in the terminal, errors in one line.
+
+`python -m longcot.notebooks NOTEBOOK OUTPUT PARAMETERS` (a JSON object) is what the Snakefile calls.
+"""
+
+import difflib
+import json
+import os
+import re
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, TextIO
+
+from longcot.errors import BadInput
+from longcot.files import ROOT, shown
+
+
+def check_parameters(notebook: str | Path, parameters: dict[str, Any]) -> None:
+    """Reject a parameter that the notebook does not have, of which Papermill would only warn, or one of another type.
+
+    Raises BadInput.
+    """
+    import papermill
+
+    known = papermill.inspect_notebook(str(notebook))
+    if not known:
+        raise BadInput(f"{shown(notebook)}: no cell tagged `parameters`, or no such notebook; mend the path or the tag")
+    for name, value in parameters.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            advice = f"did you mean {near[0]}?" if near else f"it has {', '.join(known)}"
+            raise BadInput(f"{shown(notebook)}: no parameter {name!r}; {advice}")
+        wanted = known[name]["inferred_type_name"]
+        given = type(value).__name__
+        if wanted in ("int", "float", "str", "list", "dict", "bool") and given != wanted:
+            if not (wanted == "float" and given == "int"):
+                raise BadInput(
+                    f"{shown(notebook)}: parameter {name} is {given} {value!r}, wanted {wanted}; mend the value"
+                )
+
+
+class _Lines:
+    """A stream for a kernel's output: progress bars, which redraw their line, become lines with the job's name."""
+
+    def __init__(self, name: str, stream: TextIO):
+        self.name, self.stream, self.rest = name, stream, ""
+
+    def write(self, text: str) -> int:
+        *lines, self.rest = re.split(r"[\r\n]+", self.rest + text)
+        for line in lines:
+            if line.strip():
+                self.stream.write(f"[{self.name}] {line}\n")
+        self.stream.flush()
+        return len(text)
+
+    def flush(self) -> None:
+        self.stream.flush()
+
+
+def _end_with(owner: int) -> None:
+    """End this process, and with it its kernel, when the owner is gone: a killed study leaves no worker behind."""
+
+    def watch() -> None:
+        while True:
+            time.sleep(1)
+            try:
+                os.kill(owner, 0)
+            except ProcessLookupError:
+                os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def run_notebook(notebook: str | Path, output: str | Path, parameters: dict[str, Any]) -> None:
+    """Execute a notebook from the project's root and keep the executed copy, also when it fails.
+
+    Raises BadInput with the error's last line and where the executed copy lies.
+    """
+    import papermill
+
+    check_parameters(notebook, parameters)
+    output = Path(output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("TQDM_MININTERVAL", "5")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ["OMP_NUM_THREADS"] = str(parameters.get("threads", 1))
+    lines = _Lines(output.stem, sys.stderr)
+    try:
+        papermill.execute_notebook(
+            str(notebook),
+            str(output),
+            parameters,
+            cwd=str(ROOT),
+            kernel_name="python3",
+            progress_bar=False,
+            stdout_file=lines,
+            stderr_file=lines,
+        )
+    except papermill.PapermillExecutionError as error:
+        what = f"{error.evalue}" if error.ename == "BadInput" else f"{error.ename}: {error.evalue}"
+        what = what.strip().splitlines()[0] if what.strip() else error.ename
+        raise BadInput(f"{what} (executed copy: {shown(output)}, cell {error.exec_count})") from None
+
+
+def main(words: list[str]) -> int:
+    """The command. Exit status 0, or 1 after a one-line error."""
+    notebook, output, parameters = words
+    if owner := os.environ.get("LONGCOT_OWNER"):
+        _end_with(int(owner))
+    try:
+        run_notebook(notebook, output, json.loads(parameters))
+    except BadInput as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

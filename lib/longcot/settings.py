@@ -1,0 +1,39 @@
+"""How to sample and how to train: strict models without heavy imports, so that a study is read in no time."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Dtype = Literal["float32", "bfloat16", "float16"]
+
+
+class Sampling(BaseModel):
+    """How to sample. The defaults of temperature and top_p are the paper's."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    temperature: float = Field(0.6, ge=0)  # 0: greedy
+    top_p: float = Field(0.95, gt=0, le=1)
+    max_tokens: int = Field(ge=1)  # of one response; less where the model's context leaves less after the prompt
+    samples: int = Field(1, ge=1)  # for each problem
+    batch_size: int = Field(64, ge=1)
+    seed: int = 0
+
+
+class LoraSettings(BaseModel):
+    """What an adapter is trained with. Fixed: AdamW, cosine decay and gradient norm 1, as in s1's recipe."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    rank: int = Field(16, ge=1)  # Unsloth's default; on 20 traces more rank gains nothing
+    alpha: float = Field(32, gt=0)  # twice the rank, the LoRA paper's usual scale of 2
+    dropout: float = Field(0.0, ge=0, lt=1)  # Unsloth's and axolotl's QLoRA recipes; QLoRA itself: 0.05 at 32B
+    target_modules: str | list[str] = "all-linear"  # QLoRA: all linear layers are needed to match full fine-tuning
+    learning_rate: float = Field(2e-4, gt=0)  # QLoRA's; about ten times that of a full fine-tune (s1: 1e-5)
+    epochs: int = Field(15, ge=1)  # our trials on 20 traces; s1 takes 5 on 1,000
+    batch_size: int = Field(4, ge=1)  # traces a step
+    warmup_ratio: float = Field(0.05, ge=0, lt=1)  # s1
+    weight_decay: float = Field(0.0, ge=0)  # QLoRA's; s1: 1e-4
+    max_length: int = Field(32768, ge=2)  # tokens of prompt and trace; a longer one is refused, never cut
+    seed: int = 0
+    compute_dtype: Dtype = "bfloat16"  # of the products with the dequantized weights
