@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from longcot.answers import quick
+from longcot.errors import BadInput
 from longcot.extraction import extract_answer
 from longcot.grading_worker import POOL
 from longcot.traces import Trace, read_traces, write_traces
@@ -85,4 +86,7 @@ def main(paths: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except BadInput as error:
+        sys.exit(str(error))
