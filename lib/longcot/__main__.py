@@ -41,13 +41,18 @@ def hold_lock(run_dir: Path) -> None:
     hold_lock.file = lock  # kept open for the life of the process
 
 
-def run(study_path: str, cores: int, snakemake: Sequence[str]) -> None:
-    """Become Snakemake on this study. A lock of Snakemake's own that a killed run left is cleared first."""
+def run(study_path: str, cores: int, redraw: bool, snakemake: Sequence[str]) -> None:
+    """Become Snakemake on this study, first clearing a lock of its own that a killed run left.
+
+    With `redraw` the plots are made again from the traces at hand.
+    """
     study = load_study(study_path)
     check_inputs(study)
     run_dir = resolve(study.run_dir)
     hold_lock(run_dir)
     forget_lost(study, study_jobs(study))
+    if redraw:
+        (run_dir / "stamps" / "04_plot_evaluation.done").unlink(missing_ok=True)
     for lock in (run_dir / ".snakemake" / "locks").glob("*"):
         lock.unlink()  # its owner is gone: a living one would hold the lock above
     os.environ["LONGCOT_OWNER"] = str(os.getpid())
@@ -96,10 +101,11 @@ def main() -> int:
     parser.add_argument("command", choices=("check", "plan", "run"))
     parser.add_argument("study")
     parser.add_argument("--cores", type=int, default=os.cpu_count())
+    parser.add_argument("--redraw", action="store_true", help="draw the figures again from the stored traces")
     arguments, rest = parser.parse_known_args()
     try:
         if arguments.command == "run":
-            run(arguments.study, arguments.cores, rest)
+            run(arguments.study, arguments.cores, arguments.redraw, rest)
         elif arguments.command == "plan":
             plan(arguments.study)
         else:

@@ -1,0 +1,47 @@
+# Every target sets up what it needs first: a virtual environment with the locked packages.
+PYTHON ?= python3
+STUDY ?= params/miniature.yaml
+CORES ?= $(shell nproc)
+TORCH_INDEX ?=# an index to take torch from, where its build for this machine is not the default one
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: study plan figures test lab lint lock clean
+
+study: $(READY)  ## run a study to its report: make study STUDY=params/x.yaml CORES=n
+	@$(BIN)/python -m longcot run $(STUDY) --cores $(CORES)
+
+plan: $(READY)  ## what would run, and how much of it
+	@$(BIN)/python -m longcot plan $(STUDY)
+
+figures: $(READY)  ## draw a study's figures again from its stored traces
+	@$(BIN)/python -m longcot run $(STUDY) --cores $(CORES) --redraw
+
+test: $(READY) lint  ## the tests
+	$(BIN)/python -m pytest -n $(CORES)
+
+lab: $(READY)  ## JupyterLab on the notebooks
+	$(BIN)/jupyter lab notebooks
+
+lint: $(READY)  ## ruff, on the notebooks too
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)) and "Python 3.11 or 3.12 is needed: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q torch==2.13.0 $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
+	$(BIN)/python -m pip install -q -r requirements.lock
+	$(BIN)/python -m pip install -q --no-build-isolation --no-deps -e .
+	touch $@
+
+lock:  ## resolve the direct dependencies of pyproject.toml anew
+	rm -rf $(VENV)-lock && $(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/pip install -q torch==2.13.0 setuptools wheel $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
+	$(VENV)-lock/bin/pip install -q '.[test]'
+	$(VENV)-lock/bin/pip freeze --all --exclude longcot --exclude pip | grep -v -i -E '^(nvidia|cuda|triton)' \
+		| sed 's/+cpu$$//' > requirements.lock
+	rm -rf $(VENV)-lock build lib/*.egg-info
+
+clean:  ## remove the virtual environment; runs/ stays
+	rm -rf $(VENV)
