@@ -211,7 +211,9 @@ def load_study(path: str | Path) -> Study:
     try:
         return Study.model_validate(values)
     except ValidationError as found:
-        error = found.errors(include_url=False)[0]
+        errors = found.errors(include_url=False)
+        # A mistyped key is two errors, one unknown and one missing; the unknown one says more.
+        error = next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
         place = error["loc"]
         raise BadInput(
             f"{shown(path)}:{_line_of(text, place)}: {'.'.join(map(str, place)) or 'study'}: {_advice(error, place)}"

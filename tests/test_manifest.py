@@ -1,0 +1,49 @@
+import json
+
+import pytest
+
+from longcot.errors import BadInput
+from longcot.manifest import Making, manifest_path, status
+
+
+def make(path, parameters, inputs=(), text="made"):
+    making = Making(path, parameters, inputs)
+    if not making.done:
+        path.write_text(text)
+        making.finish(rows=1)
+    return making.done
+
+
+def test_done_only_with_the_same_recipe_and_content(tmp_path):
+    out, source = tmp_path / "out.jsonl", tmp_path / "in"
+    source.write_text("1")
+    assert not make(out, {"a": 1}, [source]) and status(out) == "done"
+    assert make(out, {"a": 1}, [source])
+    written = json.loads(manifest_path(out).read_text())
+    assert written["rows"] == 1 and written["packages"]["torch"] and len(written["sha256"]) == 64
+    source.write_text("2")
+    assert not make(out, {"a": 1}, [source], text="new")
+    old = list((tmp_path / "superseded").rglob("out.jsonl"))
+    assert [file.read_text() for file in old] == ["made"], "what was made is set aside, never lost"
+
+
+def test_an_unfinished_file_is_resumed_only_by_its_own_recipe(tmp_path):
+    out = tmp_path / "out.jsonl"
+    Making(out, {"a": 1})
+    out.write_text("half")
+    assert status(out) == "begun" and not Making(out, {"a": 1}).done and out.read_text() == "half"
+    Making(out, {"a": 2})
+    assert not out.exists() and len(list((tmp_path / "superseded").rglob("out.jsonl"))) == 1
+
+
+def test_a_changed_file_is_not_taken_for_the_made_one(tmp_path):
+    out = tmp_path / "out.jsonl"
+    make(out, {})
+    out.write_text("changed by hand")
+    assert not make(out, {})
+    assert out.read_text() == "made"
+
+
+def test_a_missing_input_is_named(tmp_path):
+    with pytest.raises(BadInput, match="in: missing, though out is made from it"):
+        Making(tmp_path / "out", {}, [tmp_path / "in"])

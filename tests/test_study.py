@@ -1,0 +1,84 @@
+import pytest
+import yaml
+
+from longcot.errors import BadInput
+from longcot.files import ROOT
+from longcot.jobs import chunks, study_jobs
+from longcot.notebooks import check_parameters
+from longcot.study import check_inputs, load_study
+
+STUDY = (ROOT / "params/miniature.yaml").read_text()
+ARMS = """base base-few-shot instruct reasoner reasoner-20-a reasoner-20-b reasoner-20-c instruct-20 reasoner-1
+reasoner-5 reasoner-50""".split()
+
+
+def test_the_miniature_study_has_its_arms():
+    study = load_study("params/miniature.yaml")
+    check_inputs(study)
+    assert [arm.name for arm in study.arms] == ARMS
+    assert {model.precision for model in study.models.values()} == {"nf4"}, "one base, one precision"
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "params").glob("*.yaml")), ids=lambda file: file.stem)
+def test_notebooks_take_what_their_jobs_give(file):
+    jobs = study_jobs(load_study(file))
+    names = [job.name for job in jobs]
+    assert len(set(names)) == len(names)
+    for job in jobs:
+        check_parameters(ROOT / "notebooks" / f"{job.notebook}.ipynb", job.parameters)
+        assert set(job.after) <= set(names[: names.index(job.name)])
+
+
+@pytest.mark.parametrize(
+    "old, new, message",
+    [
+        ("learning_rate: 1.0e-3", "learning_rate: 1e-3", r":23: lora\.learning_rate: '1e-3' is a text to YAML"),
+        ("max_tokens:", "max_token:", r":15: .*max_token: unknown key 'max_token'; did you mean 'max_tokens'\?"),
+        ("main_arm: base", "main_arm: bas", r"main_arm: no arm 'bas'; use one of base,"),
+        ("main_arm:", "mainarm:", r":25: mainarm: unknown key 'mainarm'; did you mean 'main_arm'"),
+        ("name: reasoner-50", "name: ../x", r":37: arms\.10\.name: String should match"),
+        ("name: reasoner-50", "name: base", "arms: base stands twice"),
+        ("{name: base, model: base}", "{name: base, model: bse}", "arm base: no model 'bse'"),
+        ("samples: 4, batch_size", "samples: four, batch_size", r":15: sampling\.samples: 'four' is a text"),
+        ("title: Teaching", "title: [Teaching", r":\d+: not YAML"),
+        ("teacher: reasoner, n: 50", "teacher: nobody, n: 50", "arm reasoner-50: no training_traces of 'nobody'"),
+    ],
+)
+def test_a_bad_study_is_one_line_with_place_and_fix(tmp_path, old, new, message):
+    assert old in STUDY
+    (tmp_path / "study.yaml").write_text(STUDY.replace(old, new, 1))
+    with pytest.raises(BadInput, match=message) as raised:
+        load_study(tmp_path / "study.yaml")
+    assert "\n" not in str(raised.value) and "study.yaml" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "place, value, message",
+    [
+        (("models", "reasoner", "adapter"), "lib/longcot/nowhere", r"models\.reasoner\.adapter: no directory"),
+        (("problems", "benchmark", "source"), "params/nowhere.jsonl", r"params/nowhere\.jsonl: no such file"),
+        (("problems", "benchmark", "source"), "miniature:dev", "miniature:dev"),
+    ],
+)
+def test_what_a_study_starts_from_must_be_there(tmp_path, place, value, message):
+    values = yaml.safe_load(STUDY)
+    inner = values
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(values))
+    with pytest.raises(BadInput, match=message):
+        check_inputs(load_study(tmp_path / "study.yaml"))
+
+
+def test_unknown_and_mistyped_notebook_parameters_are_refused():
+    notebook = ROOT / "notebooks/01_generate_traces.ipynb"
+    with pytest.raises(BadInput, match="no parameter 'thread'; did you mean threads"):
+        check_parameters(notebook, {"thread": 1})
+    with pytest.raises(BadInput, match="parameter threads is str '1', wanted int"):
+        check_parameters(notebook, {"threads": "1"})
+
+
+def test_arms_are_dealt_out_in_turn():
+    assert chunks([1, 2, 3, 4, 5], 2) == [[1, 4], [2, 5], [3]]
+    assert chunks([1], 4) == [[1]]

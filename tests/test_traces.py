@@ -1,0 +1,85 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from longcot.errors import BadInput
+from longcot.traces import Trace, TraceWriter, import_traces, read_traces
+
+TRACE = Trace(problem_id="p", sample=0, problem="1+1?", expected_answer="2", model="m", text="\\boxed{2}\u2028é")
+OTHER = TRACE.model_copy(update={"sample": 1})
+
+
+def test_what_is_written_is_read(tmp_path):
+    with TraceWriter(tmp_path / "t.jsonl") as writer:
+        assert writer.append([TRACE, OTHER]) == 2 and writer.append([OTHER]) == 0
+    assert read_traces(tmp_path / "t.jsonl") == [TRACE, OTHER]
+
+
+@pytest.mark.parametrize("keep", [1, 40, -1])
+def test_a_torn_last_line_is_cut_and_written_again(tmp_path, keep):
+    file = tmp_path / "t.jsonl"
+    with TraceWriter(file) as writer:
+        writer.append([TRACE, OTHER])
+    whole = file.read_bytes()
+    first = whole.index(b"\n") + 1
+    file.write_bytes(whole[:first] + whole[first:][:keep])
+    assert read_traces(file) == [TRACE]
+    with TraceWriter(file) as writer:
+        assert writer.done == {TRACE.key}
+        writer.append([TRACE, OTHER])
+    assert file.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    "lines, message",
+    [
+        ('{"problem_id": "p"}\n', r"t\.jsonl:1: not a trace"),
+        (TRACE.model_dump_json() + "\nhello\n", r"t\.jsonl:2: not a trace"),
+        (TRACE.model_dump_json() + "\n" + TRACE.model_dump_json() + "\n", r"t\.jsonl:2: .* stands in line 1 already"),
+    ],
+)
+def test_a_foreign_or_double_line_is_named_and_nothing_is_touched(tmp_path, lines, message):
+    file = tmp_path / "t.jsonl"
+    file.write_text(lines)
+    with pytest.raises(BadInput, match=message):
+        read_traces(file)
+    with pytest.raises(BadInput, match=message), TraceWriter(file):
+        pass
+    assert file.read_text() == lines
+
+
+def test_a_second_writer_is_refused(tmp_path):
+    code = "import sys; from longcot.traces import TraceWriter\nwith TraceWriter(sys.argv[1]): print('in')"
+    with TraceWriter(tmp_path / "t.jsonl"):
+        other = subprocess.run([sys.executable, "-c", code, str(tmp_path / "t.jsonl")], capture_output=True, text=True)
+    assert other.returncode == 1 and "another process is writing this file" in other.stderr
+
+
+def test_import_maps_keys_and_numbers_samples(tmp_path):
+    file = tmp_path / "foreign.jsonl"
+    file.write_text('{"q": "1+1?", "a": "2", "out": "two", "style": "x"}\n' * 2 + '{"q": "", "a": "2", "out": "two"}\n')
+    keys = {"problem": "q", "expected_answer": "a", "text": "out"}
+    rows = import_traces(file, keys, where={"style": "x"})
+    assert [(row.problem_id, row.sample, row.model) for row in rows] == [("1+1?", 0, "foreign"), ("1+1?", 1, "foreign")]
+    with pytest.raises(BadInput, match=r"foreign\.jsonl:3: key 'q' .* missing or empty"):
+        import_traces(file, keys)
+    with pytest.raises(BadInput, match="lacks text"):
+        import_traces(file, {"problem": "q", "expected_answer": "a"})
+    with pytest.raises(BadInput, match="no row with"):
+        import_traces(file, keys, where={"style": "y"})
+
+
+@pytest.mark.skipif("LONGCOT_DATA" not in os.environ, reason="LONGCOT_DATA names no folder of real traces")
+def test_real_traces_import():
+    from longcot.files import resolve
+
+    keys = {
+        "problem": "problem",
+        "expected_answer": "expected_answer",
+        "text": "generation",
+        "problem_id": "problem_id",
+    }
+    rows = import_traces(resolve("data:traces/qwen_math_cot100_multisample.jsonl"), keys)
+    assert len({row.problem_id for row in rows}) == 100 and len(rows) == 800
