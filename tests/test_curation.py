@@ -31,6 +31,18 @@ def test_choice_takes_one_a_problem_and_repeats():
     assert len({tuple(row.problem_id for row in choose(kept, 2, "random", seed, "arm")) for seed in range(20)}) > 1
 
 
+def test_balanced_takes_every_subject_before_any_twice():
+    traces = [trace(f"{subject}{n}") for subject, count in (("a", 9), ("b", 5), ("c", 1)) for n in range(count)]
+    problems = {
+        row.problem_id: Problem(id=row.problem_id, problem="?", expected_answer="1", subject=row.problem_id[0])
+        for row in traces
+    }
+    subjects = [row.problem_id[0] for row in choose(traces, 9, "balanced", 1, "arm", problems)]
+    assert sorted(subjects[:3]) == ["a", "b", "c"] and sorted(subjects) == list("aaaabbbbc")
+    with pytest.raises(BadInput, match="arm x: problem .* has no subject to balance over"):
+        choose(traces, 2, "balanced", 1, "x")
+
+
 def test_too_few_is_said_with_the_fix():
     with pytest.raises(BadInput, match="arm x: 4 traces wanted, 3 problems have one left .* lower its n"):
         choose(apply_filters(TRACES, ["correct"])[0], 4, "random", 1, "x")

@@ -82,3 +82,15 @@ def test_unknown_and_mistyped_notebook_parameters_are_refused():
 def test_arms_are_dealt_out_in_turn():
     assert chunks([1, 2, 3, 4, 5], 2) == [[1, 4], [2, 5], [3]]
     assert chunks([1], 4) == [[1]]
+
+
+def test_world_2_is_the_same_study_in_another_world():
+    other = (ROOT / "params/miniature-world2.yaml").read_text().split("\n", 1)[1]
+    for mine, theirs in (
+        ("miniature-world2", "miniature"),
+        ("miniature, world 2", "miniature"),
+        ("@2", ""),
+        ("world2", "world1"),
+    ):
+        other = other.replace(mine, theirs)
+    assert other == STUDY.split("\n", 1)[1]

@@ -78,9 +78,9 @@ def plan(study_path: str) -> None:
     run_dir, total = resolve(study.run_dir), 0
     print(f"{study.title}\n{'job':34} {'responses':>10} {'at most tokens':>15}  on disk")
     for job in study_jobs(study):
-        responses = sum(arm.get("samples") or study.sampling.samples for arm in job.parameters["arms"])
-        sampled = job.notebook == "01_generate_traces" and job.parameters["problems"]
-        responses = responses * len(problems_of(job)) if sampled else 0
+        sampled = job.notebook == "01_generate_traces" and job.parameters["arms"]
+        each = sum(arm.get("samples") or study.sampling.samples for arm in job.parameters["arms"]) if sampled else 0
+        responses = each * len(problems_of(job)) if sampled else 0
         total += responses
         states = [status(run_dir / product) for product in job.products]
         tokens = responses * study.sampling.max_tokens if sampled else 0

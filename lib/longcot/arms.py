@@ -7,6 +7,7 @@ it at the trace. A base model is loaded once for all arms that share it.
 import fcntl
 import functools
 import json
+import logging
 from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,9 @@ from longcot.manifest import Making
 from longcot.problems import Problem
 from longcot.settings import LoraSettings, Sampling
 from longcot.traces import import_traces, read_traces, row_count, write_traces
+
+# It warns of kernels for large models on CPU servers, which come from the Hub, at each start.
+logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 
 @contextmanager
@@ -160,8 +164,8 @@ def curate_arm(
     traces = read_traces(source)
     kept, removed = apply_filters(traces, arm["filters"])
     if not making.done:
-        chosen = choose(kept, arm["n"], arm["strategy"], arm["seed"], arm["name"])
         by_id = {problem.id: problem for problem in problems}
+        chosen = choose(kept, arm["n"], arm["strategy"], arm["seed"], arm["name"], by_id)
         write_training_set(out, training_rows(chosen, by_id, pass_rates(difficulty), **prompt))
         making.finish(removed=removed, chosen=[[trace.problem_id, trace.sample] for trace in chosen])
     fates = {f"not {name}": count for name, count in removed.items()}

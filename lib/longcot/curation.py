@@ -2,7 +2,8 @@
 
 import json
 import random
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ FILTERS = {
     "correct": lambda trace: bool(trace.correct),
     "finished": lambda trace: trace.finish_reason != "length",
 }
-STRATEGIES = ("random",)
+STRATEGIES = ("random", "balanced")
 
 
 def apply_filters(traces: Sequence[Trace], names: Sequence[str]) -> tuple[list[Trace], dict[str, int]]:
@@ -34,11 +35,15 @@ def apply_filters(traces: Sequence[Trace], names: Sequence[str]) -> tuple[list[T
     return kept, removed
 
 
-def choose(traces: Sequence[Trace], n: int, strategy: str, seed: int, name: str) -> list[Trace]:
+def choose(
+    traces: Sequence[Trace], n: int, strategy: str, seed: int, name: str, problems: Mapping[str, Problem] | None = None
+) -> list[Trace]:
     """`n` of the traces, one a problem at most, the same ones for the same seed.
 
-    `random`: problems drawn without replacement, then one of each problem's traces. `name` (the arm's) stands in
-    errors. Raises BadInput where fewer than n problems are left, and for an unknown strategy.
+    `random`: problems drawn without replacement, then one of each problem's traces. `balanced`: the same within each
+    subject of `problems` (by id), the subjects taken in turn in a drawn order, so that they count as evenly as the
+    traces allow. `name` (the arm's) stands in errors. Raises BadInput where fewer than n problems are left, where
+    `balanced` meets a problem without a subject, and for an unknown strategy.
     """
     if strategy not in STRATEGIES:
         raise BadInput(f"arm {name}: strategy {strategy!r} is not known; use {', '.join(STRATEGIES)}")
@@ -51,7 +56,23 @@ def choose(traces: Sequence[Trace], n: int, strategy: str, seed: int, name: str)
             "lower its n, or sample more problems or more often"
         )
     rng = random.Random(f"{strategy} {seed}")
-    return [rng.choice(by_problem[problem]) for problem in rng.sample(sorted(by_problem), n)]
+    drawn = rng.sample(sorted(by_problem), len(by_problem))
+    if strategy == "balanced":
+        drawn = _in_turn(drawn, {problem: (problems or {}).get(problem) for problem in drawn}, name)
+    return [rng.choice(by_problem[problem]) for problem in drawn[:n]]
+
+
+def _in_turn(drawn: Sequence[str], problems: Mapping[str, Problem | None], name: str) -> list[str]:
+    """The problems in their order, but the first of each subject before the second of any."""
+    seen: Counter[str] = Counter()
+    turns = []
+    for position, problem in enumerate(drawn):
+        subject = problems[problem].subject if problems[problem] else None
+        if subject is None:
+            raise BadInput(f"arm {name}: problem {problem} has no subject to balance over; use strategy random")
+        turns.append((seen[subject], position, problem))
+        seen[subject] += 1
+    return [problem for _, _, problem in sorted(turns)]
 
 
 def training_rows(

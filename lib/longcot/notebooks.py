@@ -42,7 +42,7 @@ def check_parameters(notebook: str | Path, parameters: dict[str, Any]) -> None:
 
 
 class _Lines:
-    """A stream for a kernel's output: progress bars, which redraw their line, become lines with the job's name."""
+    """A stream for a kernel's stderr: progress bars, which redraw their line, become lines with the job's name."""
 
     def __init__(self, name: str, stream: TextIO):
         self.name, self.stream, self.rest = name, stream, ""
@@ -86,7 +86,7 @@ def run_notebook(notebook: str | Path, output: str | Path, parameters: dict[str,
     os.environ.setdefault("TQDM_MININTERVAL", "5")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ["OMP_NUM_THREADS"] = str(parameters.get("threads", 1))
-    lines = _Lines(output.stem, sys.stderr)
+    os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"  # bars are for the terminal here, not widgets
     try:
         papermill.execute_notebook(
             str(notebook),
@@ -95,8 +95,8 @@ def run_notebook(notebook: str | Path, output: str | Path, parameters: dict[str,
             cwd=str(ROOT),
             kernel_name="python3",
             progress_bar=False,
-            stdout_file=lines,
-            stderr_file=lines,
+            stderr_file=_Lines(output.stem, sys.stderr),
+            extra_arguments=["--Application.log_level=ERROR"],
         )
     except papermill.PapermillExecutionError as error:
         what = f"{error.evalue}" if error.ename == "BadInput" else f"{error.ename}: {error.evalue}"

@@ -80,9 +80,12 @@ def generate_traces(
     wanted = {(problem.id, sample, "") for problem, sample in requests}
     if out_path.is_file() and wanted <= {trace.key for trace in read_traces(out_path)}:
         return out_path
+    name = f"{out_path.parent.name}/{out_path.stem}"
     with (
         TraceWriter(out_path) as writer,
-        tqdm(total=len(requests), desc=out_path.stem, unit="trace", disable=not progress) as bar,
+        tqdm(
+            total=len(requests), desc=name, unit="trace", disable=not progress
+        ) as bar,
     ):
         bar.update(len(wanted & writer.done))
         bar.unpause()  # what an earlier run did says nothing about this run's rate
