@@ -15,7 +15,7 @@ from typing import Any
 
 from longcot.curation import apply_filters, choose, training_rows, write_training_set
 from longcot.errors import BadInput
-from longcot.files import json_rows, resolve, shown
+from longcot.files import json_rows, model_name, model_source, resolve, shown
 from longcot.manifest import Making
 from longcot.problems import Problem
 from longcot.settings import LoraSettings, Sampling
@@ -34,11 +34,6 @@ def _locked(path: Path):
         yield
 
 
-def model_source(path: str) -> str:
-    """A model's directory in the project, or its Hub id as it is."""
-    return str(resolve(path)) if resolve(path).is_dir() else path
-
-
 def sampled_base(path: str, precision: str, dtype: str, run_dir: Path) -> tuple[str, str]:
     """(directory or Hub id, dtype) of what is sampled for a model at a precision.
 
@@ -49,12 +44,11 @@ def sampled_base(path: str, precision: str, dtype: str, run_dir: Path) -> tuple[
         return model_source(path), precision
     from longcot.qlora import save_dequantized
 
-    folder = run_dir / "models" / (path.strip("/").replace("/", "--") + "-nf4")
-    source = Path(model_source(path))
+    name, source = model_name(path), model_source(path)
+    folder = run_dir / "models" / (name.replace("/", "--") + "-nf4")
+    inputs = [source] if Path(source).is_dir() else []
     with _locked(folder):
-        making = Making(
-            folder, {"model": path, "precision": precision, "dtype": dtype}, [source] if source.is_dir() else []
-        )
+        making = Making(folder, {"model": name, "precision": precision, "dtype": dtype}, inputs)
         if not making.done:
             save_dequantized(source, folder, dtype)
             making.finish()
@@ -91,7 +85,7 @@ def sample_arm(
     inputs += [resolve(arm["adapter"])] if arm.get("adapter") else []
     inputs += [run_dir / arm["examples"]] if arm.get("examples") else []
     recipe = {
-        "arm": arm,
+        "arm": arm | {"path": model_name(arm["path"])},
         "dtype": base_dtype,
         "threads": threads,
         "sampling": settings.model_dump(),
@@ -113,7 +107,7 @@ def sample_arm(
         problems,
         out,
         settings,
-        model=arm["path"],
+        model=model_name(arm["path"]),
         adapter=arm.get("adapter", ""),
         prompt_style="few_shot" if examples else "zero_shot",
         examples=examples,
@@ -204,7 +198,7 @@ def train_arm(arm: dict[str, Any], lora: dict[str, Any], run_dir: Path, threads:
     torch.set_num_threads(threads)
     out, rows, settings = run_dir / arm["adapter"], run_dir / arm["training_set"], LoraSettings(**lora)
     base = model_source(arm["path"])
-    recipe = {"arm": arm, "lora": settings.model_dump(), "threads": threads}
+    recipe = {"arm": arm | {"path": model_name(arm["path"])}, "lora": settings.model_dump(), "threads": threads}
     making = Making(out, recipe, [rows, *([base] if Path(base).is_dir() else [])])
     if not making.done:
         model, tokenizer = _base_4bit(base, settings.compute_dtype)

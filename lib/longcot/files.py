@@ -43,6 +43,16 @@ def shown(path: str | Path) -> str:
     return path.name
 
 
+def model_source(path: str | Path) -> str:
+    """Where a model is loaded from: its directory, relative to the project, or its Hub id as it is."""
+    return str(resolve(path)) if resolve(path).is_dir() else str(path)
+
+
+def model_name(path: str | Path) -> str:
+    """A model as it may stand in a file: its path in the project, its folder's name elsewhere, or its Hub id."""
+    return shown(resolve(path)) if resolve(path).is_dir() else str(path)
+
+
 def json_rows(path: str | Path) -> Iterator[tuple[int, dict]]:
     """(line number, object) of each line of a JSONL file. Raises BadInput at the first line that is no JSON object."""
     path = Path(path)

@@ -15,7 +15,7 @@ from transformers import (
 )
 
 from longcot.errors import BadInput
-from longcot.files import shown, whole_folder
+from longcot.files import model_name, whole_folder
 from longcot.prompts import turn_end
 from longcot.settings import Dtype
 
@@ -47,11 +47,6 @@ def _load(path: str | Path, **how: Any) -> PreTrainedModel:
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise BadInput(f"{model_name(path)}: cannot load this model ({reason}); check the path or id") from None
-
-
-def model_name(path: str | Path) -> str:
-    """A model as it may stand in a file: its path in the project, or its Hub id."""
-    return shown(path) if Path(path).exists() else str(path)
 
 
 def save_dequantized(path: str | Path, out_dir: str | Path, dtype: Dtype = "float32") -> Path:

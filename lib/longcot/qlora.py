@@ -28,8 +28,8 @@ from transformers import (
 )
 
 from longcot.errors import BadInput
-from longcot.files import shown, whole_folder, write_json
-from longcot.nf4 import load_base_4bit, model_name, save_dequantized, turn_generation_config
+from longcot.files import model_name, shown, whole_folder, write_json
+from longcot.nf4 import load_base_4bit, save_dequantized, turn_generation_config
 from longcot.settings import LoraSettings
 from longcot.training_set import IGNORED, read_training_set, tokenize
 

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from longcot.files import write_whole
+from longcot.files import shown, write_json, write_whole
 from longcot.grading import extract_answer
 from longcot.manifest import machine
 from longcot.miniature.corpus import TURN_END, long_prompt
@@ -109,8 +109,10 @@ def publish(made: Path, weights: Path, card: str) -> None:
     """Copy base and adapters from where they were made to where the package holds them, with their card."""
     for name in ("base", "reasoner", "instruct"):
         shutil.rmtree(weights / name, ignore_errors=True)
-        ignored = shutil.ignore_patterns(
-            "checkpoints", "loss.csv", "training.json", "figures.json", "trainer_state.json"
-        )
-        shutil.copytree(made / name, weights / name, ignore=ignored)
+        records = shutil.ignore_patterns("checkpoints", "loss.csv", "training.json", "figures.json")
+        shutil.copytree(made / name, weights / name, ignore=records)
+        config = weights / name / "adapter_config.json"
+        if config.is_file():
+            base = {"base_model_name_or_path": shown(weights / "base")}
+            write_json(config, json.loads(config.read_text()) | base)
     write_whole(weights / "README.md", card)

@@ -83,9 +83,7 @@ def generate_traces(
     name = f"{out_path.parent.name}/{out_path.stem}"
     with (
         TraceWriter(out_path) as writer,
-        tqdm(
-            total=len(requests), desc=name, unit="trace", disable=not progress
-        ) as bar,
+        tqdm(total=len(requests), desc=name, unit="trace", disable=not progress) as bar,
     ):
         bar.update(len(wanted & writer.done))
         bar.unpause()  # what an earlier run did says nothing about this run's rate
