@@ -101,7 +101,8 @@ Accuracy on the {scores.attrs["problems"]} problems of the test split, greedy, o
 
 {scores.to_markdown(index=False, floatfmt=".3f")}
 
-To make them again: `papermill notebooks/00_pretrain_miniature.ipynb out.ipynb -p world {world.seed}`.
+To make them again, with other rounding on other hardware and so another base of the same recipe:
+`papermill notebooks/00_pretrain_miniature.ipynb out.ipynb -p world {world.seed} -p out_dir runs/pretrain/world{world.seed}`.
 """
 
 
