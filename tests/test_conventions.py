@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import nbformat
+import pandas as pd
 import pytest
 
 from longcot.files import ROOT
@@ -52,3 +53,27 @@ def test_the_readme_keeps_its_word():
     links = re.findall(r"\]\((?!https?:|#)([^)\s]+)\)", readme)
     for path in links + re.findall(r"^[├└│ ]*── (\S+)", readme, re.M):
         assert list(ROOT.rglob(path.rstrip("/"))), f"the README names {path}, which is not there"
+
+
+def readme_table(study: str) -> str:
+    """The table of arms as the README shows it, from the run's own arms.csv."""
+    lines = ["| arm | traces | pass@1 | maj@4 | tokens |", "|---|---|---|---|---|"]
+    for row in pd.read_csv(ROOT / f"notebooks/results/{study}/arms.csv").itertuples():
+        interval = f"{row.pass_at_1:.1%} ({row.pass_at_1_low:.1%} to {row.pass_at_1_high:.1%})"
+        lines.append(f"| {row.arm} | {row.n_train or ''} | {interval} | {row.maj_at_k:.1%} | {row.mean_tokens:.0f} |")
+    return "\n".join(lines).replace("%", "")
+
+
+@pytest.mark.parametrize("study", ["miniature", "miniature-world2"])
+def test_the_readme_shows_the_run_that_is_shipped(study):
+    assert f"<!-- table: {study} -->\n{readme_table(study)}\n" in (ROOT / "README.md").read_text()
+
+
+def test_the_miniature_shows_the_effect():
+    """What the project promises of the shipped run of world 1."""
+    table = pd.read_csv(ROOT / "notebooks/results/miniature/arms.csv").set_index("arm")
+    score = table.pass_at_1
+    assert (table.n_problems >= 128).all() and (table.n_samples >= 512).all()
+    assert all(score[f"reasoner-20-{draw}"] >= score["base"] + 0.40 for draw in "abc")
+    assert abs(score["instruct-20"] - score["base"]) <= 0.08
+    assert (table.pass_at_1_low <= table.pass_at_1_high["reasoner"]).all()
