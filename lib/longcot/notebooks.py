@@ -86,7 +86,8 @@ def run_notebook(notebook: str | Path, output: str | Path, parameters: dict[str,
     os.environ.setdefault("TQDM_MININTERVAL", "5")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ["OMP_NUM_THREADS"] = str(parameters.get("threads", 1))
-    os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"  # bars are for the terminal here, not widgets
+    # Bars are for the terminal here, not widgets; the other is between peft and transformers.
+    os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found,ignore:`is_gradient_checkpointing`"
     try:
         papermill.execute_notebook(
             str(notebook),
