@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from longcot.errors import BadInput
-from longcot.files import ROOT, shown
+from longcot.files import ROOT, shown, write_whole
 
 
 def check_parameters(notebook: str | Path, parameters: dict[str, Any]) -> None:
@@ -106,14 +106,17 @@ def run_notebook(notebook: str | Path, output: str | Path, parameters: dict[str,
 
 
 def main(words: list[str]) -> int:
-    """The command. Exit status 0, or 1 after a one-line error."""
+    """The command. Exit status 0, or 1 after a one-line error, which is also kept beside the executed copy."""
     notebook, output, parameters = words
+    kept = Path(output).with_suffix(".error.txt")
+    kept.unlink(missing_ok=True)
     if owner := os.environ.get("LONGCOT_OWNER"):
         _end_with(int(owner))
     try:
         run_notebook(notebook, output, json.loads(parameters))
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
+        write_whole(kept, f"error: {error}\n")
         return 1
     return 0
 

@@ -13,9 +13,7 @@ import pytest
 import yaml
 from test_report import loads_nothing
 
-from longcot.errors import BadInput
 from longcot.files import ROOT, resolve
-from longcot.notebooks import run_notebook
 
 WEIGHTS = "lib/longcot/miniature/weights/world1"
 STUDY = {
@@ -127,20 +125,16 @@ def test_a_running_study_is_not_started_twice(study):
         holder.wait()
 
 
-def test_too_few_traces_are_named_by_the_notebook(tmp_path):
-    traces = [
-        {"problem_id": f"p{n}", "sample": 0, "problem": "1+1?", "expected_answer": "2", "model": "m", "text": "t"}
-        | {"finish_reason": "stop", "completion_tokens": 3, "answer": "2", "correct": n > 1}
-        for n in range(4)
-    ]
-    (tmp_path / "traces").mkdir()
-    (tmp_path / "traces/m.jsonl").write_text("".join(json.dumps(trace) + "\n" for trace in traces))
-    arm = {"name": "m-3", "use": "finetune", "traces": "traces/m.jsonl", "training_set": "sets/m-3.jsonl"}
-    arm |= {"teacher": "m", "n": 3, "seed": 0, "strategy": "random", "filters": ["correct"]}
-    (tmp_path / "p.jsonl").write_text("".join(
-        json.dumps({"id": f"p{n}", "problem": "1+1?", "expected_answer": "2"}) + "\n" for n in range(4)
-    ))  # fmt: skip
-    parameters = {"run_dir": str(tmp_path), "problems": {"source": str(tmp_path / "p.jsonl")}, "arms": [arm]}
-    with pytest.raises(BadInput, match="^arm m-3: 3 traces wanted, 2 problems have one left .* executed copy"):
-        run_notebook(ROOT / "notebooks/02_analyze_curation.ipynb", tmp_path / "02.ipynb", parameters)
-    assert not (tmp_path / "sets/m-3.jsonl").exists() and "3 traces wanted" in (tmp_path / "02.ipynb").read_text()
+def test_a_study_with_too_few_traces_ends_with_one_line(study):
+    few = {"name": "base-9", "model": "base", "data": {"teacher": "base", "n": 9, "filters": []}}
+    arms = [{"name": "base", "model": "base"}, few]
+    file = study("few", arms=arms, training_traces=[{"model": "base"}])
+    done = subprocess.run(command(file), capture_output=True, text=True, cwd=ROOT)
+    last = done.stderr.strip().split("\n")[-5:]
+    said = [line for line in last if line.startswith("error: ")]
+    assert done.returncode != 0 and len(said) == 1, last
+    assert said[0].startswith("error: arm base-9: 9 traces wanted, 8 problems have one left")
+    folder = resolve(f"runs/{file.stem}")
+    assert (folder / "traces/base/training.jsonl.manifest.json").is_file(), "what was made before is untouched"
+    assert not (folder / "training_sets/base-9.jsonl").exists()
+    assert "9 traces wanted" in (folder / "notebooks/02_analyze_curation.ipynb").read_text()

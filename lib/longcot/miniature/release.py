@@ -80,6 +80,7 @@ def skill(
 def model_card(world: World, recipe: dict[str, Any], figures: dict[str, Any], scores: pd.DataFrame) -> str:
     """The text of the README beside the weights: how they were made, on what machine, in what time, how they score."""
     words = world.words
+    out = f"runs/pretrain/world{world.seed}"
     made_on = figures["machine"].get("gpu") or f"{figures['machine']['cores']} CPU cores"
     return f"""# Miniature models of world {world.seed}
 
@@ -102,7 +103,7 @@ Accuracy on the {scores.attrs["problems"]} problems of the test split, greedy, o
 {scores.to_markdown(index=False, floatfmt=".3f")}
 
 To make them again, with other rounding on other hardware and so another base of the same recipe:
-`papermill notebooks/00_pretrain_miniature.ipynb out.ipynb -p world {world.seed} -p out_dir runs/pretrain/world{world.seed}`.
+`papermill notebooks/00_pretrain_miniature.ipynb out.ipynb -p world {world.seed} -p out_dir {out}`.
 """
 
 
