@@ -3,7 +3,7 @@ import yaml
 
 from longcot.errors import BadInput
 from longcot.files import ROOT
-from longcot.jobs import chunks, study_jobs
+from longcot.jobs import chunks, plotted_arms, study_jobs
 from longcot.notebooks import check_parameters
 from longcot.study import check_inputs, load_study
 
@@ -77,6 +77,14 @@ def test_unknown_and_mistyped_notebook_parameters_are_refused():
         check_parameters(notebook, {"thread": 1})
     with pytest.raises(BadInput, match="parameter threads is str '1', wanted int"):
         check_parameters(notebook, {"threads": "1"})
+
+
+def test_a_resolved_study_is_the_study(tmp_path):
+    """What stands in a run directory reads back, for a person and for notebook 04 by hand."""
+    study = load_study("params/miniature.yaml")
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study.model_dump(), sort_keys=False))
+    assert load_study(tmp_path / "study.yaml") == study
+    assert [arm["name"] for arm in plotted_arms(tmp_path)] == ARMS
 
 
 def test_arms_are_dealt_out_in_turn():

@@ -7,8 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
+
 from longcot.errors import BadInput
-from longcot.files import ROOT, resolve, shown
+from longcot.files import ROOT, resolve, shown, write_whole
 from longcot.jobs import Job, study_jobs
 from longcot.manifest import status
 from longcot.study import Study, check_inputs, load_study
@@ -50,6 +52,7 @@ def run(study_path: str, cores: int, redraw: bool, snakemake: Sequence[str]) -> 
     check_inputs(study)
     run_dir = resolve(study.run_dir)
     hold_lock(run_dir)
+    write_whole(run_dir / "study.yaml", yaml.safe_dump(study.model_dump(), sort_keys=False, allow_unicode=True))
     forget_lost(study, study_jobs(study))
     if redraw:
         (run_dir / "stamps" / "04_plot_evaluation.done").unlink(missing_ok=True)

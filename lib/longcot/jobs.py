@@ -5,9 +5,10 @@ training traces ─► curate ─► fine-tune ─► benchmark traces ─► pl
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from longcot.study import Arm, Model, Study
+from longcot.study import Arm, Model, Study, load_study
 
 
 @dataclass(frozen=True)
@@ -172,3 +173,8 @@ def study_jobs(study: Study) -> list[Job]:
         jobs += [job, _benchmark_job(study, f"trained-{number}", group, [job.name])]
     jobs.append(_plot_job(study, [job.name for job in jobs if job.notebook.startswith(("01", "03"))]))
     return jobs
+
+
+def plotted_arms(run_dir: Path) -> list[dict[str, Any]]:
+    """The arms of the study that a run directory is of, as notebook 04 takes them. Raises BadInput without a study."""
+    return study_jobs(load_study(run_dir / "study.yaml"))[-1].parameters["arms"]

@@ -1,6 +1,6 @@
 """What made a file: parameters, versions, hashes, machine, time, memory.
 
-A manifest is written last, so its presence says that the file is complete. `begin` decides, from what lies on disk,
+A manifest is written last, so its presence says that the file is complete. `Making` decides, from what lies on disk,
 whether a file is done, to be resumed, or of other parameters and to be set aside.
 """
 

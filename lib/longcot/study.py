@@ -1,7 +1,4 @@
-"""A study's parameters: strict models of the file in params/, and what each notebook is given.
-
-`python -m longcot.study check|plan|run FILE` is what `make` calls.
-"""
+"""A study's parameters: strict models of the file in params/, and errors that name the line."""
 
 import difflib
 from pathlib import Path

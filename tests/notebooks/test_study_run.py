@@ -83,6 +83,7 @@ def test_a_study_runs_once_and_a_killed_one_gives_the_same(study):
     row = json.loads((folder / "training_sets/reasoner-4.jsonl").read_text().split("\n")[0])
     assert [turn["role"] for turn in row["messages"]] == ["user", "assistant"] and row["correct"]
 
+    assert yaml.safe_load((folder / "study.yaml").read_text())["sampling"]["temperature"] == 0.6, "as resolved"
     before = files(folder)
     run(file)
     assert files(folder) == before, "a second run does nothing"
