@@ -88,6 +88,12 @@ def test_a_study_runs_once_and_a_killed_one_gives_the_same(study):
     run(file)
     assert files(folder) == before, "a second run does nothing"
 
+    traces = folder / "traces/base-few-shot/benchmark.jsonl"
+    content = traces.read_bytes()
+    traces.unlink()
+    run(file)
+    assert traces.read_bytes() == content, "a lost file is made again, the same"
+
     whole = folder.rename(resolve(f"runs/{study('first').stem}"))
     for stage in ("traces/reasoner/benchmark.jsonl", "adapters/reasoner-4.training"):
         process = subprocess.Popen(command(file), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT)
