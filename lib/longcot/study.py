@@ -114,7 +114,6 @@ class Study(Strict):
     lora: LoraSettings = LoraSettings()
     arms: list[Arm] = Field(min_length=1)
     main_arm: str
-    label_corrections: str = ""
     deviations: list[str] = []
     jobs: Jobs = Jobs()
 
