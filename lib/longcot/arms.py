@@ -81,9 +81,9 @@ def sample_arm(
     out = run_dir / arm["traces"]
     base, base_dtype = sampled_base(arm["path"], arm["precision"], dtype, run_dir)
     settings = Sampling(**sampling | ({"samples": arm["samples"]} if arm.get("samples") else {}))
-    inputs = [Path(base)] if Path(base).is_dir() else []
-    inputs += [resolve(arm["adapter"])] if arm.get("adapter") else []
-    inputs += [run_dir / arm["examples"]] if arm.get("examples") else []
+    adapter = resolve(arm["adapter"]) if arm.get("adapter") else None
+    shown_set = run_dir / arm["examples"] if arm.get("examples") else None
+    inputs = [path for path in (Path(base) if Path(base).is_dir() else None, adapter, shown_set) if path]
     recipe = {
         "arm": arm | {"path": model_name(arm["path"])},
         "dtype": base_dtype,
@@ -95,13 +95,10 @@ def sample_arm(
     making = Making(out, recipe, inputs)
     if making.done:
         return out
-    examples = (
-        [(row["problem"], row["messages"][-1]["content"]) for _, row in json_rows(inputs[-1])]
-        if arm.get("examples")
-        else []
-    )
+    rows = json_rows(shown_set) if shown_set else ()
+    examples = [(row["problem"], row["messages"][-1]["content"]) for _, row in rows]
     sampler = _sampler(base, base_dtype, threads)
-    sampler.use_adapter(resolve(arm["adapter"]) if arm.get("adapter") else None)
+    sampler.use_adapter(adapter)
     generate_traces(
         sampler,
         problems,

@@ -4,7 +4,6 @@ The training loop is transformers' Trainer, configured; an adapter is in PEFT's 
 """
 
 import csv
-import hashlib
 import json
 import resource
 import shutil
@@ -29,6 +28,7 @@ from transformers import (
 
 from longcot.errors import BadInput
 from longcot.files import model_name, shown, whole_folder, write_json
+from longcot.manifest import sha256
 from longcot.nf4 import load_base_4bit, save_dequantized, turn_generation_config
 from longcot.settings import LoraSettings
 from longcot.training_set import IGNORED, read_training_set, tokenize
@@ -160,7 +160,7 @@ def _arguments(work: Path, settings: LoraSettings, on_gpu: bool) -> TrainingArgu
 
 
 def _what(base_model: PreTrainedModel, training_set_path: str | Path, settings: LoraSettings) -> dict[str, Any]:
-    digest = hashlib.sha256(Path(training_set_path).read_bytes()).hexdigest()
+    digest = sha256(training_set_path)
     return {"base": model_name(base_model.name_or_path), "training_set": digest, "settings": settings.model_dump()}
 
 

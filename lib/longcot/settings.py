@@ -7,10 +7,14 @@ from pydantic import BaseModel, ConfigDict, Field
 Dtype = Literal["float32", "bfloat16", "float16"]
 
 
-class Sampling(BaseModel):
-    """How to sample. The defaults of temperature and top_p are the paper's."""
+class Strict(BaseModel):
+    """No unknown key, no silent conversion: YAML reads `1e-4` as a text, and that must not pass for a number."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Sampling(Strict):
+    """How to sample. The defaults of temperature and top_p are the paper's."""
 
     temperature: float = Field(0.6, ge=0)  # 0: greedy
     top_p: float = Field(0.95, gt=0, le=1)
@@ -20,10 +24,8 @@ class Sampling(BaseModel):
     seed: int = 0
 
 
-class LoraSettings(BaseModel):
+class LoraSettings(Strict):
     """What an adapter is trained with. Fixed: AdamW, cosine decay and gradient norm 1, as in s1's recipe."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     rank: int = Field(16, ge=1)  # Unsloth's default; on 20 traces more rank gains nothing
     alpha: float = Field(32, gt=0)  # twice the rank, the LoRA paper's usual scale of 2

@@ -5,19 +5,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from longcot.errors import BadInput
 from longcot.files import resolve, shown
-from longcot.settings import LoraSettings, Sampling
+from longcot.settings import LoraSettings, Sampling, Strict
 
 Name = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")  # becomes a file's name and cannot leave the run directory
-
-
-class Strict(BaseModel):
-    """No unknown key, no silent conversion: YAML reads `1e-4` as a text, and that must not pass for a number."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class ProblemSet(Strict):

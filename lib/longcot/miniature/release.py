@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from longcot.curation import write_training_set
 from longcot.files import shown, write_json, write_whole
 from longcot.grading import extract_answer
 from longcot.manifest import machine
@@ -23,15 +24,15 @@ Prompt = Callable[[PreTrainedTokenizerBase, str], str]
 def write_solver_set(path: Path, world: World, kind: str, n: int) -> None:
     """Write n conversations of the train split as JSONL, answered at length (`long`) or with a plan (`short`)."""
     rng = random.Random(f"longcot {kind} {world.seed}")
-    lines = []
+    rows = []
     for _ in range(n):
         solved = world.draw(rng, "train")
         messages = [
             {"role": "user", "content": solved.problem.problem},
             {"role": "assistant", "content": getattr(solved, kind)},
         ]
-        lines.append(json.dumps({"messages": messages, "problem_id": solved.problem.id}) + "\n")
-    write_whole(path, "".join(lines))
+        rows.append({"messages": messages, "problem_id": solved.problem.id})
+    write_training_set(path, rows)
 
 
 def in_long_format(tokenizer: PreTrainedTokenizerBase, problem: str) -> str:
