@@ -24,6 +24,17 @@ class Sampling(Strict):
     seed: int = 0
 
 
+class Server(Strict):
+    """OpenAI-compatible servers that all serve one model, and how hard to press them."""
+
+    urls: list[str] = Field(min_length=1)  # with the /v1 at their end
+    api: Literal["completions", "chat"] = "completions"  # completions: the prompt's tokens, so our own template holds
+    concurrency: int = Field(256, ge=1)  # requests in flight, over all urls
+    timeout_s: float = Field(3600.0, gt=0)  # of one request: a trace of 32,768 tokens takes many minutes
+    retries: int = Field(5, ge=0)  # of one request
+    key: str = "OPENAI_API_KEY"  # the environment variable that holds the key; the key itself stands nowhere
+
+
 class LoraSettings(Strict):
     """What an adapter is trained with. Fixed: AdamW, cosine decay and gradient norm 1, as in s1's recipe."""
 
