@@ -1,4 +1,4 @@
-"""How a problem is put to a model: prompt styles and edit passes as chat messages, and their text in a model's template.
+"""How a problem is put to a model: styles and edit passes as chat messages, and their text in a model's own template.
 
 The wordings stand in `prompt_templates`.
 """
