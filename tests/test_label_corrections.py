@@ -8,9 +8,11 @@ import sympy
 import yaml
 from scipy.optimize import brentq
 
+from longcot.errors import BadInput
 from longcot.files import ROOT, resolve
 from longcot.grading import is_equivalent
-from longcot.problems import load_problems
+from longcot.label_corrections import load_corrections
+from longcot.problems import Problem, load_problems
 
 CORRECTIONS = yaml.safe_load((ROOT / "params/label_corrections/comp-math-24-25.yaml").read_text())
 
@@ -109,5 +111,21 @@ def test_upstream_labels_are_quoted_as_they_stand():
         path = resolve("data:problems/comp-math-24-25.jsonl")
     except ValueError:
         pytest.skip("LONGCOT_DATA is not set: no Comp-Math-24-25 here")
-    labels = {problem.id: problem.expected_answer for problem in load_problems(path)}
-    assert {name: labels[name] for name in CORRECTIONS} == {name: row["upstream"] for name, row in CORRECTIONS.items()}
+    found = load_corrections("params/label_corrections/comp-math-24-25.yaml", load_problems(path))
+    assert found == {name: row["corrected"] for name, row in CORRECTIONS.items()}
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("a: {upstream: '2', corrected: '3', evidence: counted}", "c.yaml: a: the set has '1', not '2'; look at it"),
+        ("b: {upstream: '2', corrected: '3', evidence: counted}", "none of its 1 problems is in the benchmark"),
+        ("a: {upstream: '1', corrected: '3'}", "key 'a.evidence': Field required; give id:"),
+        ("a: {upstream: 1, corrected: '3', evidence: counted}", "key 'a.upstream': Input should be a valid string"),
+        ("a: [", "c.yaml: not YAML"),
+    ],
+)
+def test_a_bad_correction_is_refused(tmp_path, text, message):
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(BadInput, match=message):
+        load_corrections(tmp_path / "c.yaml", [Problem(id="a", problem="?", expected_answer="1")])

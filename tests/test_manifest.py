@@ -4,6 +4,8 @@ import pytest
 
 from longcot.errors import BadInput
 from longcot.manifest import Making, manifest_path, status
+from longcot.regrade import main, regrade_file
+from longcot.traces import Trace, read_traces, write_traces
 
 
 def make(path, parameters, inputs=(), text="made"):
@@ -47,3 +49,22 @@ def test_a_changed_file_is_not_taken_for_the_made_one(tmp_path):
 def test_a_missing_input_is_named(tmp_path):
     with pytest.raises(BadInput, match="in: missing, though out is made from it"):
         Making(tmp_path / "out", {}, [tmp_path / "in"])
+
+
+def test_a_regraded_file_is_still_whole(tmp_path, capsys):
+    """Grading again must not make the next run set the traces aside and sample them again."""
+    out = tmp_path / "traces.jsonl"
+    fields = {
+        "problem": "?",
+        "expected_answer": "7",
+        "model": "m",
+        "text": "It is \\boxed{7}.",
+        "finish_reason": "stop",
+    }
+    making = Making(out, {"a": 1})
+    write_traces(out, [Trace(problem_id="p", sample=0, **fields, answer="8", correct=False)])
+    making.finish(traces=1)
+    assert regrade_file(out) == 1 and read_traces(out)[0].correct
+    assert Making(out, {"a": 1}).done and json.loads(manifest_path(out).read_text())["regraded"]
+    assert main([str(out)]) == 0 and ": 0 verdicts changed" in capsys.readouterr().out
+    assert main([str(tmp_path / "none.jsonl")]) == 1 and "no such file" in capsys.readouterr().err

@@ -5,7 +5,8 @@ from longcot.errors import BadInput
 from longcot.files import ROOT
 from longcot.jobs import chunks, plotted_arms, study_jobs
 from longcot.notebooks import check_parameters
-from longcot.study import check_inputs, load_study
+from longcot.settings import LoraSettings
+from longcot.study_file import check_inputs, load_study
 
 STUDY = (ROOT / "params/miniature.yaml").read_text()
 ARMS = """base base-few-shot instruct reasoner reasoner-20-a reasoner-20-b reasoner-20-c instruct-20 reasoner-1
@@ -42,6 +43,9 @@ def test_notebooks_take_what_their_jobs_give(file):
         ("samples: 4, batch_size", "samples: four, batch_size", r":15: sampling\.samples: 'four' is a text"),
         ("title: Teaching", "title: [Teaching", r":\d+: not YAML"),
         ("teacher: reasoner, n: 50", "teacher: nobody, n: 50", "arm reasoner-50: no training_traces of 'nobody'"),
+        ("reasoner, n: 50", "reasoner, stage: join, n: 50", "reasoner has no stage 'join'; its edits: none"),
+        ("{model: base, samples: 1}", "{model: base, name: reasoner}", "training_traces: reasoner stands twice"),
+        ("{model: base, samples: 1}", "{name: base}", r":20: training_traces\.2: give a model to sample, or imported"),
     ],
 )
 def test_a_bad_study_is_one_line_with_place_and_fix(tmp_path, old, new, message):
@@ -69,6 +73,15 @@ def test_what_a_study_starts_from_must_be_there(tmp_path, place, value, message)
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(values))
     with pytest.raises(BadInput, match=message):
         check_inputs(load_study(tmp_path / "study.yaml"))
+
+
+def test_values_of_a_study_can_be_replaced():
+    changed = load_study("params/miniature.yaml", ["name=other", "models.base.path=x/y", "arms.3.name=r", "lora={}"])
+    assert (changed.name, changed.models["base"].path, changed.arms[3].name) == ("other", "x/y", "r")
+    assert changed.lora.epochs == LoraSettings().epochs
+    for bad in ("name", "arms.30.name=r", "arms.x.name=r", "name.first=x", "=1", "name=[", "models=1"):
+        with pytest.raises(BadInput, match="--config|models"):
+            load_study("params/miniature.yaml", [bad])
 
 
 def test_unknown_and_mistyped_notebook_parameters_are_refused():

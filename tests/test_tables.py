@@ -49,6 +49,16 @@ def test_scores_of_an_arm(tmp_path):
     assert row["pass_at_1_low"] < row["pass_at_1"] < row["pass_at_1_high"]
 
 
+def test_scores_with_corrected_labels_stand_beside_the_upstream_ones(tmp_path):
+    arm = write_arm(tmp_path, "base", {"p1": ["1/2", "2", "2", "2"], "p2": ["7", "7", "7", "1"]})
+    results = tables.read_results(tmp_path, [arm], BENCHMARK, "base")
+    rows = tables.breakdown_table(results, BENCHMARK, {"p1": "2"}).query("by == 'labels'").set_index("value")
+    assert rows.loc["upstream", "pass_at_1"] == pytest.approx((1 / 4 + 3 / 4) / 2)
+    assert rows.loc["corrected", ["pass_at_1", "maj_at_k"]].tolist() == pytest.approx([(3 / 4 + 3 / 4) / 2, 1])
+    assert tables.arms_table(results).loc[0, "pass_at_1"] == rows.loc["upstream", "pass_at_1"], "the set's own labels"
+    assert "labels" not in set(tables.breakdown_table(results, BENCHMARK)["by"])
+
+
 def test_same_bytes_whatever_the_order_of_a_file(tmp_path):
     given = make_study(tmp_path, count=16)
     written = []
@@ -118,7 +128,7 @@ def test_bad_input_says_the_file_and_the_fix(tmp_path):
         ([missing], "missing.jsonl: no such file of traces; generate"),
         ([half], "half.jsonl: 1 of 2 problems have no trace; generate"),
         ([other], "other.jsonl: 'p9' is not in the benchmark; mend"),
-        ([raw], r"raw.jsonl: \('p1', 0, ''\) is not graded; run python -m longcot.grading"),
+        ([raw], r"raw.jsonl: \('p1', 0, ''\) is not graded; run python -m longcot.regrade"),
         ([whole, whole], "a name stands twice"),
         ([whole | {"colour": "red"}], "'colour'.*mend the parameter"),
     ]:

@@ -1,4 +1,6 @@
-"""`python -m longcot check|plan|run STUDY [--cores N]`: see a study's errors, what it would do, or do it."""
+"""`python -m longcot check|plan|run STUDY [--cores N] [--config models.base.path=x ...]`: see a study's errors, what it
+would do, or do it.
+"""
 
 import argparse
 import fcntl
@@ -12,8 +14,8 @@ import yaml
 from longcot.errors import BadInput
 from longcot.files import ROOT, resolve, shown, write_whole
 from longcot.jobs import Job, study_jobs
-from longcot.manifest import status
-from longcot.study import Study, check_inputs, load_study
+from longcot.study import Study
+from longcot.study_file import check_inputs, load_study
 
 
 def forget_lost(study: Study, jobs: Sequence[Job]) -> None:
@@ -43,13 +45,11 @@ def hold_lock(run_dir: Path) -> None:
     hold_lock.file = lock  # kept open for the life of the process
 
 
-def run(study_path: str, cores: int, redraw: bool, snakemake: Sequence[str]) -> None:
+def run(study: Study, cores: int, redraw: bool, snakemake: Sequence[str]) -> None:
     """Become Snakemake on this study, first clearing a lock of its own that a killed run left.
 
     With `redraw` the plots are made again from the traces at hand.
     """
-    study = load_study(study_path)
-    check_inputs(study)
     run_dir = resolve(study.run_dir)
     hold_lock(run_dir)
     write_whole(run_dir / "study.yaml", yaml.safe_dump(study.model_dump(), sort_keys=False, allow_unicode=True))
@@ -70,32 +70,8 @@ def run(study_path: str, cores: int, redraw: bool, snakemake: Sequence[str]) -> 
         "rules",
         "progress",
     ]
-    command += ["--config", f"study={resolve(study_path)}", *snakemake]
+    command += ["--config", f"study={run_dir / 'study.yaml'}", *snakemake]
     os.execv(sys.executable, command)
-
-
-def plan(study_path: str) -> None:
-    """Print a study's jobs: what each makes, how much it samples, and what is on disk."""
-    study = load_study(study_path)
-    check_inputs(study)
-    run_dir, total = resolve(study.run_dir), 0
-    print(f"{study.title}\n{'job':34} {'responses':>10} {'at most tokens':>15}  on disk")
-    for job in study_jobs(study):
-        sampled = job.notebook == "01_generate_traces" and job.parameters["arms"]
-        each = sum(arm.get("samples") or study.sampling.samples for arm in job.parameters["arms"]) if sampled else 0
-        responses = each * len(problems_of(job)) if sampled else 0
-        total += responses
-        states = [status(run_dir / product) for product in job.products]
-        tokens = responses * study.sampling.max_tokens if sampled else 0
-        print(f"{job.name:34} {responses or '':>10} {tokens or '':>15}  {states.count('done')} of {len(states)} files")
-    print(f"{'all':34} {total:>10}")
-
-
-def problems_of(job: Job) -> list:
-    """The problems that a job samples."""
-    from longcot.problems import load_problems
-
-    return load_problems(**job.parameters["problems"])
 
 
 def main() -> int:
@@ -104,15 +80,18 @@ def main() -> int:
     parser.add_argument("command", choices=("check", "plan", "run"))
     parser.add_argument("study")
     parser.add_argument("--cores", type=int, default=os.cpu_count())
+    parser.add_argument("--config", action="append", default=[], help="key.of.a.key=value in place of the file's")
     parser.add_argument("--redraw", action="store_true", help="draw the figures again from the stored traces")
     arguments, rest = parser.parse_known_args()
     try:
+        study = load_study(arguments.study, arguments.config)
+        check_inputs(study)
         if arguments.command == "run":
-            run(arguments.study, arguments.cores, arguments.redraw, rest)
+            run(study, arguments.cores, arguments.redraw, rest)
         elif arguments.command == "plan":
-            plan(arguments.study)
-        else:
-            check_inputs(load_study(arguments.study))
+            from longcot.plan import plan
+
+            print(plan(study, arguments.cores))
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

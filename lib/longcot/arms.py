@@ -115,16 +115,18 @@ def sample_arm(
 
 
 def import_arm(arm: dict[str, Any], run_dir: Path) -> Path:
-    """Take an arm's traces from somebody's JSONL file, graded; returns our file of them.
+    """Take traces that somebody else made, graded; returns our file of them.
 
-    `arm` holds `name, traces`, and as in the study `path, keys, where` (column: value of the rows to take).
+    `arm` holds `name, traces`, and as in the study `source, keys, where` (column: value of the rows to take), `split`
+    and `revision`.
     """
     from longcot.grading import grade
 
-    out, source = run_dir / arm["traces"], resolve(arm["path"])
-    making = Making(out, arm, [source])
+    out = run_dir / arm["traces"]
+    given = {key: arm[key] for key in ("source", "keys", "where", "split", "revision")}
+    making = Making(out, arm, [resolve(arm["source"])] if resolve(arm["source"]).is_file() else [])
     if not making.done:
-        traces = import_traces(source, arm["keys"], where=arm["where"])
+        traces = import_traces(**given)
         write_traces(out, grade(traces))
         making.finish(traces=len(traces))
     return out
@@ -134,6 +136,8 @@ def pass_rates(path: Path | None) -> dict[str, float]:
     """The share of correct samples of each problem in a file of graded traces; empty without a file."""
     rates: dict[str, list[bool]] = {}
     for trace in read_traces(path) if path else []:
+        if trace.stage:
+            continue  # edited, no longer the model's own
         rates.setdefault(trace.problem_id, []).append(bool(trace.correct))
     return {problem: sum(correct) / len(correct) for problem, correct in rates.items()}
 
@@ -147,12 +151,17 @@ def curate_arm(
 ) -> dict[str, Any]:
     """Choose an arm's traces and write its training set; returns `arm, teacher, traces, removed, left, chosen`.
 
-    `arm` holds `name, traces, training_set, teacher, n, seed, strategy, filters`.
+    `arm` holds `name, traces, training_set, teacher, stage, n, seed, strategy, filters`. Raises BadInput for a stage
+    that the traces have not.
     """
     out, source = run_dir / arm["training_set"], run_dir / arm["traces"]
     difficulty = run_dir / difficulty_traces if difficulty_traces else None
     making = Making(out, {"arm": arm, "prompt": prompt}, [source, *filter(None, [difficulty])])
-    traces = read_traces(source)
+    every = read_traces(source)
+    traces = [trace for trace in every if trace.stage == arm.get("stage", "")]
+    if not traces:
+        known = ", ".join(sorted({repr(trace.stage) for trace in every}))
+        raise BadInput(f"arm {arm['name']}: {shown(source)} has no stage {arm.get('stage', '')!r}; it has {known}")
     kept, removed = apply_filters(traces, arm["filters"])
     if not making.done:
         by_id = {problem.id: problem for problem in problems}

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from longcot.study import Arm, Model, Study, load_study
+from longcot.study import Arm, Model, Study
+from longcot.study_file import load_study
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ def chunks(arms: Sequence[Any], size: int) -> list[list[Any]]:
     return [list(arms[start::count]) for start in range(count)]
 
 
-def _model(model: Model) -> dict[str, Any]:
-    return {"path": model.path, "precision": model.precision}
+def _base(model: Model) -> dict[str, Any]:
+    return {"path": model.path, "revision": model.revision, "precision": model.precision}
 
 
 def training_set(arm: Arm) -> str:
@@ -42,14 +43,26 @@ def benchmark_traces(arm: Arm) -> str:
     return f"traces/{arm.name}/benchmark.jsonl"
 
 
-def training_traces(model: str) -> str:
-    """The file of a model's traces on the training problems, in the run directory."""
-    return f"traces/{model}/training.jsonl"
+def training_traces(name: str) -> str:
+    """The file of the training traces of that name, in the run directory."""
+    return f"traces/{name}/training.jsonl"
 
 
-def _adapter(study: Study, arm: Arm) -> str:
-    """The adapter that an arm is sampled with, relative to the project."""
-    return f"{study.run_dir}/adapters/{arm.name}" if arm.trained else study.models[arm.model].adapter
+def _sampled(study: Study, model_name: str, name: str, style: str, traces: str, adapter: str = "") -> dict[str, Any]:
+    """What notebook 01 is told of a model that it samples.
+
+    A server knows an adapter by the name of the arm (or of the model in the study that is one), and a base by its name
+    in the study. Keys that say nothing are left out.
+    """
+    model = study.models[model_name]
+    adapter = adapter or model.adapter
+    row = {"name": name, **_base(model), "adapter": adapter, "style": style, "traces": traces}
+    if model.context:
+        row["context"] = model.context
+    if model.server:
+        row["server"] = model.server.model_dump()
+        row["served_as"] = (model_name if model.adapter == adapter else name) if adapter else model_name
+    return row
 
 
 def _generate(study: Study, name: str, problems: Any, arms: list[dict[str, Any]], after: list[str]) -> Job:
@@ -67,16 +80,13 @@ def _generate(study: Study, name: str, problems: Any, arms: list[dict[str, Any]]
 
 def _training_jobs(study: Study) -> list[Job]:
     jobs = []
-    for number, group in enumerate(chunks(study.training_traces, study.jobs.arms_per_job)):
-        arms = []
-        for teacher in group:
-            model = study.models[teacher.model]
-            traces = training_traces(teacher.model)
-            arms.append(
-                {"name": teacher.model, "adapter": model.adapter, "samples": teacher.samples, "traces": traces}
-                | _model(model)
-            )
-        jobs.append(_generate(study, f"training-{number}", study.problems.train, arms, []))
+    sampled = [one for one in study.training_traces if one.model]
+    for number, group in enumerate(chunks(sampled, study.jobs.arms_per_job) if sampled else []):
+        rows = []
+        for one in group:
+            row = _sampled(study, one.model, one.name, one.style, training_traces(one.name))
+            rows.append(row | {"samples": one.samples} | ({"edits": one.edits} if one.edits else {}))
+        jobs.append(_generate(study, f"training-{number}", study.problems.train, rows, []))
     return jobs
 
 
@@ -90,7 +100,7 @@ def _curate_job(study: Study, after: list[str]) -> Job:
     ]
     parameters = {
         "run_dir": study.run_dir,
-        "problems": study.problems.train.model_dump(),
+        "problems": study.problems.train.model_dump() if study.problems.train else {},
         "arms": arms,
         "difficulty_traces": training_traces(study.difficulty_model) if study.difficulty_model else "",
         "prompt": study.prompt.model_dump(),
@@ -102,10 +112,9 @@ def _curate_job(study: Study, after: list[str]) -> Job:
 def _benchmark_job(study: Study, name: str, arms: Sequence[Arm], after: list[str]) -> Job:
     rows = []
     for arm in arms:
-        row = {"name": arm.name, "adapter": _adapter(study, arm), "traces": benchmark_traces(arm)}
-        if arm.data and not arm.trained:
-            row["examples"] = training_set(arm)
-        rows.append(row | _model(study.models[arm.model]))
+        trained = f"{study.run_dir}/adapters/{arm.name}" if arm.trained else ""
+        row = _sampled(study, arm.model, arm.name, arm.style, benchmark_traces(arm), trained)
+        rows.append(row | ({"examples": training_set(arm)} if arm.data and not arm.trained else {}))
     return _generate(study, f"benchmark-{name}", study.problems.benchmark, rows, after)
 
 
@@ -126,14 +135,23 @@ def _plot_job(study: Study, after: list[str]) -> Job:
         "study": study.title,
         "arms": arms,
         "problems": study.problems.benchmark.model_dump() if study.problems.benchmark else {},
+        "label_corrections": study.problems.label_corrections,
         "main_arm": study.main_arm,
         "deviations": study.deviations,
     }
     return Job("04_plot_evaluation", "04_plot_evaluation", parameters, after, ["tables/arms.csv"])
 
 
-def _import_job(study: Study, arms: Sequence[Arm]) -> Job:
-    rows = [{"name": arm.name, "traces": benchmark_traces(arm)} | arm.imported.model_dump() for arm in arms]
+def _import_job(study: Study) -> Job:
+    rows = [
+        {"name": one.name, "traces": traces(one)} | one.imported.model_dump()
+        for ones, traces in (
+            (study.arms, benchmark_traces),
+            (study.training_traces, lambda one: training_traces(one.name)),
+        )
+        for one in ones
+        if one.imported
+    ]
     parameters = {"run_dir": study.run_dir, "problems": {}, "arms": [], "imported": rows}
     return Job("01_generate_traces-imported", "01_generate_traces", parameters, [], [row["traces"] for row in rows])
 
@@ -141,15 +159,15 @@ def _import_job(study: Study, arms: Sequence[Arm]) -> Job:
 def study_jobs(study: Study) -> list[Job]:
     """All jobs of a study, each after those it waits for."""
     size, jobs = study.jobs.arms_per_job, []
-    imported = [arm for arm in study.arms if arm.imported]
+    imported = any(one.imported for one in [*study.arms, *study.training_traces])
     plain = [arm for arm in study.arms if not arm.imported and not arm.data]
     shown = [arm for arm in study.arms if arm.data and not arm.trained]
     trained = [arm for arm in study.arms if arm.trained]
     if imported:
-        jobs.append(_import_job(study, imported))
+        jobs.append(_import_job(study))
     jobs += _training_jobs(study)
     if shown or trained:
-        jobs.append(_curate_job(study, [job.name for job in jobs if "-training-" in job.name]))
+        jobs.append(_curate_job(study, [job.name for job in jobs]))
     curated = ["02_analyze_curation"]
     for number, group in enumerate(chunks(plain, size) if plain else []):
         jobs.append(_benchmark_job(study, f"plain-{number}", group, []))
@@ -158,7 +176,7 @@ def study_jobs(study: Study) -> list[Job]:
     for number, group in enumerate(chunks(trained, size) if trained else []):
         rows = [
             {"name": arm.name, "training_set": training_set(arm), "adapter": f"adapters/{arm.name}"}
-            | _model(study.models[arm.model])
+            | _base(study.models[arm.model])
             for arm in group
         ]
         parameters = {

@@ -96,7 +96,7 @@ class Making:
                 "sha256": sha256(self.path),
                 **self.recipe,
                 **figures,
-                "packages": {name: metadata.version(name) for name in PACKAGES},
+                "packages": _packages(),
                 "python": platform.python_version(),
                 "git": git_state(),
                 "machine": machine(),
@@ -106,6 +106,18 @@ class Making:
             },
         )
         _begun_path(self.path).unlink(missing_ok=True)
+
+
+def follow_change(path: str | Path, **figures: Any) -> None:
+    """Tell a whole file's manifest, where it has one, of a change that keeps it whole: its hash now, and `figures`."""
+    written = _read(manifest_path(path))
+    if written:
+        changed = {"sha256": sha256(path), "git": git_state(), "packages": _packages()}
+        write_json(manifest_path(path), written | changed | figures)
+
+
+def _packages() -> dict[str, str]:
+    return {name: metadata.version(name) for name in PACKAGES}
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -4,7 +4,7 @@ Each table of arms begins with who the arm is: `arm`, `source` (whose traces it 
 `role` and `n_train`. `arm` and `source` are categories in the study's order, which is the order of rows and colours.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from longcot.errors import BadInput
 from longcot.files import shown
-from longcot.grading import group_equivalent
+from longcot.grading import group_equivalent, is_equivalent
 from longcot.metrics import holm, paired_difference, score_arm
 from longcot.problems import Problem, first_error
 from longcot.traces import Trace, iter_traces
@@ -112,7 +112,7 @@ def _check(traces: Sequence[Trace], order: dict[str, int], path: Path) -> None:
         raise BadInput(f"{shown(path)}: no trace in it; generate them first")
     for trace in traces:
         if trace.correct is None:
-            raise BadInput(f"{shown(path)}: {trace.key} is not graded; run python -m longcot.grading on the file")
+            raise BadInput(f"{shown(path)}: {trace.key} is not graded; run python -m longcot.regrade on the file")
         if order and trace.problem_id not in order:
             raise BadInput(f"{shown(path)}: {trace.problem_id!r} is not in the benchmark; mend problems or the file")
     if missing := order.keys() - {trace.problem_id for trace in traces}:
@@ -149,12 +149,29 @@ def arms_table(results: Sequence[Result]) -> pd.DataFrame:
     return _table(rows, ARMS, results)
 
 
-def breakdown_table(results: Sequence[Result], problems: Sequence[Problem]) -> pd.DataFrame:
+def with_labels(result: Result, labels: Mapping[str, str]) -> list[Trace]:
+    """The traces of a result with the verdicts that other labels (problem id to expected answer) give."""
+    traces = list(result.traces)
+    for row, trace in enumerate(traces):
+        if trace.problem_id in labels:
+            right = bool(trace.answer) and is_equivalent(trace.answer, labels[trace.problem_id])
+            traces[row] = trace.model_copy(update={"correct": right})
+    return traces
+
+
+def breakdown_table(
+    results: Sequence[Result], problems: Sequence[Problem], corrections: Mapping[str, str] | None = None
+) -> pd.DataFrame:
     """One row an arm and part of the benchmark: `WHO` and `BREAKDOWN`. Empty where problems say no part.
 
     `by` is one of `PARTS`, and `value` the subset, level or subject: levels by number, the others as in the benchmark.
+    With `corrections` (problem id to corrected answer) there are rows by `labels`, over the whole benchmark, with the
+    upstream labels and with the corrected ones.
     """
     rows = []
+    for result in results if corrections else []:
+        for value, traces in (("upstream", result.traces), ("corrected", with_labels(result, corrections))):
+            rows.append(_who(result) | {"by": "labels", "value": value} | score_arm(traces, result.ids))
     for by in PARTS:
         part_of = {problem.id: getattr(problem, by) for problem in problems}
         parts = dict.fromkeys(part for part in part_of.values() if part is not None)

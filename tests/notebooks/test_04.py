@@ -9,6 +9,7 @@ from test_report import loads_nothing
 
 from longcot.files import ROOT
 from longcot.report import write_report
+from longcot.traces import read_traces, write_traces
 
 NOTEBOOK = ROOT / "notebooks/04_plot_evaluation.ipynb"
 FIGURES = "ranked_arms accuracy_by_traces differences accuracy_by_part response_lengths training_loss".split()
@@ -34,6 +35,22 @@ def test_plot_evaluation(tmp_path):
     loads_nothing(html)
     assert html.count("<img ") == len(FIGURES) and html.index("<img ") < html.index("<table")
     assert "&lt;style" not in html
+
+
+def test_grading_again_and_corrected_labels(tmp_path):
+    """Every label is corrected to an answer that nobody gave, and every stored verdict is wrong."""
+    parameters = make_study(tmp_path, ARMS[:2], count=8)
+    file = tmp_path / "traces/base/benchmark.jsonl"
+    before = [trace.correct for trace in read_traces(file)]
+    write_traces(file, [trace.model_copy(update={"correct": not trace.correct}) for trace in read_traces(file)])
+    labels = "".join(f"p{i}: {{upstream: '{i}', corrected: '-1', evidence: made up}}\n" for i in range(8))
+    (tmp_path / "labels.yaml").write_text(labels)
+    execute(tmp_path, parameters | {"regrade": True, "label_corrections": str(tmp_path / "labels.yaml")})
+    assert [trace.correct for trace in read_traces(file)] == before
+    rows = pd.read_csv(tmp_path / "tables/breakdown.csv").query("by == 'labels'").set_index(["arm", "value"])
+    assert rows.loc[("base", "upstream"), "pass_at_1"] == pytest.approx(sum(before) / len(before), abs=1e-6)
+    assert sum(before)
+    assert rows.loc[("base", "corrected"), "pass_at_1"] == 0
 
 
 def test_a_missing_file_is_named(tmp_path):

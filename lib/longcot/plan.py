@@ -1,0 +1,154 @@
+"""What a study would do and what it would cost, before anything runs. Lengths are measured ones where traces exist."""
+
+import heapq
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from longcot.errors import BadInput
+from longcot.files import model_source, resolve, shown
+from longcot.jobs import Job, study_jobs, training_traces
+from longcot.manifest import status
+from longcot.problems import load_problems
+from longcot.study import Model, Study
+from longcot.traces import iter_traces
+
+BYTES = {"nf4": 2, "bfloat16": 2, "float16": 2, "float32": 4}  # a weight as sampled: an nf4 base is dequantized
+BYTES_PER_TOKEN = 4  # of a trace on disk, about: English and LaTeX in the tokens of Qwen2.5
+BYTES_PER_TRACE = 1000  # the rest of its line
+BYTES_PER_LORA_WEIGHT = 4 * (1 + 3 * 2)  # the adapter, and two checkpoints with AdamW's two moments
+
+
+def measured_tokens(path: Path) -> float | None:
+    """The mean length of the traces in a file, in tokens; None without any that says it."""
+    found = [trace.completion_tokens for trace in iter_traces(path)] if path.is_file() else []
+    lengths = [tokens for tokens in found if tokens is not None]
+    return sum(lengths) / len(lengths) if lengths else None
+
+
+def expected_tokens(study: Study, name: str, model: str, traces: str) -> tuple[float, str]:
+    """(mean length of a response, where the figure is from) for an arm or for training traces of that name.
+
+    A fine-tuned arm is reckoned to write as long as the traces that it learns from.
+    """
+    run_dir, assumed = resolve(study.run_dir), study.assume.tokens
+    if (measured := measured_tokens(run_dir / traces)) is not None:
+        return measured, "measured"
+    if name in assumed:
+        return assumed[name], "assumed"
+    arm = next((arm for arm in study.arms if arm.name == name and arm.trained), None)
+    if arm:
+        teacher = next(one for one in study.training_traces if one.name == arm.data.teacher)
+        return expected_tokens(study, teacher.name, teacher.model, training_traces(teacher.name))
+    return (assumed[model], "assumed") if model in assumed else (study.sampling.max_tokens, "the limit")
+
+
+def _sampling_rows(study: Study, job: Job) -> list[dict[str, Any]]:
+    """One row for each arm or teacher of a job of notebook 01."""
+    try:
+        problems = len(load_problems(**job.parameters["problems"]))
+    except BadInput:  # a Hub set that is not at hand
+        problems = job.parameters["problems"]["limit"] or 0
+    models = {arm.name: arm.model for arm in study.arms} | {one.name: one.model for one in study.training_traces}
+    rows = []
+    for arm in job.parameters["arms"]:
+        responses = problems * arm.get("samples", study.sampling.samples) * (1 + len(arm.get("edits", [])))
+        tokens, source = expected_tokens(study, arm["name"], models[arm["name"]], arm["traces"])
+        rows.append({"responses": responses, "tokens": responses * tokens, "lengths": source})
+    return rows
+
+
+def job_row(study: Study, job: Job) -> dict[str, Any]:
+    """What a job makes: `responses`, `tokens` (written, or trained on), `seconds` (None where no rate is known),
+    `disk_mb` and how many of its files are there.
+    """
+    row: dict[str, Any] = {"job": job.name, "responses": 0, "tokens": 0.0, "lengths": "", "disk_mb": 0.0}
+    rate: float | None = 1.0
+    if job.notebook == "01_generate_traces" and job.parameters["arms"]:
+        rows, rate = _sampling_rows(study, job), study.assume.sampling_tokens_per_s
+        row |= {key: sum(one[key] for one in rows) for key in ("responses", "tokens")}
+        row["lengths"] = ", ".join(dict.fromkeys(one["lengths"] for one in rows))
+        row["disk_mb"] = (row["tokens"] * BYTES_PER_TOKEN + row["responses"] * BYTES_PER_TRACE) / 1e6
+    elif job.notebook == "03_finetune_qlora":
+        rate = study.assume.training_tokens_per_s
+        for arm in job.parameters["arms"]:
+            data = study.arm(arm["name"]).data
+            teacher = next(one for one in study.training_traces if one.name == data.teacher)
+            tokens, row["lengths"] = expected_tokens(study, teacher.name, teacher.model, training_traces(teacher.name))
+            row["tokens"] += data.n * tokens * study.lora.epochs
+    states = [status(resolve(study.run_dir) / product) for product in job.products]
+    row["seconds"] = study.assume.job_seconds + row["tokens"] / rate if rate else None
+    return row | {"files": f"{states.count('done')} of {len(states)}"}
+
+
+def model_row(study: Study, name: str, model: Model) -> dict[str, Any]:
+    """A model's size: parameters, GB of weights as sampled, and of the cache of one response of full length.
+
+    Key-value cache: 2 (keys, values) x layers x key-value heads x head size x bytes a value, for each token. Nothing is
+    known of a Hub model whose configuration is not at hand.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    row: dict[str, Any] = {"model": name, "path": model.path, "precision": model.precision}
+    try:
+        config = AutoConfig.from_pretrained(model_source(model.path), revision=model.revision or None)
+    except (OSError, ValueError):
+        return row
+    with torch.device("meta"):
+        count = sum(weights.numel() for weights in AutoModelForCausalLM.from_config(config).parameters())
+    width = BYTES[study.lora.compute_dtype if model.precision == "nf4" else model.precision]
+    heads = config.num_key_value_heads
+    head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    full = min(study.sampling.max_tokens, model.context or config.max_position_embeddings) if study.sampling else 0
+    cache = 2 * config.num_hidden_layers * heads * head * width * full
+    row |= {"parameters": count, "weights_gb": count * width / 1e9, "cache_gb": cache / 1e9}
+    room = (study.assume.gpu_memory_gb or 0) * 0.9 - row["weights_gb"]  # vLLM takes 90% of a GPU unless told
+    return row | ({"at_once": max(int(room / row["cache_gb"]), 0)} if study.assume.gpu_memory_gb else {})
+
+
+def serve_commands(study: Study) -> list[str]:
+    """The command that serves each model of the study that has URLs, with its adapters."""
+    if not any(model.server for model in study.models.values()):
+        return []
+    from longcot.sampling.serve import study_commands
+
+    return study_commands(study)
+
+
+def wall_seconds(jobs: Sequence[Job], seconds: Sequence[float], at_once: int) -> float:
+    """How long the jobs take with so many running at once, each started as early as those before it allow."""
+    free, ends = [0.0] * at_once, {}
+    for job, length in zip(jobs, seconds, strict=True):
+        ends[job.name] = max([heapq.heappop(free), *(ends[before] for before in job.after)]) + length
+        heapq.heappush(free, ends[job.name])
+    return max(free)
+
+
+def plan(study: Study, cores: int) -> str:
+    """The plan as text: jobs, models, the whole on so many cores, and how to serve what is to be served."""
+    jobs = pd.DataFrame([job_row(study, job) for job in study_jobs(study)])
+    models = pd.DataFrame([model_row(study, name, model) for name, model in study.models.items()])
+    formats = {"tokens": "{:,.0f}".format, "responses": "{:,}".format, "seconds": "{:,.0f}".format}
+    formats |= {"disk_mb": "{:,.1f}".format, "parameters": "{:,.0f}".format}
+    formats |= dict.fromkeys(("weights_gb", "cache_gb"), "{:,.3g}".format)
+    parts = [study.title, jobs.to_string(index=False, formatters=formats, na_rep="?")]
+    if len(models):
+        parts.append(models.to_string(index=False, formatters=formats, na_rep="not at hand"))
+    return "\n\n".join([*parts, _whole(study, jobs, max(cores // study.jobs.threads, 1)), *serve_commands(study)])
+
+
+def _whole(study: Study, rows: pd.DataFrame, at_once: int) -> str:
+    """Responses, tokens, disk, hours and cost of the study."""
+    words = [f"all: {rows.responses.sum():,} responses, {rows.tokens.sum():,.0f} tokens"]
+    words.append(f"{rows.disk_mb.sum() / 1e3:,.3g} GB of traces in {shown(resolve(study.run_dir))}")
+    if rows.seconds.isna().any():
+        words.append("hours: give assume.sampling_tokens_per_s and assume.training_tokens_per_s")
+    else:
+        hours = wall_seconds(study_jobs(study), list(rows.seconds), at_once) / 3600
+        words.append(f"{hours:,.2f} hours with {at_once} jobs at once")
+        if study.assume.usd_per_hour is not None:
+            words.append(f"{hours * study.assume.usd_per_hour:,.2f} USD at {study.assume.usd_per_hour} an hour")
+    return "; ".join(words)

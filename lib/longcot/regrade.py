@@ -1,0 +1,36 @@
+"""`python -m longcot.regrade PATH...`: grade files of traces again, without sampling again."""
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from longcot.errors import BadInput
+from longcot.grading import regrade
+from longcot.manifest import follow_change
+
+
+def regrade_file(path: str | Path) -> int:
+    """Grade a file of traces again, and have its manifest say so; returns how many verdicts changed.
+
+    What was made from the file before (training sets, tables) is then out of date, and the next run makes it again.
+    """
+    changed = regrade(path)
+    follow_change(path, regraded=True)
+    return changed
+
+
+def main(paths: Sequence[str]) -> int:
+    """The command. Exit status 0, or 1 after a one-line error."""
+    try:
+        for path in paths:
+            began = time.perf_counter()
+            print(f"{path}: {regrade_file(path)} verdicts changed, {time.perf_counter() - began:.1f} s")
+    except BadInput as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
