@@ -17,8 +17,8 @@ from longcot.traces import iter_traces
 
 BYTES = {"nf4": 2, "bfloat16": 2, "float16": 2, "float32": 4}  # a weight as sampled: an nf4 base is dequantized
 BYTES_PER_TOKEN = 4  # of a trace on disk, about: English and LaTeX in the tokens of Qwen2.5
-BYTES_PER_TRACE = 1000  # the rest of its line
-BYTES_PER_LORA_WEIGHT = 4 * (1 + 3 * 2)  # the adapter, and two checkpoints with AdamW's two moments
+BYTES_PER_TRACE = 600  # the rest of its line
+BYTES_PER_LORA_WEIGHT = 4  # the adapter itself; checkpoints, three times that, go when it is done
 
 
 def measured_tokens(path: Path) -> float | None:
@@ -84,10 +84,11 @@ def job_row(study: Study, job: Job) -> dict[str, Any]:
 
 
 def model_row(study: Study, name: str, model: Model) -> dict[str, Any]:
-    """A model's size: parameters, GB of weights as sampled, and of the cache of one response of full length.
+    """A model's size: parameters, GB of weights as sampled, of an adapter, and of the cache of one full response.
 
-    Key-value cache: 2 (keys, values) x layers x key-value heads x head size x bytes a value, for each token. Nothing is
-    known of a Hub model whose configuration is not at hand.
+    `disk_gb` is what the study adds: an nf4 base is saved dequantized. The key-value cache of a token takes 2 (keys,
+    values) x layers x key-value heads x head size x bytes a value. Nothing is known of a Hub model whose configuration
+    is not at hand.
     """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
@@ -98,13 +99,18 @@ def model_row(study: Study, name: str, model: Model) -> dict[str, Any]:
     except (OSError, ValueError):
         return row
     with torch.device("meta"):
-        count = sum(weights.numel() for weights in AutoModelForCausalLM.from_config(config).parameters())
+        network = AutoModelForCausalLM.from_config(config)
+    count = sum(weights.numel() for weights in network.parameters())
+    linear = [layer for layer in network.get_decoder().modules() if isinstance(layer, torch.nn.Linear)]
+    lora = study.lora.rank * sum(layer.in_features + layer.out_features for layer in linear)
     width = BYTES[study.lora.compute_dtype if model.precision == "nf4" else model.precision]
     heads = config.num_key_value_heads
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     full = min(study.sampling.max_tokens, model.context or config.max_position_embeddings) if study.sampling else 0
     cache = 2 * config.num_hidden_layers * heads * head * width * full
     row |= {"parameters": count, "weights_gb": count * width / 1e9, "cache_gb": cache / 1e9}
+    row |= {"adapter_gb": lora * BYTES_PER_LORA_WEIGHT / 1e9}
+    row |= {"disk_gb": row["weights_gb"] if model.precision == "nf4" else 0.0}
     room = (study.assume.gpu_memory_gb or 0) * 0.9 - row["weights_gb"]  # vLLM takes 90% of a GPU unless told
     return row | ({"at_once": max(int(room / row["cache_gb"]), 0)} if study.assume.gpu_memory_gb else {})
 
@@ -133,17 +139,18 @@ def plan(study: Study, cores: int) -> str:
     models = pd.DataFrame([model_row(study, name, model) for name, model in study.models.items()])
     formats = {"tokens": "{:,.0f}".format, "responses": "{:,}".format, "seconds": "{:,.0f}".format}
     formats |= {"disk_mb": "{:,.1f}".format, "parameters": "{:,.0f}".format}
-    formats |= dict.fromkeys(("weights_gb", "cache_gb"), "{:,.3g}".format)
+    formats |= dict.fromkeys(("weights_gb", "cache_gb", "adapter_gb", "disk_gb"), "{:,.3g}".format)
     parts = [study.title, jobs.to_string(index=False, formatters=formats, na_rep="?")]
     if len(models):
         parts.append(models.to_string(index=False, formatters=formats, na_rep="not at hand"))
-    return "\n\n".join([*parts, _whole(study, jobs, max(cores // study.jobs.threads, 1)), *serve_commands(study)])
+    parts.append(_whole(study, jobs, models, max(cores // study.jobs.threads, 1)))
+    return "\n\n".join([*parts, *serve_commands(study)])
 
 
-def _whole(study: Study, rows: pd.DataFrame, at_once: int) -> str:
+def _whole(study: Study, rows: pd.DataFrame, models: pd.DataFrame, at_once: int) -> str:
     """Responses, tokens, disk, hours and cost of the study."""
     words = [f"all: {rows.responses.sum():,} responses, {rows.tokens.sum():,.0f} tokens"]
-    words.append(f"{rows.disk_mb.sum() / 1e3:,.3g} GB of traces in {shown(resolve(study.run_dir))}")
+    words.append(f"{_disk_gb(study, rows, models):,.3g} GB on disk in {shown(resolve(study.run_dir))}")
     if rows.seconds.isna().any():
         words.append("hours: give assume.sampling_tokens_per_s and assume.training_tokens_per_s")
     else:
@@ -152,3 +159,13 @@ def _whole(study: Study, rows: pd.DataFrame, at_once: int) -> str:
         if study.assume.usd_per_hour is not None:
             words.append(f"{hours * study.assume.usd_per_hour:,.2f} USD at {study.assume.usd_per_hour} an hour")
     return "; ".join(words)
+
+
+def _disk_gb(study: Study, rows: pd.DataFrame, models: pd.DataFrame) -> float:
+    """Traces, bases saved dequantized (one for all models on the same path), and adapters."""
+    total = rows.disk_mb.sum() / 1e3
+    if "disk_gb" in models:
+        total += models.drop_duplicates("path").disk_gb.sum()
+        sizes = models.set_index("model").adapter_gb.fillna(0.0)
+        total += sum(sizes[arm.model] for arm in study.arms if arm.trained)
+    return total

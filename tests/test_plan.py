@@ -1,0 +1,63 @@
+import pandas as pd
+import pytest
+
+from longcot.files import ROOT, resolve
+from longcot.jobs import Job, study_jobs
+from longcot.plan import expected_tokens, job_row, model_row, plan, wall_seconds
+from longcot.settings import Server
+from longcot.study_file import load_study
+from longcot.traces import Trace, write_traces
+
+
+@pytest.fixture
+def fresh(tmp_path):
+    """The miniature study under a name that nothing was run for."""
+    return load_study("params/miniature.yaml", [f"name={tmp_path.name}"])
+
+
+def test_the_miniature_plan_is_within_a_factor_of_2_of_what_happened(fresh):
+    """Tokens by the shipped run's table; its wall time and disk are in tests/benchmarks/README.md."""
+    happened = pd.read_csv(ROOT / "notebooks/results/miniature/arms.csv")
+    rows = [job_row(fresh, job) for job in study_jobs(fresh) if "benchmark" in job.name]
+    assert sum(row["responses"] for row in rows) == happened.n_samples.sum()
+    ratio = sum(row["tokens"] for row in rows) / (happened.mean_tokens * happened.n_samples).sum()
+    assert 0.5 < ratio < 2
+
+
+def test_measured_lengths_win_over_assumed_ones(fresh):
+    folder = resolve(fresh.run_dir)
+    trace = {"problem": "?", "expected_answer": "1", "model": "m", "text": "1", "completion_tokens": 30}
+    assert expected_tokens(fresh, "reasoner", "reasoner", "t.jsonl") == (200, "assumed")
+    assert expected_tokens(fresh, "reasoner-50", "base", "t.jsonl") == (200, "assumed"), "its teacher's"
+    bare = fresh.model_copy(update={"assume": fresh.assume.model_copy(update={"tokens": {}})})
+    assert expected_tokens(bare, "reasoner", "reasoner", "t.jsonl") == (400, "the limit")
+    try:
+        write_traces(folder / "t.jsonl", [Trace(problem_id="p", sample=0, **trace)])
+        assert expected_tokens(fresh, "reasoner", "reasoner", "t.jsonl") == (30, "measured")
+    finally:
+        (folder / "t.jsonl").unlink()
+        folder.rmdir()
+
+
+def test_jobs_wait_for_those_before_them():
+    jobs = [Job("a", "01", {}), Job("b", "01", {}), Job("c", "02", {}, ["a", "b"]), Job("d", "03", {}, ["a"])]
+    assert wall_seconds(jobs, [10, 4, 5, 3], 2) == 15
+    assert wall_seconds(jobs, [10, 4, 5, 3], 1) == 22
+
+
+def test_the_size_of_a_model(fresh):
+    row = model_row(fresh, "base", fresh.models["base"])
+    weights = ROOT / fresh.models["base"].path / "model.safetensors"
+    assert row["parameters"] * 2 == pytest.approx(weights.stat().st_size, rel=0.01), "stored in two bytes each"
+    adapter = ROOT / fresh.models["reasoner"].adapter / "adapter_model.safetensors"
+    assert row["adapter_gb"] * 1e9 == pytest.approx(adapter.stat().st_size, rel=0.1)
+    hub = fresh.models["base"].model_copy(update={"path": "nobody/nothing"})
+    assert "parameters" not in model_row(fresh, "hub", hub)
+
+
+def test_the_plan_says_how_to_serve(fresh):
+    server = Server(urls=["http://localhost:8000/v1"])
+    models = {name: model.model_copy(update={"server": server}) for name, model in fresh.models.items()}
+    text = plan(fresh.model_copy(update={"models": models}), cores=2)
+    assert text.count("vllm serve ") == 1, "one command for the base and the adapters on it"
+    assert "--enable-lora" in text and "--generation-config vllm" in text and "hours with 2 jobs at once" in text
