@@ -9,8 +9,8 @@ from transformers import AutoModelForCausalLM
 
 from longcot.errors import BadInput
 from longcot.problems import Problem
-from longcot.sampling import Completion, Sampling, batch_seed, generate_traces
-from longcot.sampling.local import LocalSampler
+from longcot.sampling import OVERFLOW, Completion, Sampling, generate_traces
+from longcot.sampling.local import LocalSampler, batch_seed
 from longcot.traces import read_traces
 
 PROBLEMS = [Problem(id=f"p{n}", problem="What is " + "1 + " * n + "1?", expected_answer=str(n + 1)) for n in range(5)]
@@ -42,16 +42,32 @@ class Killed(BaseException):
 
 
 class KilledAfter:
-    """A sampler whose process dies at its n-th batch."""
+    """A sampler whose process dies when it should give its n-th batch."""
 
     def __init__(self, sampler, batches):
         self.sampler, self.left = sampler, batches
 
-    def sample(self, prompts, sampling, seed):
-        if self.left == 0:
-            raise Killed
-        self.left -= 1
-        return self.sampler.sample(prompts, sampling, seed)
+    def responses(self, *args, **kwargs):
+        for pairs in self.sampler.responses(*args, **kwargs):
+            if self.left == 0:
+                raise Killed
+            self.left -= 1
+            yield pairs
+
+
+class Canned:
+    """A sampler that says the next of `texts`, again and again, and keeps the requests."""
+
+    def __init__(self, *texts):
+        self.texts, self.asked = texts, []
+
+    def responses(self, requests, done, sampling, *, model, adapter):
+        for request in requests:
+            if request.key not in done:
+                text = self.texts[len(self.asked) % len(self.texts)]
+                self.asked.append(request)
+                reason = OVERFLOW if text == "" else "stop"
+                yield [(request, Completion(text, reason, 5, 4))]
 
 
 def test_sampling_is_strict():
@@ -64,7 +80,8 @@ def test_a_batch_repeats_and_seeds_differ(sampler):
     prompts = [ask("What is 1 + 1?"), ask("Hello")]
     first = sampler.sample(prompts, SAMPLING, 1)
     assert first == sampler.sample(prompts, SAMPLING, 1) != sampler.sample(prompts, SAMPLING, 2)
-    assert len({batch_seed(0, "m", a, b) for a in ("", "x") for b in range(3)}) == 6
+    assert len({batch_seed(0, "m", a, b, c) for a in ("", "x") for b in range(3) for c in ("", "join")}) == 12
+    assert batch_seed(1, "m", "", 2) == 269204148394556556  # traces on disk were sampled with it
 
 
 def test_no_hidden_settings(sampler):
@@ -115,8 +132,15 @@ def test_the_context_is_the_limit(sampler):
     long, short = sampler.sample([ask("9" * 200), ask("hi")], sampling, 3)
     assert long.finish_reason == "length" and long.prompt_tokens + long.completion_tokens == 256
     assert short.completion_tokens > long.completion_tokens
-    with pytest.raises(BadInput, match="context"):
-        sampler.sample([ask("9" * 400)], sampling, 3)
+    over, beside = sampler.sample([ask("9" * 400), ask("hi")], sampling, 3)
+    assert (over.text, over.finish_reason, over.completion_tokens) == ("", OVERFLOW, 0) and over.prompt_tokens > 400
+    assert beside == sampler.sample([ask("hi")], sampling, 3)[0]
+
+
+def test_a_study_may_bound_the_context(tiny_model):
+    bounded = LocalSampler(tiny_model, threads=1, device="cpu", context=100)
+    (done,) = bounded.sample([ask("hi")], Sampling(temperature=1.0, max_tokens=200), 3)
+    assert done.finish_reason == "length" and done.prompt_tokens + done.completion_tokens == 100
 
 
 def test_adapters_come_and_go(sampler, adapter, tiny_model):
@@ -174,18 +198,64 @@ def test_killed_and_resumed_gives_the_same_bytes(sampler, tmp_path, batches, row
     assert cut.stat().st_mtime == 1  # nothing was sampled or written
 
 
-def test_a_problem_too_long_is_named(sampler, tmp_path):
-    long = Problem(id="huge", problem="9" * 400, expected_answer="1")
-    with pytest.raises(BadInput, match="'huge'"):
-        generate_traces(sampler, [*PROBLEMS, long], tmp_path / "t.jsonl", SAMPLING, model="tiny", progress=False)
+def test_a_prompt_that_overflows_is_marked_and_the_rest_go_on(sampler, tmp_path):
+    long, out = Problem(id="huge", problem="9" * 400, expected_answer="1"), tmp_path / "t.jsonl"
+    generate_traces(sampler, [*PROBLEMS, long], out, SAMPLING, model="tiny", progress=False)
+    traces = read_traces(out)
+    assert len(traces) == 18 and len({trace.key for trace in traces}) == 18
+    marked = [trace for trace in traces if trace.finish_reason == OVERFLOW]
+    assert {(t.problem_id, t.text, t.answer, t.correct) for t in marked} == {("huge", "", None, False)}
+    before = out.read_bytes()
+    generate_traces(KilledAfter(sampler, 0), [*PROBLEMS, long], out, SAMPLING, model="tiny", progress=False)
+    assert out.read_bytes() == before
+    with pytest.raises(BadInput, match="context"):
+        generate_traces(sampler, [long], tmp_path / "none.jsonl", SAMPLING, model="tiny", progress=False)
+    assert read_traces(tmp_path / "none.jsonl") == []  # a longer context starts from nothing
+
+
+def test_edit_passes_are_stages_with_parents(tmp_path):
+    out = tmp_path / "t.jsonl"
+    one = Sampling(max_tokens=9, samples=1)
+    canned = Canned("first \\boxed{1}", "", "second \\boxed{2}", "third", "fourth", "joined", "again")
+    how = {"model": "canned", "edits": ["verify", "join"], "progress": False}
+    generate_traces(canned, PROBLEMS[:3], out, one, **how)
+    found = [(t.problem_id, t.stage, t.parent, t.text.split()[0] if t.text else "") for t in read_traces(out)]
+    assert found == [  # the longest problem first; the second had no room and has no children
+        ("p2", "", "", "first"),
+        ("p1", "", "", ""),
+        ("p0", "", "", "second"),
+        ("p2", "verify", "", "third"),
+        ("p0", "verify", "", "fourth"),
+        ("p2", "join", "verify", "joined"),
+        ("p0", "join", "verify", "again"),
+    ]
+    edited = canned.asked[3].messages[-1]["content"]
+    assert "first \\boxed{1}" in edited and PROBLEMS[2].problem in edited
+    lines = out.read_bytes().splitlines(keepends=True)
+    out.write_bytes(b"".join(lines[:4]))  # cut within the first pass
+    rest = Canned("fourth", "joined", "again")
+    generate_traces(rest, PROBLEMS[:3], out, one, **how)
+    assert [request.key for request in rest.asked] == [("p0", 0, "verify"), ("p2", 0, "join"), ("p0", 0, "join")]
+    assert out.read_bytes() == b"".join(lines)
 
 
 def test_progress_shows_the_time_left(tmp_path, capsys):
-    class Canned:
-        def sample(self, prompts, sampling, seed):
-            return [Completion("\\boxed{1}", "stop", 5, 4) for _ in prompts]
-
-    path = generate_traces(Canned(), PROBLEMS, tmp_path / "t.jsonl", SAMPLING, model="canned")
+    path = generate_traces(Canned("\\boxed{1}"), PROBLEMS, tmp_path / "t.jsonl", SAMPLING, model="canned")
     assert "15/15" in capsys.readouterr().err
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     assert sum(row["correct"] for row in rows) == 3
+
+
+def test_an_arm_says_what_it_saw(tmp_path):
+    from conftest import make_model
+
+    from longcot.arms import sample_arm
+
+    path = str(make_model(tmp_path / "model", context=1024))
+    row = {"name": "a", "path": path, "precision": "float32", "adapter": "", "traces": "traces/a/b.jsonl"}
+    row |= {"style": "outline", "context": 900, "samples": 1}
+    out = sample_arm(row, PROBLEMS[:2], {"max_tokens": 5}, {"template": None, "system": "Be brief."}, tmp_path)
+    manifest = json.loads((out.parent / "b.jsonl.manifest.json").read_text())
+    assert manifest["first_prompt"].startswith("<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\n")
+    assert PROBLEMS[0].problem in manifest["first_prompt"] and "Conclude" in manifest["first_prompt"]
+    assert {trace.prompt_style for trace in read_traces(out)} == {"outline"}

@@ -18,7 +18,8 @@ from longcot.errors import BadInput
 from longcot.files import json_rows, model_name, model_source, resolve, shown
 from longcot.manifest import Making
 from longcot.problems import Problem
-from longcot.settings import LoraSettings, Sampling
+from longcot.prompts import build_messages, style_version
+from longcot.settings import LoraSettings, Sampling, Server
 from longcot.traces import import_traces, read_traces, row_count, write_traces
 
 # It warns of kernels for large models on CPU servers, which come from the Hub, at each start.
@@ -34,7 +35,13 @@ def _locked(path: Path):
         yield
 
 
-def sampled_base(path: str, precision: str, dtype: str, run_dir: Path) -> tuple[str, str]:
+def sampled_folder(path: str, revision: str, run_dir: Path) -> Path:
+    """The directory of a model as its NF4 version computes it, whether it was made yet or not."""
+    name = model_name(path) + (f"@{revision}" if revision else "")
+    return run_dir / "models" / (name.replace("/", "--") + "-nf4")
+
+
+def sampled_base(path: str, precision: str, dtype: str, run_dir: Path, revision: str = "") -> tuple[str, str]:
     """(directory or Hub id, dtype) of what is sampled for a model at a precision.
 
     One base, one precision: for `nf4` it is the base as its 4-bit version computes it, made once in
@@ -45,21 +52,36 @@ def sampled_base(path: str, precision: str, dtype: str, run_dir: Path) -> tuple[
     from longcot.qlora import save_dequantized
 
     name, source = model_name(path), model_source(path)
-    folder = run_dir / "models" / (name.replace("/", "--") + "-nf4")
+    folder = sampled_folder(path, revision, run_dir)
     inputs = [source] if Path(source).is_dir() else []
+    recipe = {"model": name, "precision": precision, "dtype": dtype} | ({"revision": revision} if revision else {})
     with _locked(folder):
-        making = Making(folder, {"model": name, "precision": precision, "dtype": dtype}, inputs)
+        making = Making(folder, recipe, inputs)
         if not making.done:
-            save_dequantized(source, folder, dtype)
+            save_dequantized(source, folder, dtype, revision or "main")
             making.finish()
     return str(folder), dtype
 
 
 @functools.lru_cache(maxsize=1)
-def _sampler(path: str, dtype: str, threads: int) -> Any:
+def _local_sampler(path: str, revision: str, dtype: str, threads: int, context: int | None) -> Any:
     from longcot.sampling.local import LocalSampler
 
-    return LocalSampler(path, dtype=dtype, threads=threads)
+    return LocalSampler(path, dtype=dtype, threads=threads, revision=revision, context=context)
+
+
+def _sampler(arm: dict[str, Any], base: str, dtype: str, threads: int) -> Any:
+    """What samples an arm: its server, or this process. A nf4 base lies in a directory, which has no revision."""
+    revision = "" if Path(base).is_dir() else arm.get("revision", "")
+    adapter = resolve(arm["adapter"]) if arm.get("adapter") else None
+    if arm.get("server"):
+        from longcot.sampling.server import ServerSampler
+
+        where, name = Server(**arm["server"]), arm["served_as"]
+        return ServerSampler(where, name, base, dtype, revision=revision, adapter=adapter, context=arm.get("context"))
+    sampler = _local_sampler(base, revision, dtype, threads, arm.get("context"))
+    sampler.use_adapter(adapter)
+    return sampler
 
 
 def sample_arm(
@@ -73,32 +95,37 @@ def sample_arm(
 ) -> Path:
     """Sample an arm on problems into its file of traces, graded; returns the file.
 
-    `arm` holds `name, path, precision, adapter, traces`, and may hold `samples` (instead of the study's) and
-    `examples` (a training set whose problems and traces stand in the prompt).
+    `arm` holds `name, path, precision, adapter, traces`, and may hold `revision` (of a Hub id), `context` (tokens),
+    `style` (of the prompt), `samples` (instead of the study's), `examples` (a training set whose problems and traces
+    stand in the prompt), `edits` (passes over the arm's own traces), and `server` with `served_as`, its name there.
+    Where it is served and how hard the server is pressed do not make a finished file another one.
     """
     from longcot.sampling import generate_traces
 
     out = run_dir / arm["traces"]
-    base, base_dtype = sampled_base(arm["path"], arm["precision"], dtype, run_dir)
+    base, base_dtype = sampled_base(arm["path"], arm["precision"], dtype, run_dir, arm.get("revision", ""))
     settings = Sampling(**sampling | ({"samples": arm["samples"]} if arm.get("samples") else {}))
     adapter = resolve(arm["adapter"]) if arm.get("adapter") else None
     shown_set = run_dir / arm["examples"] if arm.get("examples") else None
     inputs = [path for path in (Path(base) if Path(base).is_dir() else None, adapter, shown_set) if path]
+    style = "few_shot" if shown_set else arm.get("style", "zero_shot")
+    edits, server = arm.get("edits", []), arm.get("server")
     recipe = {
-        "arm": arm | {"path": model_name(arm["path"])},
+        "arm": {key: value for key, value in arm.items() if key not in ("server", "served_as")}
+        | {"path": model_name(arm["path"])},
         "dtype": base_dtype,
-        "threads": threads,
-        "sampling": settings.model_dump(),
+        "sampling": settings.model_dump(exclude={"batch_size"} if server else None),
         "prompt": prompt,
+        "prompt_versions": [style_version(name) for name in (style, *edits)],
         "problems": [problem.model_dump() for problem in problems],
+        **({"api": server["api"]} if server else {"threads": threads}),
     }
     making = Making(out, recipe, inputs)
     if making.done:
         return out
     rows = json_rows(shown_set) if shown_set else ()
     examples = [(row["problem"], row["messages"][-1]["content"]) for _, row in rows]
-    sampler = _sampler(base, base_dtype, threads)
-    sampler.use_adapter(adapter)
+    sampler = _sampler(arm, base, base_dtype, threads)
     generate_traces(
         sampler,
         problems,
@@ -106,11 +133,13 @@ def sample_arm(
         settings,
         model=model_name(arm["path"]),
         adapter=arm.get("adapter", ""),
-        prompt_style="few_shot" if examples else "zero_shot",
+        prompt_style=style,
         examples=examples,
+        edits=edits,
         **prompt,
     )
-    making.finish(traces=row_count(out))
+    first = build_messages(style, problems[0], examples=examples, **prompt)
+    making.finish(traces=row_count(out), first_prompt=sampler.prompt_text(first))
     return out
 
 

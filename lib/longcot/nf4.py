@@ -20,8 +20,8 @@ from longcot.prompts import turn_end
 from longcot.settings import Dtype
 
 
-def load_base_4bit(path: str | Path, compute_dtype: Dtype = "bfloat16") -> PreTrainedModel:
-    """The model in `path` (a directory or Hub id) with its linear layers in NF4, scales quantized again (QLoRA, §3).
+def load_base_4bit(path: str | Path, compute_dtype: Dtype = "bfloat16", revision: str = "main") -> PreTrainedModel:
+    """The model in `path` (a directory, or a Hub id at a revision) with its linear layers in NF4, scales quantized again (QLoRA, §3).
 
     On the GPU where there is one. Raises BadInput where no model is.
     """
@@ -32,7 +32,8 @@ def load_base_4bit(path: str | Path, compute_dtype: Dtype = "bfloat16") -> PreTr
         bnb_4bit_compute_dtype=getattr(torch, compute_dtype),
     )
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = _load(path, dtype=getattr(torch, compute_dtype), quantization_config=config, device_map={"": device})
+    how = {"dtype": getattr(torch, compute_dtype), "quantization_config": config, "device_map": {"": device}}
+    model = _load(path, revision=revision, **how)
     for module in model.modules():
         if isinstance(module, bnb.nn.Linear4bit):
             # bitsandbytes 0.50.2 on a CPU with AVX512-BF16 repacks the weights in place at the first forward of
@@ -49,18 +50,21 @@ def _load(path: str | Path, **how: Any) -> PreTrainedModel:
         raise BadInput(f"{model_name(path)}: cannot load this model ({reason}); check the path or id") from None
 
 
-def save_dequantized(path: str | Path, out_dir: str | Path, dtype: Dtype = "float32") -> Path:
+def save_dequantized(
+    path: str | Path, out_dir: str | Path, dtype: Dtype = "float32", revision: str = "main"
+) -> Path:
     """Write the model in `path` as its 4-bit version computes it: quantized to NF4 once, and back to `dtype`.
 
     One base, one precision: what is sampled is then the very base that adapters are trained on, and any engine loads
     it. The generation config stops on the turn's end and on the EOS, and holds nothing else. Whole or not at all.
     """
-    quantized, plain = load_base_4bit(path, dtype), _load(path, dtype=getattr(torch, dtype))
+    quantized = load_base_4bit(path, dtype, revision)
+    plain = _load(path, dtype=getattr(torch, dtype), revision=revision)
     for name, module in quantized.named_modules():
         if isinstance(module, bnb.nn.Linear4bit):
             weight = bnb.functional.dequantize_4bit(module.weight.data, module.weight.quant_state)
             plain.get_submodule(name).weight.data.copy_(weight)
-    tokenizer = AutoTokenizer.from_pretrained(path)
+    tokenizer = AutoTokenizer.from_pretrained(path, revision=revision)
     plain.generation_config = turn_generation_config(tokenizer)
     out_dir = Path(out_dir)
     with whole_folder(out_dir) as draft:

@@ -102,7 +102,9 @@ class TraceWriter:
             ) from None
         try:
             self.done = {trace.key for trace in iter_traces(self.path)}
-            os.truncate(self.path, sum(len(line) for line in open(self.path, "rb") if line.endswith(b"\n")))
+            whole = sum(len(line) for line in open(self.path, "rb") if line.endswith(b"\n"))
+            if whole < self._file.tell():
+                os.truncate(self.path, whole)
         except BaseException:
             self._file.close()
             raise

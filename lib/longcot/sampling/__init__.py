@@ -1,21 +1,38 @@
 """Sampling: problems in, graded traces out, the same call for every kind of sampler."""
 
-import hashlib
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
 from tqdm import tqdm
 
+from longcot import prompts
 from longcot.errors import BadInput
+from longcot.files import shown
 from longcot.problems import Problem
-from longcot.prompts import build_messages
 from longcot.settings import Sampling
-from longcot.traces import Trace, TraceWriter, read_traces
+from longcot.traces import Key, Trace, TraceWriter, iter_traces
 
 Messages = list[dict[str, str]]
+OVERFLOW = "overflow"  # the finish reason of a sample whose prompt leaves no room in the context: no text, no answer
+
+
+@dataclass(frozen=True)
+class Request:
+    """One response that is wanted: chat messages, and where it goes. `parent` is the stage of the trace it edits."""
+
+    problem: Problem
+    sample: int
+    stage: str
+    parent: str
+    messages: Messages
+
+    @property
+    def key(self) -> Key:
+        """What is unique in a file of traces."""
+        return self.problem.id, self.sample, self.stage
 
 
 @dataclass(frozen=True)
@@ -23,30 +40,26 @@ class Completion:
     """A model's response. `completion_tokens` counts the token it stopped on, as servers do."""
 
     text: str
-    finish_reason: str  # "stop" or "length"
-    prompt_tokens: int
-    completion_tokens: int
-
-
-class PromptTooLong(BadInput):
-    """A prompt that leaves no room in the model's context. `index` is its place in the batch."""
-
-    def __init__(self, index: int, message: str):
-        super().__init__(message)
-        self.index = index
+    finish_reason: str  # "stop", "length", "overflow", or what else a server says
+    prompt_tokens: int | None
+    completion_tokens: int | None
 
 
 class Sampler(Protocol):
-    """What answers chat messages."""
+    """What answers requests."""
 
-    def sample(self, prompts: Sequence[Messages], sampling: Sampling, seed: int) -> list[Completion]:
-        """One response for each prompt, the same ones for the same seed."""
+    def responses(
+        self, requests: Sequence[Request], done: set[Key], sampling: Sampling, *, model: str, adapter: str
+    ) -> Iterator[list[tuple[Request, Completion]]]:
+        """The responses to the requests of one stage that are not `done`, some at a time, as they come.
 
+        All requests are given, so that batches and seeds are the same in a run that was cut and goes on; seeds belong
+        to `sampling.seed`, `model`, `adapter` and the place of a request. One whose prompt leaves no room in the
+        context comes with the finish reason "overflow". Raises BadInput where some cannot be had, after the others.
+        """
 
-def batch_seed(seed: int, model: str, adapter: str, batch: int) -> int:
-    """The seed of a batch, 63 bits of a SHA-256 of what it belongs to: batches do not share random numbers."""
-    digest = hashlib.sha256(json.dumps([seed, model, adapter, batch]).encode()).digest()
-    return int.from_bytes(digest[:8]) >> 1
+    def prompt_text(self, messages: Messages) -> str:
+        """The prompt as the model sees it."""
 
 
 def generate_traces(
@@ -61,59 +74,106 @@ def generate_traces(
     system: str | None = None,
     template: str | None = None,
     examples: Sequence[tuple[str, str]] = (),
+    edits: Sequence[str] = (),
     progress: bool = True,
 ) -> Path:
     """Sample `sampling.samples` responses to each problem, grade them and append them to the JSONL `out_path`.
 
-    `model` and `adapter` are the names that the traces carry. Safe to kill: the requests lie in a fixed order in fixed
-    batches, each with its own seed, so the next call samples a cut batch again, appends what is missing and goes on,
-    and the file comes out the same byte for byte. With everything on disk nothing is sampled or written. Returns the
-    path. Raises BadInput for a prompt that is longer than the model's context, naming the problem.
+    `model` and `adapter` are the names that the traces carry. Each pass of `edits` follows when the one before is
+    whole: every trace of that one, cut ones too, is given back with the pass's instruction, and the response is a trace
+    of its own, `stage` the pass and `parent` the stage before. A trace without text has no such child. Safe to kill:
+    the next call asks for what is missing only. Returns the path. Raises BadInput where samples cannot be had, or
+    where in a whole stage no prompt fits the model's context.
     """
-    from longcot.grading import grade
-
     out_path = Path(out_path)
     # A batch runs until its longest response ends, so problems that take traces of like length share one: those of one
     # level, then of one subject, then with prompts of like length, which also keeps padding small.
     order = sorted(problems, key=lambda one: (one.level or "", one.subject or "", -len(one.problem)))
-    requests = [(problem, sample) for problem in order for sample in range(sampling.samples)]
-    wanted = {(problem.id, sample, "") for problem, sample in requests}
-    if out_path.is_file() and wanted <= {trace.key for trace in read_traces(out_path)}:
-        return out_path
+    how = {"system": system, "template": template, "examples": examples}
+    first = [
+        Request(problem, sample, "", "", messages)
+        for problem in order
+        for messages in [prompts.build_messages(prompt_style, problem, **how)]
+        for sample in range(sampling.samples)
+    ]
+    names = {"model": model, "adapter": adapter}
     name = f"{out_path.parent.name}/{out_path.stem}"
     with (
         TraceWriter(out_path) as writer,
-        tqdm(total=len(requests), desc=name, unit="trace", disable=not progress) as bar,
+        tqdm(total=len(first) * (1 + len(edits)), desc=name, unit="trace", disable=not progress) as bar,
     ):
-        bar.update(len(wanted & writer.done))
+        bar.update(len(writer.done))
         bar.unpause()  # what an earlier run did says nothing about this run's rate
-        for number, start in enumerate(range(0, len(requests), sampling.batch_size)):
-            batch = requests[start : start + sampling.batch_size]
-            if all((problem.id, sample, "") in writer.done for problem, sample in batch):
-                continue
-            prompts = [
-                build_messages(prompt_style, problem, system=system, template=template, examples=examples)
-                for problem, _ in batch
+        shared = (writer, bar, sampling, prompt_style, names)
+        _sample_stage(sampler, first, *shared)
+        for before, edit in pairwise(["", *edits]):
+            texts = {trace.key: trace.text for trace in iter_traces(out_path) if trace.stage == before}
+            requests = [
+                Request(one.problem, one.sample, edit, before, messages)
+                for one in first
+                if (text := texts.get((one.problem.id, one.sample, before)))
+                for messages in [prompts.edit_messages(edit, one.problem, text, system=system)]
             ]
-            try:
-                completions = sampler.sample(prompts, sampling, batch_seed(sampling.seed, model, adapter, number))
-            except PromptTooLong as error:
-                raise BadInput(f"problem {batch[error.index][0].id!r}: {error}") from None
-            traces = [
-                Trace(
-                    problem_id=problem.id,
-                    sample=sample,
-                    problem=problem.problem,
-                    expected_answer=problem.expected_answer,
-                    model=model,
-                    adapter=adapter,
-                    prompt_style=prompt_style,
-                    text=done.text,
-                    finish_reason=done.finish_reason,
-                    prompt_tokens=done.prompt_tokens,
-                    completion_tokens=done.completion_tokens,
-                )
-                for (problem, sample), done in zip(batch, completions, strict=True)
-            ]
-            bar.update(writer.append(grade(traces)))
+            _sample_stage(sampler, requests, *shared)
     return out_path
+
+
+def _sample_stage(
+    sampler: Sampler,
+    requests: Sequence[Request],
+    writer: TraceWriter,
+    bar: tqdm,
+    sampling: Sampling,
+    prompt_style: str,
+    names: dict[str, str],
+) -> None:
+    """Sample one stage's requests as far as they are not on disk, and append the graded traces as they come."""
+    if not requests:
+        return
+    on_disk = (trace for trace in iter_traces(writer.path) if trace.stage == requests[0].stage)
+    fits = any(trace.finish_reason != OVERFLOW for trace in on_disk)
+    held: list[tuple[Request, Completion]] = []  # marks of overflow wait until one prompt is seen to fit
+
+    def write() -> None:
+        bar.update(writer.append(grade_responses(held, prompt_style, names)))
+        held.clear()
+
+    if not writer.done.issuperset(one.key for one in requests):
+        try:
+            for arrived in sampler.responses(requests, writer.done, sampling, **names):
+                held += arrived
+                fits = fits or any(completion.finish_reason != OVERFLOW for _, completion in arrived)
+                if fits:
+                    write()
+        except Exception:
+            write()
+            raise
+    if not fits:
+        raise BadInput(
+            f"{shown(writer.path)}: not one of the {len(requests)} prompts of stage {requests[0].stage!r} leaves room "
+            "in the model's context; use fewer or shorter examples, or a model or server with a longer context"
+        )
+
+
+def grade_responses(
+    pairs: Sequence[tuple[Request, Completion]], prompt_style: str, names: dict[str, str]
+) -> list[Trace]:
+    """The graded traces of requests and their responses; `names` holds `model` and `adapter`."""
+    from longcot.grading import grade
+
+    return grade(
+        [
+            Trace(
+                problem_id=request.problem.id,
+                sample=request.sample,
+                problem=request.problem.problem,
+                expected_answer=request.problem.expected_answer,
+                **names,
+                prompt_style=prompt_style,
+                stage=request.stage,
+                parent=request.parent,
+                **vars(completion),
+            )
+            for request, completion in pairs
+        ]
+    )

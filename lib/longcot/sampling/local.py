@@ -1,8 +1,9 @@
 """Sampling in process with transformers: one base model in memory, adapters that come and go on it."""
 
 import copy
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -12,21 +13,35 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, 
 from longcot.errors import BadInput
 from longcot.files import shown
 from longcot.prompts import render, turn_end
-from longcot.sampling import Completion, Messages, PromptTooLong, Sampling
+from longcot.sampling import OVERFLOW, Completion, Messages, Request, Sampling
+from longcot.traces import Key
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
+def batch_seed(seed: int, model: str, adapter: str, batch: int, stage: str = "") -> int:
+    """The seed of a batch, 63 bits of a SHA-256 of what it belongs to: batches do not share random numbers."""
+    digest = hashlib.sha256(json.dumps([seed, model, adapter, batch, *([stage] if stage else [])]).encode()).digest()
+    return int.from_bytes(digest[:8]) >> 1
+
+
 class LocalSampler:
-    """Samples a model directory (or Hub id) on the CPU or one GPU.
+    """Samples a model directory (or Hub id, at a revision) on the CPU or one GPU.
 
     `dtype` is the precision of the weights, whatever the checkpoint has. `device` defaults to the GPU where there is
     one. `threads` sets torch's CPU threads for this process: responses repeat to the bit for the same count only.
-    Raises BadInput for a path that holds no model.
+    `context` bounds prompt and response together, in tokens, where the model's own bound is not to be used up. Raises
+    BadInput for a path that holds no model.
     """
 
     def __init__(
-        self, model_path: str | Path, dtype: str = "float32", device: str | None = None, threads: int | None = None
+        self,
+        model_path: str | Path,
+        dtype: str = "float32",
+        device: str | None = None,
+        threads: int | None = None,
+        revision: str = "",
+        context: int | None = None,
     ):
         if threads:
             torch.set_num_threads(threads)
@@ -34,8 +49,8 @@ class LocalSampler:
             raise BadInput(f"dtype {dtype!r} is not known; use one of {', '.join(DTYPES)}")
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         try:
-            self.tokenizer = AutoTokenizer.from_pretrained(model_path, padding_side="left")
-            base = AutoModelForCausalLM.from_pretrained(model_path, dtype=DTYPES[dtype])
+            self.tokenizer = AutoTokenizer.from_pretrained(model_path, revision=revision or "main", padding_side="left")
+            base = AutoModelForCausalLM.from_pretrained(model_path, revision=revision or "main", dtype=DTYPES[dtype])
         except (OSError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise BadInput(f"{shown(model_path)}: cannot load this model ({reason}); check the path or id") from None
@@ -46,7 +61,7 @@ class LocalSampler:
         # generate() fills what a call leaves open from here, and a model's own file may hide a top_k or a penalty.
         base.generation_config = GenerationConfig()
         self.base = base.to(self.device).eval()
-        self.context = base.config.max_position_embeddings
+        self.context = min(base.config.max_position_embeddings, context or base.config.max_position_embeddings)
         self.model = self.base
 
     def use_adapter(self, path: str | Path | None) -> None:
@@ -72,23 +87,38 @@ class LocalSampler:
             raise BadInput(f"{shown(path)}: this adapter does not fit the base ({reason}); use its own base") from None
         self.model = (model.merge_and_unload() if merge else model).eval()
 
-    def _encode(self, prompts: Sequence[Messages]) -> list[list[int]]:
-        texts = [render(self.tokenizer, messages, add_generation_prompt=True) for messages in prompts]
-        rows = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
-        for index, row in enumerate(rows):
-            if len(row) >= self.context:
-                fix = "shorten it or use a model with a longer context"
-                raise PromptTooLong(index, f"its prompt has {len(row)} tokens, the context {self.context}; {fix}")
-        return rows
+    def responses(
+        self, requests: Sequence[Request], done: set[Key], sampling: Sampling, *, model: str, adapter: str
+    ) -> Iterator[list[tuple[Request, Completion]]]:
+        """The responses to requests that are not `done`, batch by batch, as `sampling.Sampler` has it.
+
+        The requests lie in fixed batches, each with its own seed. A batch that is done in part is sampled again whole,
+        so a run that was cut and goes on gives the same file byte for byte.
+        """
+        for number, start in enumerate(range(0, len(requests), sampling.batch_size)):
+            batch = requests[start : start + sampling.batch_size]
+            if all(one.key in done for one in batch):
+                continue
+            seed = batch_seed(sampling.seed, model, adapter, number, batch[0].stage)
+            yield list(zip(batch, self.sample([one.messages for one in batch], sampling, seed), strict=True))
+
+    def prompt_text(self, messages: Messages) -> str:
+        """The prompt as the model sees it."""
+        return render(self.tokenizer, messages, add_generation_prompt=True)
 
     @torch.inference_mode()
     def sample(self, prompts: Sequence[Messages], sampling: Sampling, seed: int) -> list[Completion]:
         """One response for each list of chat messages; the batch runs as one, left-padded, until its last one ends.
 
         Stops on the turn's end or the EOS. A response that reaches `max_tokens` or the end of the context has the
-        finish reason "length". Raises PromptTooLong for a prompt that fills the context alone.
+        finish reason "length". A prompt that fills the context alone is left out of the batch and has "overflow".
         """
-        rows = self._encode(prompts)
+        every = self.tokenizer([self.prompt_text(one) for one in prompts], add_special_tokens=False)["input_ids"]
+        rows = [row for row in every if len(row) < self.context]
+        sampled = iter(self._sample(rows, sampling, seed) if rows else [])
+        return [next(sampled) if len(row) < self.context else Completion("", OVERFLOW, len(row), 0) for row in every]
+
+    def _sample(self, rows: list[list[int]], sampling: Sampling, seed: int) -> list[Completion]:
         room = [min(sampling.max_tokens, self.context - len(row)) for row in rows]
         width, new = max(map(len, rows)), max(room)
         pad = self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else self.stops[0]
