@@ -1,9 +1,13 @@
+import json
 import os
+import subprocess
+import sys
 
+import datasets
 import pytest
 
 from longcot.errors import BadInput
-from longcot.problems import load_problems
+from longcot.problems import load_problems, problem_id
 
 
 @pytest.mark.parametrize(
@@ -13,7 +17,14 @@ from longcot.problems import load_problems
         ('{"problem": "1+1?"}\n', r"p\.jsonl:1: key 'expected_answer': Field required"),
         ('{"problem": "a", "expected_answer": "1"}\n[1]\n', r"p\.jsonl:2: not a JSON object"),
         ('{"problem": "a", "expected_answer": "1"}\n{"pro', r"p\.jsonl:2: not JSON"),
-        ('{"id": 1, "problem": "a", "expected_answer": 1}\n' * 2, r"p\.jsonl:2: id '1' stands in line 1 already"),
+        (
+            '{"id": 1, "problem": "a", "expected_answer": 1}\n{"id": 1, "problem": "b", "expected_answer": 1}\n',
+            r"p\.jsonl:2: id '1' stands in line 1 already",
+        ),
+        (
+            '{"problem": "a", "expected_answer": 1}\n{"problem": "a", "expected_answer": 2}\n',
+            r"p\.jsonl:2: the answer '2' of a problem that has '1' in line 1",
+        ),
         ("", r"p\.jsonl: no problem in it"),
     ],
 )
@@ -37,15 +48,73 @@ def test_an_unknown_source_is_named(source):
         load_problems(source)
 
 
-def test_hub_datasets_load_by_path(tmp_path, monkeypatch):
-    """A local folder stands in for the Hub: the same call of the same library."""
-    import datasets
+def test_rows_that_repeat_a_problem_are_one(tmp_path):
+    """Several solutions of a problem, one a row, as sets of traces have them."""
+    rows = [{"problem": text, "expected_answer": "1", "kind": kind} for text in ("a b", "a\n b", "c") for kind in "xy"]
+    (tmp_path / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    problems = load_problems(tmp_path / "p.jsonl")
+    assert [(problem.id, problem.problem) for problem in problems] == [
+        (problem_id("a b"), "a b"),
+        (problem_id("c"), "c"),
+    ]
+    assert len(load_problems(tmp_path / "p.jsonl", limit=1)) == 1
+    assert len(load_problems(tmp_path / "p.jsonl", where={"kind": "x"})) == 2
+    with pytest.raises(BadInput, match=r"p\.jsonl: no problem in it with {'kind': 'z'}"):
+        load_problems(tmp_path / "p.jsonl", where={"kind": "z"})
 
-    datasets.Dataset.from_dict({"problem": ["1+1?"], "answer": [2]}).to_parquet(tmp_path / "data" / "train.parquet")
-    real = datasets.load_dataset
-    monkeypatch.setattr(datasets, "load_dataset", lambda name, **how: real(str(tmp_path / "data"), split=how["split"]))
-    problems = load_problems("owner/name", columns={"expected_answer": "answer"})
-    assert problems[0].expected_answer == "2" and problems[0].id == "owner/name-1"
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """Where `datasets` keeps what it has prepared."""
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    return tmp_path / "cache"
+
+
+@pytest.mark.parametrize("kind", ["parquet", "jsonl"])
+def test_a_local_copy_of_a_hub_dataset_loads(tmp_path, cache, kind):
+    """A folder goes through the same call of the same library as a Hub id, with splits, whole or streamed."""
+    folder = tmp_path / "copy"
+    for split, texts in (("train", ["a", "a", "b", "c"]), ("test", ["d"])):
+        rows = datasets.Dataset.from_dict({"problem": texts, "answer": [len(texts)] * len(texts)})
+        path = folder / f"{split}.{kind}"
+        rows.to_parquet(path) if kind == "parquet" else rows.to_json(path)
+    columns = {"expected_answer": "answer"}
+    assert [one.problem for one in load_problems(folder, columns=columns)] == ["a", "b", "c"]
+    assert [one.problem for one in load_problems(folder, columns=columns, limit=2)] == ["a", "b"]
+    assert [one.problem for one in load_problems(folder, split="train[:3]", columns=columns, limit=9)] == ["a", "b"]
+    (other,) = load_problems(folder, split="test", columns=columns)
+    assert (other.id, other.expected_answer, other.source) == (problem_id("d"), "1", "copy")
+    with pytest.raises(BadInput, match=r"copy: cannot load this dataset \(.*\); check its id, split") as error:
+        load_problems(folder, split="dev", columns=columns)
+    assert "\n" not in str(error.value)
+
+
+def test_a_copy_that_does_not_parse_says_why(tmp_path, cache):
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "copy/train.jsonl").write_text('{"problem": "a", "expected_answer": "1"}\n{"pro')
+    with pytest.raises(BadInput, match=r"copy: cannot load this dataset \(.*JSON.*\); check"):
+        load_problems(tmp_path / "copy")
+
+
+def test_a_limit_reads_no_more_than_it_needs(tmp_path, cache):
+    """A set of millions of rows must not be loaded for a few problems: it is streamed, none of it prepared on disk."""
+    (tmp_path / "copy").mkdir()
+    good = '{"problem": "a", "expected_answer": "1"}\n{"problem": "b", "expected_answer": "1"}\n'
+    (tmp_path / "copy/train.jsonl").write_text(good + '{"problem": "c", "expected_answer": ""}\n')
+    assert len(load_problems(tmp_path / "copy", limit=2)) == 2 and not list(cache.rglob("*.arrow"))
+    with pytest.raises(BadInput, match="copy:3: key 'expected_answer': .*is empty"):
+        load_problems(tmp_path / "copy")
+    assert list(cache.rglob("*.arrow"))
+
+
+def test_a_hub_dataset_out_of_reach_is_one_line():
+    """The real library, told to stay offline; a gated dataset fails at the same place."""
+    code = "from longcot.problems import load_problems; load_problems('owner/absent', revision='main', limit=3)"
+    environment = os.environ | {"HF_HUB_OFFLINE": "1"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    last = done.stderr.strip().split("\n")[-1]
+    assert last.startswith("longcot.errors.BadInput: owner/absent: cannot load this dataset (")
+    assert done.stderr.count("Traceback") == 1
 
 
 @pytest.mark.skipif("LONGCOT_DATA" not in os.environ, reason="LONGCOT_DATA names no folder of real problems")

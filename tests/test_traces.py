@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -5,6 +6,7 @@ import sys
 import pytest
 
 from longcot.errors import BadInput
+from longcot.problems import load_problems, problem_id
 from longcot.traces import Trace, TraceWriter, import_traces, read_traces
 
 TRACE = Trace(problem_id="p", sample=0, problem="1+1?", expected_answer="2", model="m", text="\\boxed{2}\u2028é")
@@ -62,13 +64,52 @@ def test_import_maps_keys_and_numbers_samples(tmp_path):
     file.write_text('{"q": "1+1?", "a": "2", "out": "two", "style": "x"}\n' * 2 + '{"q": "", "a": "2", "out": "two"}\n')
     keys = {"problem": "q", "expected_answer": "a", "text": "out"}
     rows = import_traces(file, keys, where={"style": "x"})
-    assert [(row.problem_id, row.sample, row.model) for row in rows] == [("1+1?", 0, "foreign"), ("1+1?", 1, "foreign")]
+    name = problem_id("1+1?")
+    assert [(row.problem_id, row.sample, row.model) for row in rows] == [(name, 0, "foreign"), (name, 1, "foreign")]
     with pytest.raises(BadInput, match=r"foreign\.jsonl:3: key 'q' .* missing or empty"):
         import_traces(file, keys)
     with pytest.raises(BadInput, match="lacks text"):
         import_traces(file, {"problem": "q", "expected_answer": "a"})
     with pytest.raises(BadInput, match="no row with"):
         import_traces(file, keys, where={"style": "y"})
+
+
+# The columns of nvidia/Nemotron-Math-HumanReasoning; the texts are ours.
+STAGED = {"problem": "problem", "expected_answer": "expected_answer", "text": "solution", "stage": "solution_type"}
+HUMAN = [
+    {"problem": text, "solution": f"{stage} {text}", "solution_type": stage, "expected_answer": answer}
+    for text, answer in (("1+1?", "2"), ("2+2?", "4"))
+    for stage in ("human_stage1", "human_stage2", "qwq_32b_preview", "qwq_32b_preview")
+]
+
+
+@pytest.mark.parametrize("form", ["file", "folder"])
+def test_traces_in_stages_import_with_the_ids_of_their_problems(tmp_path, form):
+    file = tmp_path / ("human.jsonl" if form == "file" else "human/train.jsonl")
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("".join(json.dumps(row) + "\n" for row in HUMAN))
+    source = file if form == "file" else file.parent
+    traces = import_traces(source, STAGED)
+    assert [trace.key for trace in traces[:4]] == [
+        (problem_id("1+1?"), 0, "human_stage1"),
+        (problem_id("1+1?"), 0, "human_stage2"),
+        (problem_id("1+1?"), 0, "qwq_32b_preview"),
+        (problem_id("1+1?"), 1, "qwq_32b_preview"),
+    ]
+    assert len({trace.key for trace in traces}) == len(HUMAN)
+    assert [problem.id for problem in load_problems(source)] == list(dict.fromkeys(row.problem_id for row in traces))
+    assert {trace.model for trace in traces} == {"human"}
+    only = import_traces(source, STAGED, where={"solution_type": "human_stage2"})
+    assert [trace.problem_id for trace in only] == [problem_id("1+1?"), problem_id("2+2?")]
+
+
+def test_answers_and_ids_may_be_numbers(tmp_path):
+    file = tmp_path / "n.jsonl"
+    file.write_text('{"p": 0, "problem": "1-1?", "a": 0, "out": "0"}\n')
+    (row,) = import_traces(file, {"problem": "problem", "expected_answer": "a", "text": "out", "problem_id": "p"})
+    assert (row.problem_id, row.expected_answer) == ("0", "0")
+    (problem,) = load_problems(file, columns={"id": "p", "expected_answer": "a"})
+    assert (problem.id, problem.expected_answer) == ("0", "0")
 
 
 @pytest.mark.skipif("LONGCOT_DATA" not in os.environ, reason="LONGCOT_DATA names no folder of real traces")

@@ -1,6 +1,8 @@
-"""Problem, and problem sets from a JSONL file, a Hub dataset or the miniature world."""
+"""Problem, and the rows of every kind of source: a JSONL file, a Hub dataset or the miniature world."""
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from longcot.errors import BadInput
 from longcot.files import json_rows, resolve, shown
+
+
+def number_as_text(value: Any) -> Any:
+    """A number as text, all else as it is: sources write answers either way."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 class Problem(BaseModel):
@@ -26,7 +33,7 @@ class Problem(BaseModel):
     @field_validator("id", "expected_answer", "level", mode="before")
     @classmethod
     def _number_as_text(cls, value: Any) -> Any:
-        return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+        return number_as_text(value)
 
     @field_validator("id", "problem", "expected_answer")
     @classmethod
@@ -42,14 +49,86 @@ def first_error(error: ValidationError) -> str:
     return f"key {'.'.join(map(str, detail['loc'])) or '(row)'!r}: {detail['msg']}"
 
 
-def _from_rows(rows: Iterable[tuple[int, dict]], name: str, columns: dict[str, str]) -> list[Problem]:
-    problems, seen = [], {}
+def problem_id(text: str) -> str:
+    """The id of a problem that has none: a hash of its text but for white space, the same in every source."""
+    digest = hashlib.blake2b(" ".join(text.split()).encode(), digest_size=8).hexdigest()
+    return f"problem-{digest}"
+
+
+def _local(source: str | Path) -> Path | None:
+    """The file or folder that a source names; None for the miniature and the Hub."""
+    text = str(source)
+    if not text or text.startswith("miniature:"):
+        return None
+    path = resolve(text)
+    return path if text.startswith("data:") or path.suffix in (".jsonl", ".json") or path.exists() else None
+
+
+def source_name(source: str | Path) -> str:
+    """A source as it may stand in a file or a message: a path relative to the project or `data:`, else as it is."""
+    path = _local(source)
+    return shown(path) if path else str(source)
+
+
+def source_rows(
+    source: str | Path, split: str = "train", revision: str | None = None, *, stream: bool = False
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(number, row) of each row of a source of problems or traces, the number that of the line or row, from 1.
+
+    `source` is a JSONL path (relative to the project, or `data:…` under LONGCOT_DATA), a Hub dataset id or a folder
+    with a copy of one, or `miniature:<split>`, `miniature:annotated` (`…@<world>` for another world seed). `split` and
+    `revision` go to the Hub; with `stream` only the rows that are asked for are fetched, and nothing is kept on disk.
+    Raises BadInput in one line, also where a Hub dataset is absent, gated or cannot be reached.
+    """
+    text, path = str(source), _local(source)
+    if text.startswith("miniature:"):
+        from longcot.miniature.world import named_rows
+
+        yield from enumerate(named_rows(text.removeprefix("miniature:")), 1)
+    elif path and path.is_dir():
+        yield from _hub_rows(str(path), source_name(source), split, None, stream)
+    elif path:
+        yield from json_rows(path)
+    elif text.count("/") == 1:
+        yield from _hub_rows(text, text, split, revision, stream)
+    else:
+        raise BadInput(f"{text}: neither a .jsonl file, nor miniature:<split>, nor a Hub id owner/name; mend the study")
+
+
+def _hub_rows(
+    path: str, name: str, split: str, revision: str | None, stream: bool
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    from datasets import load_dataset
+    from datasets.exceptions import DatasetGenerationError
+
+    try:
+        # A stream knows no slices such as train[:100].
+        rows = load_dataset(path, split=split, revision=revision, streaming=stream and "[" not in split)
+        yield from enumerate(rows, 1)
+    except Exception as error:  # the Hub's errors share no base class
+        cause = error.__cause__ if isinstance(error, DatasetGenerationError) else error
+        reason = (str(cause).splitlines() or [type(cause).__name__])[0]
+        raise BadInput(
+            f"{name}: cannot load this dataset ({reason}); check its id, split, revision, your access to it "
+            "(hf auth login) and the network"
+        ) from None
+
+
+def matches(row: dict[str, Any], where: dict[str, str] | None) -> bool:
+    """Whether a row's own columns have the values of `where`, compared as text."""
+    return all(str(row.get(column)) == value for column, value in (where or {}).items())
+
+
+def _distinct(rows: Iterable[tuple[int, dict]], name: str, columns: dict[str, str]) -> Iterator[Problem]:
+    """The problems of rows, each once. Rows of one problem must agree in text and answer."""
+    seen: dict[str, tuple[int, Problem]] = {}
     for number, row in rows:
         for ours, theirs in columns.items():
             if theirs not in row:
                 raise BadInput(f"{name}:{number}: no column {theirs!r} for {ours!r}; it has {', '.join(row)}")
         row = row | {ours: row[theirs] for ours, theirs in columns.items()}
-        row.setdefault("id", f"{name}-{number}")
+        if row.get("id") is None and isinstance(row.get("problem"), str):
+            row["id"] = problem_id(row["problem"])
         row.setdefault("source", name)
         try:
             problem = Problem.model_validate(row)
@@ -57,15 +136,18 @@ def _from_rows(rows: Iterable[tuple[int, dict]], name: str, columns: dict[str, s
             raise BadInput(
                 f"{name}:{number}: {first_error(error)}; give every problem an id, a text and an answer"
             ) from None
-        if problem.id in seen:
+        if problem.id not in seen:
+            seen[problem.id] = number, problem
+            yield problem
+            continue
+        first, other = seen[problem.id]
+        if other.problem.split() != problem.problem.split():
+            raise BadInput(f"{name}:{number}: id {problem.id!r} stands in line {first} already; ids must differ")
+        if other.expected_answer != problem.expected_answer:
             raise BadInput(
-                f"{name}:{number}: id {problem.id!r} stands in line {seen[problem.id]} already; ids must differ"
+                f"{name}:{number}: the answer {problem.expected_answer!r} of a problem that has "
+                f"{other.expected_answer!r} in line {first}; mend one of the two"
             )
-        seen[problem.id] = number
-        problems.append(problem)
-    if not problems:
-        raise BadInput(f"{name}: no problem in it; give at least one")
-    return problems
 
 
 def load_problems(
@@ -74,33 +156,19 @@ def load_problems(
     columns: dict[str, str] | None = None,
     revision: str | None = None,
     limit: int | None = None,
+    where: dict[str, str] | None = None,
 ) -> list[Problem]:
-    """The problems of a set, in its own order.
+    """The distinct problems of a set, in its own order.
 
-    `source` is a JSONL path (relative to the project, or `data:…` under LONGCOT_DATA), a Hub dataset id, or
-    `miniature:<split>` (`miniature:<split>@<world>` for another world seed). `columns` maps our keys to the source's;
-    `split` and `revision` go to the Hub; `limit` keeps the first so many. Raises BadInput, naming file and line.
+    For `source`, `split` and `revision` see `source_rows`. `columns` maps our keys to the source's; where it has no
+    id, `problem_id` gives one. Only rows whose own columns have the values of `where` are taken; rows that repeat a
+    problem, such as several solutions of it, are one. `limit` keeps the first so many problems, and no more of a Hub
+    dataset is fetched than they need. Raises BadInput, naming file and line.
     """
-    source, columns = str(source), columns or {}
-    if source.startswith("miniature:"):
-        from longcot.miniature.world import load_split
-
-        problems = load_split(source.removeprefix("miniature:"))
-    elif source.endswith((".jsonl", ".json")) or source.startswith("data:"):
-        path = resolve(source)
-        problems = _from_rows(json_rows(path), shown(path), columns)
-    elif source.count("/") == 1 and not resolve(source).exists():
-        from datasets import load_dataset
-
-        try:
-            rows = load_dataset(source, split=split, revision=revision)
-        except Exception as error:  # the Hub's errors share no base class
-            raise BadInput(
-                f"{source}: cannot load this dataset ({str(error).splitlines()[0]}); check id, split, network"
-            ) from None
-        problems = _from_rows(enumerate(rows, 1), source, columns)
-    else:
-        raise BadInput(
-            f"{source}: neither a .jsonl file, nor miniature:<split>, nor a Hub id owner/name; mend the study"
-        )
-    return problems[:limit]
+    name = source_name(source)
+    rows = source_rows(source, split, revision, stream=limit is not None)
+    wanted = ((number, row) for number, row in rows if matches(row, where))
+    problems = list(islice(_distinct(wanted, name, columns or {}), limit))
+    if not problems:
+        raise BadInput(f"{name}: no problem in it" + (f" with {where}" if where else "") + "; give at least one")
+    return problems

@@ -42,7 +42,10 @@ STYLES: dict[str, Template] = {
 }
 
 _GIVEN = "Problem:\n{problem}\n\nSolution:\n{trace}\n\n"
-_KEEP = " Keep the rest, and end with the final answer within \\boxed{}. Reply with the whole new solution and nothing else."
+_KEEP = (
+    " Keep the rest, and end with the final answer within \\boxed{}. "
+    "Reply with the whole new solution and nothing else."
+)
 
 # Multi-pass editing, one quality a pass, in this order. That a solution is rewritten to hold natural self-corrections,
 # and that parts enhanced apart are then merged without loss, is tried in NeMo-Skills' prompts; the qualities are those

@@ -4,6 +4,7 @@ import hashlib
 import random
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from longcot.errors import BadInput
 from longcot.miniature.families import FAMILIES, Draft, Step, Words
@@ -26,15 +27,16 @@ CHECKS = ("Let me check the last step.", "To be sure, I check the end again.", "
 
 @dataclass(frozen=True)
 class Solved:
-    """A problem with the three ways to answer it. `short` names a plan, `direct` is the answer alone."""
+    """A problem with the three ways to answer it, `short` naming a plan, `direct` the answer alone, and its draft."""
 
     problem: Problem
     long: str
     short: str
     direct: str
+    draft: Draft
 
 
-def _slip(rng: random.Random, right: int) -> int:
+def slip(rng: random.Random, right: int) -> int:
     """A wrong result of the kind that hands and models make: one digit is off."""
     wrong = right + rng.choice((-10, -2, -1, 1, 2, 10))
     return wrong if wrong >= 0 else right + 1
@@ -46,7 +48,7 @@ def long_solution(rng: random.Random, steps: tuple[Step, ...]) -> str:
     for step in steps:
         line = f"{step.label}: {step.expression}{step.result}."
         if rng.random() < SLIP_RATE:
-            line = f"{step.label}: {step.expression}{_slip(rng, step.result)}. {rng.choice(NOTICES)} {line}"
+            line = f"{step.label}: {step.expression}{slip(rng, step.result)}. {rng.choice(NOTICES)} {line}"
         lines.append(line)
     last = steps[-1]
     lines.append(f"{rng.choice(CHECKS)} {last.label}: {last.expression}{last.result}. Yes.")
@@ -98,7 +100,7 @@ class World:
             subset=None,
         )
         direct = f"The answer is \\boxed{{{answer}}}."
-        return Solved(problem, long_solution(rng, draft.steps), f"{draft.plan} {direct}", direct)
+        return Solved(problem, long_solution(rng, draft.steps), f"{draft.plan} {direct}", direct, draft)
 
     def split(self, name: str) -> list[Solved]:
         """The solved problems of `miniature:<name>`: every family and level equally often, all different."""
@@ -114,9 +116,16 @@ class World:
         return list(solved.values())
 
 
-def load_split(name: str) -> list[Problem]:
-    """The problems of `<split>` or `<split>@<world seed>`. Raises BadInput for another name."""
+def named_rows(name: str) -> list[dict[str, Any]]:
+    """The rows of `<split>` or `annotated`, `<name>@<world seed>` for another world. Raises BadInput for others."""
     split, _, seed = name.partition("@")
-    if split not in SPLITS or not (seed or "1").isdigit():
-        raise BadInput(f"miniature:{name}: write miniature:train or miniature:test, with @2 for world 2")
-    return [solved.problem for solved in World(int(seed or 1)).split(split)]
+    if split not in (*SPLITS, "annotated") or not (seed or "1").isdigit():
+        raise BadInput(
+            f"miniature:{name}: write miniature:train, miniature:test or miniature:annotated, with @2 for world 2"
+        )
+    world = World(int(seed or 1))
+    if split == "annotated":
+        from longcot.miniature.annotator import annotate
+
+        return annotate(world)
+    return [solved.problem.model_dump() for solved in world.split(split)]

@@ -1,0 +1,96 @@
+"""The miniature's annotator: worked solutions of training problems in four stages, a stand-in for people's.
+
+The rows have the fields of nvidia/Nemotron-Math-HumanReasoning, whose people wrote each of 50 solutions in four
+refinement stages. What was refined is not public beyond the mean length, which grew from stage to stage in the card's
+first table (2,679, 2,840 and 3,088 for three of them). So the stages here are our own, each with more of what makes a
+trace long: bare results, worked steps, a guess that is doubted, slips and checks.
+"""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+from longcot.miniature.families import Draft, Step
+from longcot.miniature.world import CHECKS, NOTICES, OPENINGS, World, slip
+
+PROBLEMS = 50  # as many as the data set has
+SOURCE = "program-written stand-in for human annotators"
+CHECK_EVERY = 4  # steps, in the last stage
+
+
+def _line(step: Step) -> str:
+    return f"{step.label}: {step.expression}{step.result}."
+
+
+def _close(draft: Draft) -> str:
+    return f"The answer is \\boxed{{{draft.steps[-1].result}}}."
+
+
+def _checked(rng: random.Random, step: Step) -> str:
+    return f"{rng.choice(CHECKS)} {_line(step)} Yes."
+
+
+def _doubted_guess(rng: random.Random, draft: Draft) -> str:
+    """A way that is tried and left: the answer without the work."""
+    guess = slip(rng, draft.steps[-1].result)
+    return f"{draft.plan} The answer is {guess}? Hmm, let me work through this carefully, step by step."
+
+
+def terse(rng: random.Random, draft: Draft) -> str:
+    """The plan and the bare results."""
+    return "\n".join([draft.plan, *(f"{step.label}: {step.result}." for step in draft.steps), _close(draft)])
+
+
+def worked(rng: random.Random, draft: Draft) -> str:
+    """Every step with its expression."""
+    return "\n".join([rng.choice(OPENINGS), *map(_line, draft.steps), _close(draft)])
+
+
+def explored(rng: random.Random, draft: Draft) -> str:
+    """A guess that is doubted, then every step and a check of the last."""
+    lines = [_doubted_guess(rng, draft), *map(_line, draft.steps), _checked(rng, draft.steps[-1])]
+    return "\n".join([*lines, _close(draft)])
+
+
+def doubted(rng: random.Random, draft: Draft) -> str:
+    """The same with a slip that is noticed and redone, and with checks on the way."""
+    wrong = rng.randrange(len(draft.steps))
+    lines = [_doubted_guess(rng, draft)]
+    for number, step in enumerate(draft.steps):
+        line = _line(step)
+        if number == wrong:
+            line = f"{step.label}: {step.expression}{slip(rng, step.result)}. {rng.choice(NOTICES)} {line}"
+        lines.append(line)
+        if (number + 1) % CHECK_EVERY == 0 and number + 1 < len(draft.steps):
+            lines.append(_checked(rng, step))
+    return "\n".join([*lines, _checked(rng, draft.steps[-1]), _close(draft)])
+
+
+STAGES: dict[str, Callable[[random.Random, Draft], str]] = {
+    "human_stage1": terse,
+    "human_stage2": worked,
+    "human_stage3": explored,
+    "human_stage4": doubted,
+}
+
+
+def annotate(world: World) -> list[dict[str, Any]]:
+    """The rows of `miniature:annotated`: each stage of the first `PROBLEMS` training problems, problem by problem.
+
+    `problem, solution, solution_type, expected_answer` as in the Hub's data set, and `source`, which says what they
+    are. The same rows for the same world.
+    """
+    rows = []
+    for solved in world.split("train")[:PROBLEMS]:
+        for stage, write in STAGES.items():
+            rng = random.Random(f"longcot annotator {world.seed} {solved.problem.id} {stage}")
+            rows.append(
+                {
+                    "problem": solved.problem.problem,
+                    "solution": write(rng, solved.draft),
+                    "solution_type": stage,
+                    "expected_answer": solved.problem.expected_answer,
+                    "source": SOURCE,
+                }
+            )
+    return rows
