@@ -118,6 +118,12 @@ def test_no_system_prompt_means_none(tiny_model):
         "[{{ m['content'] }}]{%- endfor %}"
     )
     assert render(tokenizer, user, add_generation_prompt=False) == "[hi]"
+    tokenizer.bos_token = "<|endoftext|>"
+    tokenizer.chat_template = (
+        "{{- bos_token }}{%- for m in messages %}{% if m['role'] == 'system' %}{{ m['content'] }}{% else %}"
+        "[{{ m['content'] }}]{% endif %}{%- endfor %}"
+    )
+    assert render(tokenizer, user, add_generation_prompt=False) == "<|endoftext|>[hi]"
     tokenizer.chat_template = None
     with pytest.raises(BadInput, match="chat template"):
         render(tokenizer, user, add_generation_prompt=True)

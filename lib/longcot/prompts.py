@@ -105,4 +105,6 @@ def render(tokenizer: Any, messages: Sequence[dict[str, str]], *, add_generation
         return text(messages, add_generation_prompt)
     if not turn or not whole.startswith(turn):
         raise BadInput(f"{tokenizer.name_or_path}: cannot leave out its template's system turn; set a system prompt")
-    return whole[len(turn) :]
+    bos, rest = tokenizer.bos_token or "", whole[len(turn) :]
+    # Templates of the Llama and DeepSeek families begin with it, which is before the turn that was cut off.
+    return bos + rest if bos and turn.startswith(bos) else rest

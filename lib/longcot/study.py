@@ -19,6 +19,7 @@ class ProblemSet(Strict):
     columns: dict[str, str] = {}
     revision: str | None = None
     limit: int | None = Field(None, ge=1)
+    where: dict[str, str] = {}  # column: value of the rows to take
 
 
 class Problems(Strict):
