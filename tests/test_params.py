@@ -1,0 +1,35 @@
+"""What the studies of large models promise."""
+
+import re
+
+import pytest
+
+from longcot.prompts import EDITS, STYLES
+from longcot.study_file import load_study
+
+
+@pytest.mark.parametrize("name", ["paper", "qwen2.5-0.5b", "qwen2.5-1.5b", "qwen2.5-7b"])
+def test_what_comes_from_the_hub_is_pinned(name):
+    study = load_study(f"params/{name}.yaml")
+    revisions = {model.path: model.revision for model in study.models.values()}
+    for problems in (study.problems.train, study.problems.benchmark):
+        if not problems.source.startswith("data:"):
+            revisions[problems.source] = problems.revision
+    assert not [source for source, commit in revisions.items() if not re.fullmatch("[0-9a-f]{40}", commit or "")]
+
+
+def test_the_papers_study_has_every_way_to_traces():
+    study = load_study("params/paper.yaml")
+    by_name = {traces.name: traces for traces in study.training_traces}
+    learnt = [(by_name[arm.data.teacher], arm.data) for arm in study.arms if arm.trained]
+    assert [data.n for traces, data in learnt if traces.model == "reasoner"] == [20, 20, 20, 1, 5, 50, 100]
+    assert {traces.style for traces, data in learnt if traces.model == "instruct"} == set(STYLES) - {"few_shot"}
+    assert [data.stage for traces, data in learnt if traces.edits] == ["", *EDITS]
+    stages = [f"human_stage{number}" for number in (1, 2, 3, 4)]
+    human = [data for traces, data in learnt if traces.imported]
+    assert [data.stage for data in human] == [*stages, "qwq_32b_preview"]
+    assert all(data.n == 50 and not data.filters for data in human)
+    others = {arm.name: arm.model for arm in study.arms if not arm.trained}
+    assert others == {"base": "base", "base-few-shot": "base", "math-72b": "math-72b", "reasoner": "reasoner"}
+    assert (study.sampling.samples, study.sampling.temperature, study.sampling.top_p) == (64, 0.6, 0.95)
+    assert study.sampling.max_tokens == 32768 and study.models["math-72b"].context == 4096
