@@ -121,5 +121,5 @@ def check_inputs(study: Study) -> None:
             if folder and _is_local(folder) and not resolve(folder).is_dir():
                 raise BadInput(f"{study.name}: models.{name}.{kind}: no directory {folder}; mend the path")
     for one in [*study.arms, *study.training_traces]:
-        if one.imported and _is_local(one.imported.source) and not resolve(one.imported.source).is_file():
+        if one.imported and _is_local(one.imported.source) and not resolve(one.imported.source).exists():
             raise BadInput(f"{study.name}: {one.name}: no file {one.imported.source}; mend the path")
