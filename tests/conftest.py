@@ -1,6 +1,7 @@
 """A tiny model with the traps of the Qwen2.5 base models, made once for all tests."""
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,38 @@ def make_model(folder: Path, seed: int = 0, hidden: int = 64, context: int = 256
 def tiny_model(tmp_path_factory) -> Path:
     """The folder of the tiny model: width 64, 2 layers, context 256."""
     return make_model(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def serve():
+    """Makes scripted servers that end with the test."""
+    from scripted_server import ScriptedServer
+
+    with ExitStack() as stack:
+
+        def make(*args, **kwargs):
+            server = ScriptedServer(*args, **kwargs)
+            stack.callback(server.stop)
+            return server
+
+        yield make
+
+
+@pytest.fixture
+def run_served(tiny_model, tmp_path):
+    """Samples PROBLEMS of `scripted_server` through URLs into one file; returns its traces, each key once."""
+    from scripted_server import PROBLEMS, SAMPLING
+
+    from longcot.sampling import generate_traces
+    from longcot.sampling.server import ServerSampler
+    from longcot.settings import Server
+    from longcot.traces import read_traces
+
+    def run(*urls, base=tiny_model, adapter=None, context=None, sampling=SAMPLING, edits=(), backoff_s=0.01, **how):
+        server = Server(urls=list(urls), **({"concurrency": 4, "timeout_s": 20.0, "retries": 3} | how))
+        sampler = ServerSampler(server, "m", str(base), adapter=adapter, context=context, backoff_s=backoff_s)
+        out = tmp_path / "t.jsonl"
+        generate_traces(sampler, PROBLEMS, out, sampling, model="tiny", edits=edits, progress=False)
+        return read_traces(out)
+
+    return run

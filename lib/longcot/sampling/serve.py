@@ -1,0 +1,104 @@
+"""How a study's models are served: the name of an adapter on a server, and the command that starts vLLM."""
+
+import hashlib
+import json
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from longcot.errors import BadInput
+from longcot.files import model_name, model_source, resolve, shown
+from longcot.manifest import sha256
+
+if TYPE_CHECKING:
+    from longcot.study import Model, Study
+
+RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM 0.32 takes for --max-lora-rank
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+
+
+def module_name(name: str, adapter: str | Path) -> str:
+    """The name under which an adapter is served: `name@` and eight hex digits of its files' SHA-256.
+
+    A server keeps an adapter in memory under its name, also when the directory has been trained anew since. With the
+    content in the name, an old one is never asked by mistake. Raises BadInput where the directory holds no adapter.
+    """
+    files = [Path(adapter) / file for file in ADAPTER_FILES]
+    if lacking := [file.name for file in files if not file.is_file()]:
+        raise BadInput(f"{shown(adapter)}: no {', '.join(lacking)} in it; give the directory of a PEFT adapter")
+    return f"{name}@{hashlib.sha256(''.join(map(sha256, files)).encode()).hexdigest()[:8]}"
+
+
+def serve_command(
+    path: str | Path,
+    served_as: list[str],
+    *,
+    revision: str = "",
+    dtype: str = "bfloat16",
+    context: int | None = None,
+    adapters: Mapping[str, str | Path] | None = None,
+    rank: int = 0,
+    url: str = "http://localhost:8000/v1",
+) -> str:
+    """The shell command that serves a model with vLLM as this project asks it.
+
+    `path` is a directory or a Hub id, `served_as` its names, `adapters` maps names to PEFT directories, of which those
+    that are there are loaded at the start and the others when they are first asked for; `rank` is the largest rank of
+    any (0: no adapter will come). `context` is in tokens, None what the model's config says. `url` gives the port.
+    """
+    words = ["vllm", "serve", str(path)]
+    words += ["--served-model-name", *served_as] if served_as else []
+    words += ["--revision", revision] if revision else []
+    words += ["--dtype", dtype]
+    words += ["--generation-config", "vllm"]  # else top_k or a penalty of the model's own file would hold
+    words += ["--max-model-len", str(context)] if context else []
+    words += ["--port", str(urlsplit(url).port or 8000)]
+    if not rank:
+        return shlex.join(words)
+    words += ["--enable-lora", "--max-lora-rank", str(next((size for size in RANKS if size >= rank), rank))]
+    there = {name: folder for name, folder in (adapters or {}).items() if (Path(folder) / ADAPTER_FILES[0]).is_file()}
+    modules = [f"{module_name(name, folder)}={folder}" for name, folder in there.items()]
+    words += ["--lora-modules", *modules] if modules else []
+    return "VLLM_ALLOW_RUNTIME_LORA_UPDATING=True " + shlex.join(words)
+
+
+def study_commands(study: "Study") -> list[str]:
+    """What `make plan` prints: for each base that a study has URLs for, the commands that serve it, one a URL."""
+    groups: dict[tuple, list[str]] = {}
+    for name, model in study.models.items():
+        if model.server:
+            groups.setdefault((model.path, model.revision, model.precision, *model.server.urls), []).append(name)
+    return [text for names in groups.values() for text in _commands(study, names)]
+
+
+def _commands(study: "Study", names: list[str]) -> list[str]:
+    """The commands for the models of these names, which share a base and URLs."""
+    from longcot.arms import sampled_folder
+
+    models: list[Model] = [study.models[name] for name in names]
+    base, run_dir = models[0], resolve(study.run_dir)
+    trained = [arm.name for arm in study.arms if arm.trained and arm.model in names]
+    adapters = {name: resolve(model.adapter) for name, model in zip(names, models, strict=True) if model.adapter}
+    rank = max([study.lora.rank if trained else 0, *(_rank(folder) for folder in adapters.values())])
+    adapters |= {name: run_dir / "adapters" / name for name in trained}
+    path, revision, dtype, notes = model_source(base.path), base.revision, base.precision, []
+    if base.precision == "nf4":
+        folder = sampled_folder(base.path, base.revision, run_dir)
+        path, revision, dtype = str(folder), "", study.lora.compute_dtype
+        if not folder.is_dir():
+            notes.append(f"# the study's first run makes {shown(folder)}, and then stops for want of a server")
+    served_as = [name for name, model in zip(names, models, strict=True) if not model.adapter]
+    how = {"revision": revision, "dtype": dtype, "context": base.context, "adapters": adapters, "rank": rank}
+    commands = [f"{serve_command(path, served_as, **how, url=url)}  # {url}" for url in base.server.urls]
+    about = f"# {model_name(base.path)}, served as {', '.join([*served_as, *adapters])}"
+    return ["\n".join([about, *notes, *commands])]
+
+
+def _rank(adapter: Path) -> int:
+    """The rank of a PEFT adapter; 0 where there is none."""
+    try:
+        return int(json.loads((adapter / ADAPTER_FILES[0]).read_text())["r"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
