@@ -4,6 +4,7 @@ import pytest
 import torch
 from peft import PeftModel
 from pydantic import ValidationError
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, DataCollatorForSeq2Seq
 
 from longcot.errors import BadInput
@@ -77,7 +78,9 @@ def test_prompts_are_the_same_in_training_and_sampling(tokenizer, tiny_model):
     from longcot.problems import Problem
 
     messages = build_messages("zero_shot", Problem(id="p", problem="1+1", expected_answer="2"))
-    (sampled,) = LocalSampler(tiny_model, device="cpu")._encode([messages])
+    sampler = LocalSampler(tiny_model, device="cpu")
+    sampled = tokenizer(sampler.prompt_text(messages), add_special_tokens=False)["input_ids"]
+    assert sampler.sample([messages], GREEDY, 0)[0].prompt_tokens == len(sampled)
     ids, labels = tokenize([*messages, {"role": "assistant", "content": "2"}], tokenizer, 200)
     assert ids[: len(sampled)] == sampled and labels[: len(sampled)] == [IGNORED] * len(sampled)
     assert IGNORED not in labels[len(sampled) :]
@@ -115,6 +118,35 @@ def test_a_training_set_is_refused_by_name(tokenizer, tmp_path):
             read_training_set(path, tokenizer, 100)
 
 
+def test_a_trace_that_is_too_long_is_dropped_by_name(tokenizer, training_set, base, tmp_path):
+    path = tmp_path / "set.jsonl"
+    long = json.dumps({"problem_id": "p7", "messages": turns("Q", "x" * 300)}) + "\n"
+    path.write_text(long + training_set.read_text())
+    rows, dropped = read_training_set(path, tokenizer, 100, "drop")
+    assert rows == read_training_set(training_set, tokenizer, 100)[0]
+    assert len(dropped) == 1 and dropped[0].startswith("set.jsonl:1 (p7): 3")
+    settings = SETTINGS.model_copy(update={"max_length": 100, "epochs": 1})
+    with pytest.raises(BadInput, match="limit is 100; raise lora.max_length or set lora.too_long to drop"):
+        train_adapter(base, tokenizer, path, tmp_path / "a", settings)
+    report = train_adapter(base, tokenizer, path, tmp_path / "a", settings.model_copy(update={"too_long": "drop"}))
+    assert report["traces"] == 3 and report["dropped"] == dropped
+    path.write_text(long)
+    with pytest.raises(BadInput, match="all 1 are longer than 100"):
+        read_training_set(path, tokenizer, 100, "drop")
+
+
+def test_long_traces_one_at_a_time_train_the_same(base, tokenizer, training_set, tmp_path, monkeypatch):
+    """Traces of different length in a step, the last step of an epoch with one of them."""
+    plain = train_adapter(base, tokenizer, training_set, tmp_path / "plain", SETTINGS)
+    monkeypatch.setattr("longcot.qlora.SMALL", 0)
+    report = train_adapter(base, tokenizer, training_set, tmp_path / "long", SETTINGS)
+    assert report["loss"] == pytest.approx(plain["loss"], rel=1e-3)
+    assert report["loss"] != plain["loss"]  # not the same computation
+    weights = [load_file(tmp_path / name / "adapter_model.safetensors") for name in ("plain", "long")]
+    for name, tensor in weights[0].items():
+        assert torch.allclose(weights[1][name], tensor, atol=1e-2 * tensor.abs().max().item()), name
+
+
 def test_unknown_target_modules_are_refused(base, tokenizer, training_set, tmp_path):
     with pytest.raises(BadInput, match="nonsense"):
         settings = SETTINGS.model_copy(update={"target_modules": ["nonsense"]})
@@ -128,7 +160,7 @@ def test_settings_are_strict():
 
 
 def test_padding_lets_no_trace_see_another(base, tokenizer, training_set):
-    rows = read_training_set(training_set, tokenizer, 250)
+    rows, _ = read_training_set(training_set, tokenizer, 250)
     batch = DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=IGNORED)(rows)
     with torch.no_grad():
         together = base(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits

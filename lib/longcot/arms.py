@@ -209,18 +209,21 @@ def curate_arm(
 
 
 @functools.lru_cache(maxsize=1)
-def _base_4bit(path: str, compute_dtype: str) -> tuple[Any, Any]:
+def base_4bit(path: str, revision: str, compute_dtype: str) -> tuple[Any, Any]:
+    """(4-bit model, tokenizer) of a directory or of a Hub id at a revision; the last one is kept."""
     from transformers import AutoTokenizer
 
     from longcot.qlora import load_base_4bit
 
-    return load_base_4bit(path, compute_dtype), AutoTokenizer.from_pretrained(path)
+    model = load_base_4bit(path, compute_dtype, revision or "main")
+    return model, AutoTokenizer.from_pretrained(path, revision=revision or "main")
 
 
 def train_arm(arm: dict[str, Any], lora: dict[str, Any], run_dir: Path, threads: int = 1) -> dict[str, Any]:
     """Train an arm's adapter on its training set, 4-bit base; returns what `training.json` beside the adapter holds.
 
-    `arm` holds `name, path, precision, training_set, adapter`. Raises BadInput for a precision other than nf4.
+    `arm` holds `name, path, precision, training_set, adapter`, and may hold `revision` (of a Hub id). Raises BadInput
+    for a precision other than nf4.
     """
     import torch
 
@@ -236,7 +239,7 @@ def train_arm(arm: dict[str, Any], lora: dict[str, Any], run_dir: Path, threads:
     recipe = {"arm": arm | {"path": model_name(arm["path"])}, "lora": settings.model_dump(), "threads": threads}
     making = Making(out, recipe, [rows, *([base] if Path(base).is_dir() else [])])
     if not making.done:
-        model, tokenizer = _base_4bit(base, settings.compute_dtype)
+        model, tokenizer = base_4bit(base, arm.get("revision", ""), settings.compute_dtype)
         train_adapter(model, tokenizer, rows, out, settings)
         making.finish(precision=f"nf4 (double quantization), computed in {settings.compute_dtype}")
     report = json.loads((out / "training.json").read_text())

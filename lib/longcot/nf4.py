@@ -21,9 +21,9 @@ from longcot.settings import Dtype
 
 
 def load_base_4bit(path: str | Path, compute_dtype: Dtype = "bfloat16", revision: str = "main") -> PreTrainedModel:
-    """The model in `path` (a directory, or a Hub id at a revision) with its linear layers in NF4, scales quantized again (QLoRA, §3).
+    """The model in `path` (a directory, or a Hub id at a revision) with its linear layers in NF4.
 
-    On the GPU where there is one. Raises BadInput where no model is.
+    The scales are quantized again (QLoRA, §3). On the GPU where there is one. Raises BadInput where no model is.
     """
     config = BitsAndBytesConfig(
         load_in_4bit=True,
@@ -50,9 +50,7 @@ def _load(path: str | Path, **how: Any) -> PreTrainedModel:
         raise BadInput(f"{model_name(path)}: cannot load this model ({reason}); check the path or id") from None
 
 
-def save_dequantized(
-    path: str | Path, out_dir: str | Path, dtype: Dtype = "float32", revision: str = "main"
-) -> Path:
+def save_dequantized(path: str | Path, out_dir: str | Path, dtype: Dtype = "float32", revision: str = "main") -> Path:
     """Write the model in `path` as its 4-bit version computes it: quantized to NF4 once, and back to `dtype`.
 
     One base, one precision: what is sampled is then the very base that adapters are trained on, and any engine loads

@@ -8,7 +8,7 @@ import json
 import resource
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,23 +23,28 @@ from transformers import (
     Trainer,
     TrainerCallback,
     TrainingArguments,
+    default_data_collator,
     set_seed,
 )
 
+from longcot.checkpoints import last_checkpoint
 from longcot.errors import BadInput
 from longcot.files import model_name, shown, whole_folder, write_json
 from longcot.manifest import sha256
 from longcot.nf4 import load_base_4bit, save_dequantized, turn_generation_config
+from longcot.preflight import advice
 from longcot.settings import LoraSettings
+from longcot.trainer import AdapterTrainer
 from longcot.training_set import IGNORED, read_training_set, tokenize
 
 __all__ = ["LoraSettings", "load_base_4bit", "save_dequantized", "tokenize", "train_adapter"]
 
 LOGGED = ("step", "epoch", "loss", "learning_rate", "grad_norm")
+SMALL = 2**24  # tokens x layers x width of a padded batch whose activations, about 100 bytes each, can simply be kept
 
 
 class _Progress(TrainerCallback):
-    """A bar with the time left, and the caller's `on_step` with each step's loss and learning rate."""
+    """A bar with loss, learning rate and the time left, and the caller's `on_step` with each step's figures."""
 
     def __init__(self, name: str, on_step: Callable[[dict[str, float]], None] | None):
         self.name, self.on_step = name, on_step
@@ -50,8 +55,8 @@ class _Progress(TrainerCallback):
     def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         row = state.log_history[-1]
         if "loss" in row:
+            self.bar.set_postfix(loss=f"{row['loss']:.3f}", rate=f"{row['learning_rate']:.1e}", refresh=False)
             self.bar.update(row["step"] - self.bar.n)
-            self.bar.set_postfix(loss=f"{row['loss']:.3f}", refresh=False)
             if self.on_step:
                 self.on_step({key: row[key] for key in LOGGED})
 
@@ -72,15 +77,20 @@ def train_adapter(
     The base comes from `load_base_4bit` and is as before afterwards, so one load serves many adapters. A checkpoint
     after each epoch lies in `<out_dir>.training/`: a killed call goes on from there, on a CPU to the same bytes. In
     `out_dir` lie PEFT's files, a generation config that stops on the turn's end, `loss.csv` and `training.json`, which
-    is also returned: `settings, loss` (of each step), `steps, traces, tokens` (of one epoch), `seconds, tokens_per_s`
-    (of this call), `peak_memory_gb` (of the GPU, else of the process). `on_step` gets a dict of `LOGGED` each step.
-    Raises BadInput for an unusable training set or a checkpoint of another training.
+    is also returned: `settings, loss` (of each step), `steps, traces, dropped` (those too long, by name), `tokens` (of
+    one epoch), `longest` (tokens), `seconds, tokens_per_s` (of this call), `peak_memory_gb` (10⁹ bytes, of the GPU,
+    else of the process). `on_step` gets a dict of `LOGGED` each step. Raises BadInput for an unusable training set, a
+    checkpoint of another training, and where the GPU's memory runs out, with what to change.
     """
     out_dir, work = Path(out_dir), Path(out_dir).with_name(Path(out_dir).name + ".training")
-    rows = read_training_set(
-        training_set_path, tokenizer, min(settings.max_length, base_model.config.max_position_embeddings)
+    rows, dropped = read_training_set(
+        training_set_path,
+        tokenizer,
+        min(settings.max_length, base_model.config.max_position_embeddings),
+        settings.too_long,
     )
-    checkpoint = _last_checkpoint(work, _what(base_model, training_set_path, settings))
+    longest = max(len(row["input_ids"]) for row in rows)
+    checkpoint = last_checkpoint(work, _what(base_model, training_set_path, settings))
     on_gpu = base_model.device.type == "cuda"
     if on_gpu:
         torch.cuda.reset_peak_memory_stats()
@@ -97,14 +107,7 @@ def train_adapter(
     except ValueError as error:
         raise BadInput(f"target_modules {settings.target_modules!r}: {error}; name linear layers of the base") from None
     try:
-        trainer = Trainer(
-            model=model,
-            args=_arguments(work, settings, on_gpu),
-            train_dataset=rows,
-            data_collator=DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=IGNORED),
-            callbacks=[_Progress(out_dir.name, on_step)],
-        )
-        trainer.remove_callback(PrinterCallback)
+        trainer = _trainer(model, tokenizer, rows, work, settings, _Progress(out_dir.name, on_step))
         start = time.perf_counter()
         steps_done = int(checkpoint.name.split("-")[1]) if checkpoint else 0
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -120,12 +123,21 @@ def train_adapter(
             "loss": [row["loss"] for row in log],
             "steps": trainer.state.max_steps,
             "traces": len(rows),
+            "dropped": dropped,
             "tokens": tokens,
+            "longest": longest,
             "seconds": round(seconds, 3),
             "tokens_per_s": round(tokens * settings.epochs * share / seconds, 1),
-            "peak_memory_gb": round(peak / 2**30, 3),
+            "peak_memory_gb": round(peak / 1e9, 3),
         }
         _save(model, tokenizer, out_dir, log, report)
+    except torch.OutOfMemoryError:
+        size = torch.cuda.get_device_properties(0).total_memory / 1e9 if on_gpu else 0.0
+        words = advice(base_model.config, settings, longest, size)
+        raise BadInput(
+            f"{out_dir.name}: out of memory; {words}; with the same parameters and nothing else on the GPU, training "
+            f"goes on from its last checkpoint in {shown(work)}"
+        ) from None
     finally:
         model.unload()
         base_model.eval()
@@ -133,10 +145,27 @@ def train_adapter(
     return report
 
 
-def _arguments(work: Path, settings: LoraSettings, on_gpu: bool) -> TrainingArguments:
-    return TrainingArguments(
+def _trainer(
+    model: PeftModel,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: Sequence[dict[str, list[int]]],
+    work: Path,
+    settings: LoraSettings,
+    progress: TrainerCallback,
+) -> Trainer:
+    """The trainer, `settings.batch_size` traces a step.
+
+    A small batch is padded and goes through the model as one. Of a large one each trace goes alone through an
+    `AdapterTrainer`, and the gradients are added up. Either way a step's loss is the mean over the learnt tokens of all
+    its traces.
+    """
+    longest, config = max(len(row["input_ids"]) for row in rows), model.get_base_model().config
+    small = settings.batch_size * longest * config.num_hidden_layers * config.hidden_size <= SMALL
+    on_gpu = model.device.type == "cuda"
+    arguments = TrainingArguments(
         output_dir=str(work),
-        per_device_train_batch_size=settings.batch_size,
+        per_device_train_batch_size=settings.batch_size if small else 1,
+        gradient_accumulation_steps=1 if small else settings.batch_size,
         num_train_epochs=settings.epochs,
         learning_rate=settings.learning_rate,
         lr_scheduler_type="cosine",
@@ -157,33 +186,21 @@ def _arguments(work: Path, settings: LoraSettings, on_gpu: bool) -> TrainingArgu
         disable_tqdm=True,
         report_to="none",
     )
+    padded = DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=IGNORED)
+    trainer = (Trainer if small else AdapterTrainer)(
+        model=model,
+        args=arguments,
+        train_dataset=rows,
+        data_collator=padded if small else default_data_collator,
+        callbacks=[progress],
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
 
 
 def _what(base_model: PreTrainedModel, training_set_path: str | Path, settings: LoraSettings) -> dict[str, Any]:
     digest = sha256(training_set_path)
     return {"base": model_name(base_model.name_or_path), "training_set": digest, "settings": settings.model_dump()}
-
-
-def _last_checkpoint(work: Path, what: dict[str, Any]) -> Path | None:
-    """The newest checkpoint that was written whole, None where there is none; marks the folder as that of `what`."""
-    mark = work / "of.json"
-    if not mark.is_file():
-        shutil.rmtree(work, ignore_errors=True)
-        write_json(mark, what)
-        return None
-    if json.loads(mark.read_text()) != what:
-        raise BadInput(f"{shown(work)}: begun with other parameters or traces; remove it or name another adapter")
-    whole = [path.parent for path in work.glob("checkpoint-*/trainer_state.json") if _is_json(path)]
-    return max(whole, key=lambda path: int(path.name.split("-")[1]), default=None)
-
-
-def _is_json(path: Path) -> bool:
-    """Whether the file, which the Trainer writes last into a checkpoint, was written to its end."""
-    try:
-        json.loads(path.read_text())
-    except ValueError:
-        return False
-    return True
 
 
 def _save(model: PeftModel, tokenizer: Any, out_dir: Path, log: list[dict], report: dict[str, Any]) -> None:

@@ -17,14 +17,22 @@ from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from longcot.errors import BadInput
 from longcot.host_stash import HostStash
 
+KNOWN = ("llama", "mistral", "qwen2", "qwen3")  # whose layers are: norm, attention, added; norm, MLP, added
 TILE = 8192  # tokens of the MLP at once: enough for the matrix units, and 0.4 GB a tensor at a width of 27,648
 
 
 @contextmanager
 def recomputing(model: PeftModel) -> Iterator[None]:
-    """Train `model`, LoRA on a base of the Llama family's layer structure, with little memory while this lasts."""
+    """Train `model`, LoRA on a 4-bit base, with little memory while this lasts.
+
+    Raises BadInput for a base whose layers are not of the Llama family's structure.
+    """
+    kind = model.get_base_model().config.model_type
+    if kind not in KNOWN:
+        raise BadInput(f"cannot train long traces on a base of type {kind}; use one of {', '.join(KNOWN)}")
     stash, layers = HostStash(), model.get_base_model().get_decoder().layers
     for number, layer in enumerate(layers):
         layer.forward = partial(_forward, layer, _linears(layer), stash, number)

@@ -47,6 +47,7 @@ class LoraSettings(Strict):
     batch_size: int = Field(4, ge=1)  # traces a step
     warmup_ratio: float = Field(0.05, ge=0, lt=1)  # s1
     weight_decay: float = Field(0.0, ge=0)  # QLoRA's; s1: 1e-4
-    max_length: int = Field(32768, ge=2)  # tokens of prompt and trace; a longer one is refused, never cut
+    max_length: int = Field(32768, ge=2)  # tokens of prompt and trace
+    too_long: Literal["refuse", "drop"] = "refuse"  # a longer one ends the run, or is left out by name; never cut
     seed: int = 0
     compute_dtype: Dtype = "bfloat16"  # of the products with the dequantized weights

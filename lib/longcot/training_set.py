@@ -12,7 +12,7 @@ IGNORED = -100  # the label that torch's cross-entropy leaves out
 
 
 def tokenize(
-    messages: list[dict[str, str]], tokenizer: PreTrainedTokenizerBase, max_length: int
+    messages: list[dict[str, str]], tokenizer: PreTrainedTokenizerBase, max_length: int | None = None
 ) -> tuple[list[int], list[int]]:
     """(input_ids, labels) of a conversation, labels `IGNORED` but on what the assistant says.
 
@@ -39,16 +39,22 @@ def tokenize(
         seen = stop
     if not ids:
         raise BadInput("a conversation without an assistant's message; give it one to learn from")
-    if len(ids) > max_length:
-        raise BadInput(f"{len(ids)} tokens, the limit is {max_length}; raise max_length or leave this trace out")
+    if max_length and len(ids) > max_length:
+        raise BadInput(
+            f"{len(ids)} tokens, the limit is {max_length}; raise lora.max_length or set lora.too_long to drop"
+        )
     return ids, labels
 
 
 def read_training_set(
-    path: str | Path, tokenizer: PreTrainedTokenizerBase, max_length: int
-) -> list[dict[str, list[int]]]:
-    """The rows of a JSONL training set as `input_ids` and `labels`. Raises BadInput with file, line and trace."""
-    rows = []
+    path: str | Path, tokenizer: PreTrainedTokenizerBase, max_length: int, too_long: str = "refuse"
+) -> tuple[list[dict[str, list[int]]], list[str]]:
+    """(rows, dropped) of a JSONL training set: `input_ids` and `labels` of each, and the names of those left out.
+
+    A row longer than `max_length` tokens is left out where `too_long` is "drop"; else, and for a row that cannot be
+    learnt from, raises BadInput with file, line and trace.
+    """
+    rows, dropped = [], []
     for number, row in json_rows(path):
         where = f"{shown(path)}:{number}" + (f" ({row['problem_id']})" if row.get("problem_id") else "")
         if not isinstance(row.get("messages"), list) or not all(
@@ -57,10 +63,14 @@ def read_training_set(
         ):
             raise BadInput(f"{where}: no messages with role and content; give a conversation")
         try:
-            ids, labels = tokenize(row["messages"], tokenizer, max_length)
+            ids, labels = tokenize(row["messages"], tokenizer, None if too_long == "drop" else max_length)
         except BadInput as error:
             raise BadInput(f"{where}: {error}") from None
+        if len(ids) > max_length:
+            dropped.append(f"{where}: {len(ids)} tokens")
+            continue
         rows.append({"input_ids": ids, "labels": labels})
     if not rows:
-        raise BadInput(f"{shown(path)}: no trace in it; curate at least one")
-    return rows
+        why = f"all {len(dropped)} are longer than {max_length} tokens" if dropped else "no trace in it"
+        raise BadInput(f"{shown(path)}: {why}; curate at least one{' that is shorter' if dropped else ''}")
+    return rows, dropped
