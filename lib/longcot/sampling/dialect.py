@@ -49,7 +49,7 @@ def request_body(
     limit: int,
     manner: Manner,
 ) -> dict[str, Any]:
-    """The arguments of the openai client's `create` for `n` samples of at most `limit` tokens.
+    """The body of a request for `n` samples of at most `limit` tokens.
 
     Every setting stands in it, so that no default of a server or of a model's own file holds.
     """
@@ -60,13 +60,13 @@ def request_body(
     if manner.extras == "transformers":  # it takes no stop strings, having no tokenizer at hand for them, and no n
         own = drawn | {"do_sample": sampling.temperature > 0, "top_k": 0, "repetition_penalty": 1.0}
         own |= {"max_new_tokens": limit, "eos_token_id": stop_ids}
-        return body | {"extra_body": {"generation_config": json.dumps(own)}}
+        return body | {"generation_config": json.dumps(own)}
     body |= {"n": n, "frequency_penalty": 0.0, "presence_penalty": 0.0} | ({"stop": stops.texts} if stops.texts else {})
     if manner.extras == "vllm":
         extra = {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0, "skip_special_tokens": True}
         extra |= {"stop_token_ids": stop_ids} if stop_ids else {}
         extra |= {"return_token_ids": True} if n > 1 else {}  # usage is one sum over the samples
-        body["extra_body"] = extra
+        body |= extra
     return body
 
 

@@ -75,7 +75,7 @@ class Dispatch:
         except BaseExceptionGroup as found:
             raise found.exceptions[0] from None
         finally:
-            await asyncio.gather(*(endpoint.client.close() for endpoint in self.endpoints))
+            await asyncio.gather(*(endpoint.close() for endpoint in self.endpoints))
 
     async def _begin(self) -> None:
         found = await asyncio.gather(*(endpoint.prepare() for endpoint in self.endpoints), return_exceptions=True)

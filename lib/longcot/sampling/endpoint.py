@@ -5,10 +5,10 @@ answer), and those that need the user (`BadInput`).
 """
 
 import asyncio
+import itertools
 import json
 import logging
 import re
-from collections.abc import Awaitable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ from longcot.settings import Sampling, Server
 
 CONNECT_S = 30.0  # to connect, and for a list of models
 LOAD_S = 600.0  # for an adapter to be loaded on a busy server
+CONNECTIONS = 8  # of one client, about
+PATHS = {"completions": "/completions", "chat": "/chat/completions"}
 NO_ROOM = re.compile(r"context.?(length|window|size)|(prompt|input)[^.]{0,20} too long", re.I)
 CONTEXT = re.compile(r"context.?(?:length|window|size)\D{0,40}(\d+)", re.I)
 
@@ -49,14 +51,20 @@ class Endpoint:
     ):
         self.url, self.model, self.api, self.timeout_s = url, model, server.api, server.timeout_s
         self.base, self.adapter, self.manner, self._key = base, adapter, manner, key
-        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=server.concurrency)
-        self.client = openai.AsyncOpenAI(
-            base_url=url,
-            api_key=key,
-            max_retries=0,
-            timeout=httpx2.Timeout(server.timeout_s, connect=CONNECT_S),
-            http_client=openai.DefaultAsyncHttpxClient(limits=limits),
-        )
+        # A client looks through all of its connections at each request, so several with a few each are quicker.
+        how = {"limits": httpx2.Limits(max_keepalive_connections=None), "verify": httpx2.create_ssl_context()}
+        timeout = httpx2.Timeout(server.timeout_s, connect=CONNECT_S)
+        self.clients = [
+            openai.AsyncOpenAI(
+                base_url=url,
+                api_key=key,
+                max_retries=0,
+                timeout=timeout,
+                http_client=openai.DefaultAsyncHttpxClient(**how),
+            )
+            for _ in range(-(-server.concurrency // CONNECTIONS))
+        ]
+        self._clients = itertools.cycle(self.clients)
         self.context: int | None = None
         self.served: list[str] = []
         self.ready, self.in_flight, self.rest_until = False, 0, 0.0
@@ -73,7 +81,7 @@ class Endpoint:
 
     async def _prepare(self) -> None:
         try:
-            raw = await self._call(self.client.models.with_raw_response.list(), min(CONNECT_S, self.timeout_s))
+            raw = await self._call("/models", None, min(CONNECT_S, self.timeout_s))
         except openai.APIStatusError:
             raw = ""
         try:
@@ -95,6 +103,10 @@ class Endpoint:
             await self._load_adapter()
         self.ready = True
 
+    async def close(self) -> None:
+        """Close all connections."""
+        await asyncio.gather(*(client.close() for client in self.clients))
+
     async def _load_adapter(self) -> None:
         fix = (
             "start vLLM with --enable-lora and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True in its environment, or with "
@@ -102,7 +114,7 @@ class Endpoint:
         )
         body = {"lora_name": self.model, "lora_path": str(self.adapter)}
         try:
-            await self._call(self.client.post("/load_lora_adapter", body=body, cast_to=str), LOAD_S)
+            await self._call("/load_lora_adapter", body, LOAD_S)
         except openai.APIStatusError as error:
             if "already been loaded" not in (what := said(error, self._key)):
                 raise BadInput(f"{self.url} does not serve the adapter {self.model} ({what}); {fix}") from None
@@ -125,9 +137,8 @@ class Endpoint:
                 return [Completion("", OVERFLOW, sent, 0)] * count
             n = count if manner.many else 1
             body = request_body(self.api, self.model, prompt, n, seed, sampling, stops, limit, manner)
-            api = self.client.chat.completions if self.api == "chat" else self.client.completions
             try:
-                raw = await self._call(api.with_raw_response.create(**body), self.timeout_s)
+                raw = await self._call(PATHS[self.api], body, self.timeout_s)
             except openai.APIStatusError as error:
                 what = said(error, self._key)
                 if error.status_code not in (400, 413, 422):
@@ -167,11 +178,16 @@ class Endpoint:
         fix = "mend the URL, which ends in /v1, or start the server with this name"
         return BadInput(f"{self.url} does not serve {self.model!r} ({what}){served}; {fix}")
 
-    async def _call(self, call: Awaitable[Any], seconds: float) -> str:
-        """The text of a reply. Raises Fault, BadInput for a wrong key, or openai.APIStatusError for other refusals."""
+    async def _call(self, path: str, body: dict[str, Any] | None, seconds: float) -> str:
+        """The text of a reply. Raises Fault, BadInput for a wrong key, or openai.APIStatusError for other refusals.
+
+        The client's own `create` looks at each token of a prompt by itself, milliseconds for a long one; this does not.
+        """
+        client = next(self._clients)
+        call = client.get(path, cast_to=str) if body is None else client.post(path, cast_to=str, body=body)
         try:
             async with asyncio.timeout(seconds):
-                got = await call
+                return await call
         except (TimeoutError, openai.APITimeoutError):
             raise Fault(f"{self.url}: no reply within {seconds:g} s") from None
         except openai.APIConnectionError as error:
@@ -184,4 +200,3 @@ class Endpoint:
             if error.status_code >= 500 or error.status_code in (408, 409, 425, 429):
                 raise Fault(f"{self.url}: {said(error, self._key)}", wait_s=retry_after(error)) from None
             raise
-        return got if isinstance(got, str) else got.http_response.text
