@@ -39,7 +39,7 @@ def test_balanced_takes_every_subject_before_any_twice():
     }
     subjects = [row.problem_id[0] for row in choose(traces, 9, "balanced", 1, "arm", problems)]
     assert sorted(subjects[:3]) == ["a", "b", "c"] and sorted(subjects) == list("aaaabbbbc")
-    with pytest.raises(BadInput, match="arm x: problem .* has no subject to balance over"):
+    with pytest.raises(BadInput, match="arm x: problem .* has no subject; give it one"):
         choose(traces, 2, "balanced", 1, "x")
 
 

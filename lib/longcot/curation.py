@@ -1,78 +1,117 @@
-"""Which traces to train on: filters that say what they removed, and ways to choose n."""
+"""From a pool of traces to a training set: filters, a choice of n, and what became of every row."""
 
+import difflib
 import json
-import random
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from longcot.choice import Choice, pick_traces
 from longcot.errors import BadInput
 from longcot.files import write_whole
-from longcot.problems import Problem
+from longcot.filters import FILTERS
+from longcot.pool import Pool, check_answers
+from longcot.problems import Problem, first_error
 from longcot.prompts import build_messages
-from longcot.traces import Trace
+from longcot.settings import Strict
+from longcot.traces import Key, Trace
 
-FILTERS = {
-    "correct": lambda trace: bool(trace.correct),
-    "finished": lambda trace: trace.finish_reason != "length",
-}
-STRATEGIES = ("random", "balanced")
+FilterSpec = str | dict[str, dict[str, Any]]  # as in a study: `correct`, or {length: {low: 500, high: 8000}}
+EXAMPLES = 3  # of the rows that each filter removed
 
 
-def apply_filters(traces: Sequence[Trace], names: Sequence[str]) -> tuple[list[Trace], dict[str, int]]:
-    """The traces that pass every filter, in order, and how many rows each filter removed from what reached it.
+@dataclass
+class Filtered:
+    """What filters did: the traces that passed all, and of each row that did not which filter removed it, and why.
 
-    Raises BadInput for an unknown filter.
+    `removed` counts the rows of each filter in the order applied, `examples` holds the first three of them with why.
     """
-    kept, removed = list(traces), {}
-    for name in names:
-        if name not in FILTERS:
-            raise BadInput(f"filter {name!r} is not known; use {', '.join(FILTERS)}")
-        passed = [trace for trace in kept if FILTERS[name](trace)]
-        removed[name] = len(kept) - len(passed)
-        kept = passed
-    return kept, removed
+
+    kept: list[Trace]
+    removed: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+    fates: dict[Key, tuple[str, str]] = field(default_factory=dict)  # (filter, why) of each row removed
+
+
+def read_filter(spec: FilterSpec) -> tuple[str, Strict]:
+    """(label, filter) of a filter as a study writes it. Raises BadInput for an unknown one, or a wrong parameter."""
+    name, values = (spec, {}) if isinstance(spec, str) else next(iter(spec.items()), ("", {}))
+    if isinstance(spec, dict) and len(spec) != 1:
+        raise BadInput(f"filter {spec}: one name and its parameters are needed, as in {{length: {{low: 500}}}}")
+    if name not in FILTERS:
+        near = difflib.get_close_matches(name, FILTERS, 1)
+        raise BadInput(
+            f"filter {name!r} is not known; "
+            + (f"did you mean {near[0]}? " if near else "")
+            + f"use {', '.join(FILTERS)}"
+        )
+    try:
+        found = FILTERS[name].model_validate(values or {})
+    except ValidationError as error:
+        known = ", ".join(FILTERS[name].model_fields) or "none"
+        raise BadInput(f"filter {name}: {first_error(error)}; its parameters: {known}") from None
+    given = ", ".join(f"{key} {value}" for key, value in found.model_dump(exclude_unset=True).items())
+    return f"{name} ({given})" if given else name, found
+
+
+def filter_traces(traces: Sequence[Trace], filters: Iterable[FilterSpec], pool: Pool | None = None) -> Filtered:
+    """The traces that pass every filter, in order, and the fate of each one that does not. See `filters.FILTERS`.
+
+    Raises BadInput for an unknown filter, for one that leaves nothing, and where one problem has two expected answers.
+    """
+    found, pool = Filtered(list(traces)), pool or Pool()
+    check_answers(traces)
+    for label, one in map(read_filter, filters):
+        reasons = one.reasons(found.kept, pool)
+        gone = [(trace, why) for trace, why in zip(found.kept, reasons, strict=True) if why is not None]
+        if gone and len(gone) == len(found.kept):
+            before = ", ".join(f"{name} removed {count}" for name, count in found.removed.items())
+            raise BadInput(
+                f"filter {label} removed all {len(gone)} traces that were left of {len(traces)}"
+                f"{f' ({before})' if before else ''}, the first because: {gone[0][1]}; loosen it, or sample more"
+            )
+        found.kept = [trace for trace, why in zip(found.kept, reasons, strict=True) if why is None]
+        found.removed[label] = found.removed.get(label, 0) + len(gone)
+        told = [f"{trace.problem_id}, sample {trace.sample}: {why}" for trace, why in gone]
+        found.examples[label] = (found.examples.get(label, []) + told)[:EXAMPLES]
+        found.fates |= {trace.key: (label, why) for trace, why in gone}
+    return found
+
+
+def apply_filters(
+    traces: Sequence[Trace], filters: Iterable[FilterSpec], pool: Pool | None = None
+) -> tuple[list[Trace], dict[str, int]]:
+    """The traces that pass, and how many rows each filter removed: what `filter_traces` finds, without the fates."""
+    found = filter_traces(traces, filters, pool)
+    return found.kept, found.removed
 
 
 def choose(
-    traces: Sequence[Trace], n: int, strategy: str, seed: int, name: str, problems: Mapping[str, Problem] | None = None
+    traces: Sequence[Trace],
+    n: int,
+    strategy: str,
+    seed: int,
+    name: str,
+    problems: Mapping[str, Problem] | None = None,
+    pass_rates: Mapping[str, float] | None = None,
+    **settings: Any,
 ) -> list[Trace]:
-    """`n` of the traces, one a problem at most, the same ones for the same seed.
-
-    `random`: problems drawn without replacement, then one of each problem's traces. `balanced`: the same within each
-    subject of `problems` (by id), the subjects taken in turn in a drawn order, so that they count as evenly as the
-    traces allow. `name` (the arm's) stands in errors. Raises BadInput where fewer than n problems are left, where
-    `balanced` meets a problem without a subject, and for an unknown strategy.
-    """
-    if strategy not in STRATEGIES:
-        raise BadInput(f"arm {name}: strategy {strategy!r} is not known; use {', '.join(STRATEGIES)}")
-    by_problem: dict[str, list[Trace]] = {}
-    for trace in traces:
-        by_problem.setdefault(trace.problem_id, []).append(trace)
-    if len(by_problem) < n:
-        raise BadInput(
-            f"arm {name}: {n} traces wanted, {len(by_problem)} problems have one left after the filters; "
-            "lower its n, or sample more problems or more often"
-        )
-    rng = random.Random(f"{strategy} {seed}")
-    drawn = rng.sample(sorted(by_problem), len(by_problem))
-    if strategy == "balanced":
-        drawn = _in_turn(drawn, {problem: (problems or {}).get(problem) for problem in drawn}, name)
-    return [rng.choice(by_problem[problem]) for problem in drawn[:n]]
+    """`choice.pick_traces` with its `Choice` spelt out; `settings` are the rest of that. Raises BadInput like it."""
+    try:
+        choice = Choice(n=n, strategy=strategy, seed=seed, **settings)
+    except ValidationError as error:
+        raise BadInput(f"arm {name}: {first_error(error)}") from None
+    return pick_traces(traces, choice, Pool(problems or {}, pass_rates or {}), name)
 
 
-def _in_turn(drawn: Sequence[str], problems: Mapping[str, Problem | None], name: str) -> list[str]:
-    """The problems in their order, but the first of each subject before the second of any."""
-    seen: Counter[str] = Counter()
-    turns = []
-    for position, problem in enumerate(drawn):
-        subject = problems[problem].subject if problems[problem] else None
-        if subject is None:
-            raise BadInput(f"arm {name}: problem {problem} has no subject to balance over; use strategy random")
-        turns.append((seen[subject], position, problem))
-        seen[subject] += 1
-    return [problem for _, _, problem in sorted(turns)]
+def row_fates(traces: Sequence[Trace], filtered: Filtered, chosen: Sequence[Trace]) -> list[list[str | int]]:
+    """[problem_id, sample, stage, fate, why] of every trace; fate: `chosen`, `kept`, or the filter that removed it."""
+    taken = {trace.key for trace in chosen}
+    rest = {trace.key: ("chosen" if trace.key in taken else "kept", "") for trace in filtered.kept}
+    return [[*trace.key, *(rest.get(trace.key) or filtered.fates[trace.key])] for trace in traces]
 
 
 def training_rows(

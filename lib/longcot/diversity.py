@@ -86,14 +86,14 @@ def vendi_score(rows: Any) -> float:
     return float(np.exp(-(eigenvalues * np.log(eigenvalues)).sum()))
 
 
-def k_centre(rows: Any, n: int, seed: int) -> list[int]:
+def k_centre(rows: Any, n: int, rng: random.Random) -> list[int]:
     """Positions of `n` rows that cover all the others best, in the order in which they were taken.
 
     The greedy k-centre of Gonzalez 1985 (Theor. Comput. Sci. 38:293), at most twice the best radius: the first is
     drawn, each next one is the farthest from all taken so far; of equally far ones the first. All where n is larger.
     """
     count = rows.shape[0]
-    taken = [random.Random(f"k-centre {seed}").randrange(count)] if count and n else []
+    taken = [rng.randrange(count)] if count and n else []
     nearest = np.full(count, np.inf)
     while len(taken) < min(n, count):
         nearest = np.minimum(nearest, 1 - similarities(rows, rows[taken[-1] : taken[-1] + 1])[:, 0])

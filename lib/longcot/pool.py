@@ -1,0 +1,57 @@
+"""A pool of traces to choose from, and what is known beside them: their problems, pass rates, the benchmark."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from longcot.errors import BadInput
+from longcot.problems import Problem
+from longcot.properties import answer_type
+from longcot.traces import Trace
+
+ATTRIBUTES = ("problem", "subject", "level", "answer_type", "model", "correct")
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What is known beside the traces: problems by id, the difficulty model's pass rates by id, the benchmark."""
+
+    problems: Mapping[str, Problem] = field(default_factory=dict)
+    pass_rates: Mapping[str, float] = field(default_factory=dict)
+    benchmark: Sequence[Problem] = ()
+
+    def pass_rate(self, trace: Trace) -> float:
+        """The difficulty model's on the trace's problem. Raises BadInput where it is not known."""
+        if trace.problem_id not in self.pass_rates:
+            raise BadInput(
+                f"problem {trace.problem_id}: its difficulty is not known; name a difficulty_model in the study and "
+                "sample it on this problem"
+            )
+        return self.pass_rates[trace.problem_id]
+
+    def attribute(self, trace: Trace, name: str) -> str:
+        """One of `ATTRIBUTES` of a trace. Raises BadInput for another name, and for a subject or level not known."""
+        if name == "problem":
+            return trace.problem_id
+        if name == "answer_type":
+            return answer_type(trace.expected_answer)
+        if name in ("model", "correct"):
+            return str(getattr(trace, name))
+        if name not in ATTRIBUTES:
+            raise BadInput(f"property {name!r} is not known; use one of {', '.join(ATTRIBUTES)}")
+        problem = self.problems.get(trace.problem_id)
+        value = getattr(problem, name) if problem else None
+        if value is None:
+            raise BadInput(f"problem {trace.problem_id} has no {name}; give it one, or choose without {name}")
+        return value
+
+
+def check_answers(traces: Iterable[Trace]) -> None:
+    """Raises BadInput where a problem stands with two different expected answers."""
+    answers: dict[str, str] = {}
+    for trace in traces:
+        known = answers.setdefault(trace.problem_id, trace.expected_answer)
+        if known != trace.expected_answer:
+            raise BadInput(
+                f"problem {trace.problem_id}: expected answer {known!r} in one trace and {trace.expected_answer!r} in "
+                f"sample {trace.sample}; mend the label, or give the two problems ids of their own"
+            )
