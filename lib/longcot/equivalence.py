@@ -3,8 +3,8 @@ are read by Math-Verify's parser and compared as numbers or at points. Unbounded
 
 import re
 
-from longcot.answers import FUNCTIONS, TEXT, UNIT, normalise, quick, split_unit
-from longcot.expressions import math_verify, same_equation, same_expression
+from longcot.answers import TEXT, normalise, quick, split_unit
+from longcot.expressions import same_equation, same_expression
 from longcot.extraction import conclusion, last_box, last_piece
 from longcot.notation import (
     RELATION,
@@ -21,17 +21,18 @@ from longcot.notation import (
     value_of,
 )
 from longcot.numerals import number, same_number
+from longcot.parsing import math_verify
+from longcot.real_sets import same_real_set
+from longcot.words import flat, has_words, same_choice, same_words
 
-_CONDITION = re.compile(
-    r"[,;(]?\s*(?<![A-Za-z\\])(?:" + TEXT + r"\{\s*)?(?:for|where|if|when|provided|assuming)(?![A-Za-z]).*$", re.DOTALL
+_CONDITION = re.compile(  # not "if x > 0, else …", which is another answer
+    r"[,;(]?\s*(?<![A-Za-z\\])(?:" + TEXT + r"\{\s*)?(?:for|where|if|when|provided|assuming)(?![A-Za-z])"
+    r"(?!.*(?:otherwise|else)).*$",
+    re.DOTALL,
 )
-_BASE = re.compile(r"(-?[\dA-F]+) ?_\{ ?(?:" + TEXT + r"\{)?([\da-z]+)\}?\}")
-_CHOICE = re.compile(r"\(?([A-Za-z])\)?")
-_PROSE = re.compile(
-    r"(?<![A-Za-z\\{_])(?!"
-    + FUNCTIONS.replace("|", r"\b|")
-    + r"\b)[A-Za-z]*[a-z][A-Za-z]{2,}|[^\x00-\u024f\u0370-\u03ff]"
-)
+_INTEGER = re.compile(r"[,;]?\s*\(?\s*[a-z]\s*\\in\s*(?:\\mathbb)?\s*\{?\s*[ZN]\s*\}?\s*\)?$")
+_BASE = re.compile(r"\(?(-?[\dA-F]+)\)? ?_\{ ?(?:" + TEXT + r"\{|\()?([\da-z]+)[})]?\}")
+_DIGITS = "one two three four five six seven eight nine ten eleven twelve".split()
 
 
 def equivalent(candidate: str, reference: str) -> bool:
@@ -40,13 +41,16 @@ def equivalent(candidate: str, reference: str) -> bool:
         return known
     texts = [last_box(text) or text if "boxed" in text else text for text in (candidate, reference)]
     c, r = map(normalise, texts)
-    if not _CONDITION.search(r):
-        c = _CONDITION.sub("", c)
+    for condition in (_CONDITION, _INTEGER):
+        if not condition.search(r):
+            c = condition.sub("", c)
     if not c or not r:
         return False
     if same(c, r):
         return True
-    if _words(c) and not _words(r) and (len(c.split()) > 3 or not c.isascii()):  # prose answers for what it ends with
+    if (
+        has_words(c) and not has_words(r) and (len(c.split()) > 3 or not c.isascii())
+    ):  # prose answers for what it ends with
         ends = {conclusion(texts[0]), last_piece(texts[0])} - {None, texts[0]}
         return any(same(normalise(end), r) for end in ends)
     return False
@@ -55,14 +59,15 @@ def equivalent(candidate: str, reference: str) -> bool:
 def same(c: str, r: str) -> bool:
     """`equivalent` of normalised answers."""
     c, r = bare(c), bare(r)
-    if _flat(c) == _flat(r):
-        return bool(_flat(c))
-    if (verdict := _choices(c, r)) is not None:
+    if flat(c) == flat(r):
+        return bool(flat(c))
+    if (verdict := same_choice(c, r)) is not None:
         return verdict
     bases = [_BASE.fullmatch(text) for text in (c, r)]
     if any(bases):  # 52_{8} is asked for in base 8: 52 answers for it, 42 does not
         digits = [base[1] if base else text.strip() for base, text in zip(bases, (c, r), strict=True)]
-        return digits[0] == digits[1] and (not all(bases) or bases[0][2] == bases[1][2])
+        systems = {str(_DIGITS.index(base[2]) + 1 if base[2] in _DIGITS else base[2]) for base in bases if base}
+        return digits[0] == digits[1] and len(systems) == 1
     units = [split_unit(c), split_unit(r)]
     if all(unit for _, unit in units) and units[0][1] != units[1][1]:
         return False
@@ -73,58 +78,21 @@ def same(c: str, r: str) -> bool:
         if not any(map(comma_of, (c, r))):
             return False
     (c, _), (r, _) = units
-    if _words(c) or _words(r):
-        return _same_prose(c, r)
-    for one, other in ((c, r), (r, c)):
-        if (
-            comma_of(one) == "decimal"
-            and "." in other
-            and (a := number(one.replace(",", ".")))
-            and (b := number(other))
-        ):
-            return a.value == b.value
+    if has_words(c) or has_words(r):
+        return same_words(c, r)
+    for one, other in ((c, r), (r, c)):  # 3,14 for 3.14; a reference with a comma is a list, unless it begins with 0
+        if comma_of(one) == "decimal" and (one is c or one.startswith("0,")) and "." in other:
+            values = [number(text.replace(",", ".")) for text in (one, other)]
+            return all(values) and values[0].value == values[1].value
     return _same_structure(c, r)
-
-
-def _flat(text: str) -> str:
-    """Without spaces that do not matter and marks of type; nothing that could make another answer of it."""
-    text = re.sub(TEXT + r"\{([^{}]*)\}", r"\1", text)
-    return re.sub(r"(?<!\d)\s+|\s+(?!\d)", "", text)
-
-
-def _choices(c: str, r: str) -> bool | None:
-    """The verdict on letters of a multiple choice and other single letters, None where neither is one."""
-    one, other = (_CHOICE.fullmatch(text.strip()) for text in (c, r))
-    if one and other:
-        return one[1] == other[1] or (other[1] in "ABCDEFGH" and one[1].upper() == other[1])
-    for letter, text in ((other, c), (one, r)):
-        if (
-            letter
-            and letter[1] in "ABCDEFGH"
-            and re.match(rf"\({letter[1]}\)\s|{letter[1]}[.:)]\s", re.sub(TEXT + r"\{([^{}]*)\}", r"\1 ", text))
-        ):
-            return True
-    return None
-
-
-def _words(text: str) -> bool:
-    text = UNIT.sub("", text)
-    plain = re.sub(
-        TEXT + r"\{([^{}]*)\}", lambda match: " " + match[1] + " ", re.sub(r"_\{(?:[^{}]|\{[^{}]*\})*\}", "", text)
-    )
-    return bool(_PROSE.search(re.sub(r"\\(?:begin|end)\{[a-z]+\}|\\[A-Za-z]+", " ", plain)))
-
-
-def _same_prose(c: str, r: str) -> bool:
-    """Texts are the same where their letters and signs are."""
-    one, other = (re.sub(r"[.,\"'“”]", "", _flat(text)).casefold() for text in (c, r))
-    return one == other
 
 
 def _same_structure(c: str, r: str) -> bool:
     matrices = [matrix_rows(text) for text in (c, r)]
     if any(matrices):
         return _same_matrices(c, r, *matrices)
+    if same_real_set(c, r):
+        return True
     pieces = [elements(text) for text in (c, r)]
     if max(map(len, pieces)) > 1 or any(text.startswith("\\{") and text.endswith("\\}") for text in (c, r)):
         return _same_lists(c, r, *pieces)
@@ -154,6 +122,8 @@ def _same_lists(c: str, r: str, cs: list[str], rs: list[str]) -> bool:
     for one, others in ((c, rs), (r, cs)):
         inner = bracketed(one)
         if inner and len(others) == len(inner[1]) > 1 and inner[0] == "()":
+            if "\\{" in (c[:2], r[:2]):
+                return False  # a tuple is no set
             ends = [number(part) for part in inner[1]]
             if one is c and len(ends) == 2 and all(ends) and ends[0].value < ends[1].value:
                 return False  # it may be an interval, and the reference is none
@@ -163,23 +133,25 @@ def _same_lists(c: str, r: str, cs: list[str], rs: list[str]) -> bool:
         if len(parts) == 1 and value_of(one) != one and one != other:
             return same(value_of(c), value_of(r))
         if len(parts) > 1 and all(map(RELATION.search, parts)) and all(spans := [interval(part) for part in parts]):
-            union = r" \cup ".join(span for _, span in spans)  # x < 2 or x > 3
+            union = r" \cup ".join(span for _, span in spans)  # x < -a or x > a
             return same(union, r) if one is c else same(c, union)
     if len(rs) == 1 and len(cs) > 1 and not bracketed(r):  # the same value in several forms
         return all(same(value_of(one), value_of(r)) for one in cs)
-    if len(cs) > len(rs) and len({*map(_flat, rs)}) == len(rs):
-        cs = list({_flat(part): part for part in cs}.values())
+    if len(cs) > len(rs) and len({*map(flat, rs)}) == len(rs):
+        cs = list({flat(part): part for part in cs}.values())
+    if len(cs) != len(rs):
+        cs, rs = elements(c, linked=False), elements(r, linked=False)
     if len(cs) != len(rs):
         return False
     names = [[sides_of(part)[0] if len(sides_of(part)) > 1 else "" for part in parts] for parts in (cs, rs)]
-    if all(all(labels) for labels in names) and len({*map(_flat, names[0])}) > 1:
+    if all(all(labels) for labels in names) and len({*map(flat, names[0])}) > 1:
         values = [
-            dict(zip(map(_flat, labels), parts, strict=True)) for labels, parts in zip(names, (cs, rs), strict=True)
+            dict(zip(map(flat, labels), parts, strict=True)) for labels, parts in zip(names, (cs, rs), strict=True)
         ]
         if values[0].keys() == values[1].keys():
             return all(same(value_of(values[0][name]), value_of(values[1][name])) for name in values[0])
-    named = any(len({_flat(label)[:1] for label in labels if label}) > 1 for labels in names)
-    if named or len({*map(_flat, rs)}) < len(rs):
+    named = any(len({flat(label)[:1] for label in labels if label}) > 1 for labels in names)
+    if named or len({*map(flat, rs)}) < len(rs):
         return all(map(same, map(value_of, cs), map(value_of, rs)))
     return _matched(list(map(value_of, cs)), list(map(value_of, rs)))
 

@@ -10,52 +10,76 @@ from collections.abc import Iterator
 from fractions import Fraction
 from itertools import permutations
 
-from longcot.answers import FUNCTIONS
-from longcot.numerals import Number, number, same_number
+from longcot.numerals import same_number
+from longcot.parsing import constant, parsed, renamed, variables
 
-_KEPT = (
-    FUNCTIONS
-    + "|frac|sqrt|binom|cdot|times|pi|infty|lfloor|rfloor|lceil|rceil|sum|prod|int|le|ge|sinh|cosh|tanh|circ|pm|mp|"
-    "det|lim|to|begin|end|left|right|pmod|bmod|mod"
-)
-_ACCENTED = r"\\(?:dot|ddot|bar|overline|vec|hat|tilde|mathbb|text|mathrm|mathbf)\s*\{[^{}]*\}"
-_INDEX = r"(?:_\{(?:[^{}]|\{[^{}]*\})*\})?'*"
-_VARIABLE = rf"(?:{_ACCENTED}|\\(?!(?:{_KEPT})(?![A-Za-z]))[A-Za-z]+|(?<!\\)[A-Za-z]){_INDEX}"
-_TOKEN = re.compile(rf"\\(?:{_KEPT})(?![A-Za-z])|{_VARIABLE}")
 _DIGITS = 25
 
 
 def same_expression(c: str, r: str) -> bool:
     """Whether two expressions have the same value everywhere. False for what the parser does not take for one."""
     try:
-        if not _variables(c) and not _variables(r) and all(values := [_constant(text) for text in (c, r)]):
+        if not variables(c) and not variables(r) and all(values := [constant(text) for text in (c, r)]):
             (one, exact), (other, too) = values
             close = not (exact and too) and abs(one.value - other.value) * 10**30 <= abs(other.value)
             return close or same_number(one, other)
-        return any(
-            _agree(*(_parsed(_renamed(text, names)) for text in (c, r)), len(names), _tolerance(r))
-            for names in _namings(c, r)
-        )
+        return _same_by(_namings(c, r), c, r) or _same_by(_constants_renamed(c, r), c, r)
     except Exception:  # the parser's and SymPy's errors share no base class
         return False
 
 
-def _namings(c: str, r: str) -> Iterator[dict[str, str]]:
-    """A name that the parser takes for each variable, in each way in which the candidate's may be meant.
+def _same_by(namings: Iterator[tuple[dict, dict]], c: str, r: str) -> bool:
+    return any(
+        _agree(parsed(renamed(c, ours)), parsed(renamed(r, theirs)), len(ours), _tolerance(r))
+        for ours, theirs in namings
+    )
 
-    Capital and small letters are one where neither side has both, and constants of integration may be in any order.
+
+def _namings(c: str, r: str) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
+    r"""A name that the parser takes for each variable, in each way in which the candidate's may be meant.
+
+    Capital and small letters are one where neither side has both, and the integer in the period of an angle (k\pi) may
+    be any letter.
     """
-    ours, theirs = _variables(c), _variables(r)
+    ours, theirs = map(variables, (c, r))
     names = {key: f"x_{{{i}}}" for i, key in enumerate(sorted({*ours, *theirs}), 1)}
-    yield names
+    yield names, names
     folded = {key.casefold(): key for key in theirs}
     odd = [key for key in ours if key not in theirs]
     if odd and all(folded.get(key.casefold()) not in (None, *ours) for key in odd):
-        yield names | {key: names[folded[key.casefold()]] for key in odd}
+        yield names | {key: names[folded[key.casefold()]] for key in odd}, names
+    if len({*ours}) == len({*theirs}) == 1 and all(map(_PERIOD.search, (c, r))):
+        yield {ours[0]: "x_{1}"}, {theirs[0]: "x_{1}"}
+
+
+_PERIOD = re.compile(r"(?:\\pi|\^\{\\circ\})\s*[klmn](?![A-Za-z])|(?<![A-Za-z\\])[klmn]\s*(?:\\cdot\s*)?\\pi")
+
+
+def _constants_renamed(c: str, r: str) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
+    """Namings with the constants of integration in every order.
+
+    Constants are that, and not givens, where the expression is linear in them and the factors of several depend on one
+    common variable.
+    """
+    ours, theirs = map(variables, (c, r))
     constants = [sorted(key for key in {*keys} if re.fullmatch(r"[cC](_?\d)?", key)) for keys in (ours, theirs)]
-    if 0 < len(constants[0]) == len(constants[1]) <= 4 and len(theirs) > len(constants[1]):
-        for order in permutations(constants[1]):
-            yield names | {key: names[other] for key, other in zip(constants[0], order, strict=True)}
+    if not 0 < len(constants[0]) == len(constants[1]) <= 4:
+        return
+    names = {key: f"x_{{{i}}}" for i, key in enumerate(sorted({*ours, *theirs}), 1)}
+    expression = parsed(renamed(r, names))
+    symbols = {_index_of(symbol): symbol for symbol in expression.free_symbols}
+    places = [symbols[int(names[key][3:-1])] for key in constants[1]]
+    factors = [expression.diff(place).free_symbols for place in places]
+    if any(factor & {*places} for factor in factors):
+        return
+    if len(places) > 1 and not set.intersection(*[factor for factor in factors if factor] or [set()]):
+        return
+    for order in permutations(constants[1]):
+        yield names | {key: names[other] for key, other in zip(constants[0], order, strict=True)}, names
+
+
+def _index_of(symbol) -> int:
+    return int(re.sub(r"\D", "", symbol.name) or 0)
 
 
 def same_equation(c: tuple[str, str], r: tuple[str, str]) -> bool:
@@ -64,10 +88,12 @@ def same_equation(c: tuple[str, str], r: tuple[str, str]) -> bool:
     They are where their differences of sides are in a constant ratio, or where both, being linear in a variable, have
     the same solution for it at random values of the others.
     """
-    texts = [re.sub(r"(?<=[A-Za-z}])\s*\(\s*t\s*\)", "", f"({left})-({right})") for left, right in (c, r)]  # x(t) is x
+    texts = [f"({left})-({right})" for left, right in (c, r)]
+    for old, new in _OF_TIME:
+        texts = [re.sub(old, new, text) for text in texts]
     try:
-        names = next(_namings(*texts))
-        one, other = (_parsed(_renamed(text, names)) for text in texts)
+        names, _ = next(_namings(*texts))
+        one, other = (parsed(renamed(text, names)) for text in texts)
         points = _points(len(names), False)
         values = [[_value(side, point) for side in (one, other)] for point in points]
         if any(value is None for pair in values for value in pair):
@@ -78,6 +104,13 @@ def same_equation(c: tuple[str, str], r: tuple[str, str]) -> bool:
         return any(all(_same_root(one, other, point, i, tolerance) for point in points) for i in range(len(names)))
     except Exception:  # the parser's and SymPy's errors share no base class
         return False
+
+
+_OF_TIME = [  # x(t) is x, and both ways of writing a derivative are one
+    (r"\\frac\{d\s*(\\?[A-Za-z]+(?:_\{\w+\})?)\s*\}\{d\s*[a-z]\s*\}", r"\1'"),
+    (r"\\frac\{d\^\{2\}\s*(\\?[A-Za-z]+(?:_\{\w+\})?)\s*\}\{d\s*[a-z]\^\{2\}\s*\}", r"\1''"),
+    (r"(?<=[A-Za-z}'])\s*\(\s*t\s*\)|(?<=')\s*\(\s*x\s*\)", ""),
+]
 
 
 def _same_root(one, other, point: list, i: int, tolerance: float) -> bool:
@@ -100,61 +133,14 @@ def _tolerance(reference: str) -> float:
     return 5 * 10.0 ** -min(rounded) if rounded else 1e-12
 
 
-def _renamed(text: str, names: dict[str, str]) -> str:
-    """The text with its variables as `x_{n}`: the parser takes capitals for small letters, \\gamma for a number."""
-    text = re.sub(r"(\d)\s*\^\{\\circ\}", r"\1 \\cdot \\frac{\\pi}{180} ", text)
-    text = re.sub(r"(?<![\d.}])(\d+)\s*/\s*(\d+)(?![\d.!^])", r"\\frac{\1}{\2}", text)  # 1/2 x is x/2
-    text = re.sub(r"\\log_\{e\}", r"\\ln ", text.replace("*", r" \cdot "))
-
-    def rename(match: re.Match) -> str:
-        key = _key(match[0])
-        return f" {names[key]} " if key else match[0] + (" " if match[0][0] == "\\" else "")
-
-    return re.sub(r"\s+", " ", _TOKEN.sub(rename, text)).strip()
-
-
-def _key(token: str) -> str:
-    """The name of a variable without its spelling; "" for a function, e or i."""
-    key = re.sub(r"\\(?:text|mathrm|mathbf)|[\\{}\s]", "", token)
-    return "" if re.fullmatch(r"\\(?:" + _KEPT + ")", token) or key in ("e", "i") else key
-
-
-def _variables(text: str) -> list[str]:
-    return list(filter(None, map(_key, (match[0] for match in _TOKEN.finditer(text)))))
-
-
-def _parsed(text: str):
-    from latex2sympy2_extended import latex2sympy
-    from sympy import I, Symbol, sin
-    from sympy.core.function import AppliedUndef
-
-    text = re.sub(
-        r"(\d*)\.(\d+)", lambda decimal: rf"\frac{{{int(decimal[1] + decimal[2])}}}{{{10 ** len(decimal[2])}}}", text
-    )
-    expression = latex2sympy(text, is_real=True, convert_degrees=False, normalization_config=None)
-    for function in expression.atoms(AppliedUndef):  # any function: one of generic values, the same on both sides
-        index = int(re.sub(r"\D", "", function.func.__name__) or 0)
-        generic = sin(index + sum((i + 2) * argument for i, argument in enumerate(function.args))) + 2
-        expression = expression.xreplace({function: generic})
-    return expression.subs({Symbol("i", real=True): I, Symbol("i"): I}) if expression.free_symbols else expression
-
-
-def _constant(text: str) -> tuple[Number, bool] | None:
-    """(value, whether it is exact or else good to 38 digits) of an expression without variables; None if not real."""
-    if known := number(text):
-        return known, True
-    value = _parsed(text).doit()
-    if value.is_Rational:
-        return Number(Fraction(value.p, value.q)), True
-    value = value.evalf(40, maxn=400)
-    return (Number(Fraction(str(value))), False) if value.is_Float and value.is_finite else None
-
-
 def _points(count: int, whole: bool) -> list[list[float]]:
-    """Values for the variables, some of them negative; integers where the expression is one of integers."""
+    """Values for the variables, some of them negative; integers, small and larger, where the expression is of those."""
     rng = random.Random(7)
+    if not count:
+        return [[]]
     if whole:
-        return [rng.sample(range(3 + 2 * i, 12 + 4 * i + count), count) for i in range(8)] if count else [[]]
+        small = [[2 + (i + j * (i % 5)) % 16 for j in range(count)] for i in range(16)]
+        return small + [[rng.randint(1, 10 ** (1 + i % 3)) for _ in range(count)] for i in range(24)]
     signs = [1, 1, 1, 1, -1, -1]
     return [[sign * Fraction(rng.randint(200, 3000), 997) for _ in range(count)] for sign in signs]
 
@@ -191,13 +177,5 @@ def _agree(one, other, count: int, tolerance: float) -> bool:
         if abs(a - b) > tolerance * max(abs(a), abs(b)) and max(abs(a), abs(b)) > 1e-30:
             negative = any(value < 0 for value in point)
             return negative and not one.has(Abs) and not other.has(Abs) and agreed >= 3
-        agreed += 1
+        agreed += bool(max(abs(a), abs(b)) > 1e-30) or other.is_number
     return agreed > 0
-
-
-def math_verify(c: str, r: str) -> bool:
-    """Math-Verify's own verdict, for what is not taken apart here."""
-    from math_verify import parse, verify
-
-    gold, pred = (parse(f"${text}$", parsing_timeout=None) for text in (r, c))
-    return bool(verify(gold, pred, timeout_seconds=None, allow_set_relation_comp=True))

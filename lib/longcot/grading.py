@@ -21,16 +21,21 @@ def is_equivalent(candidate: str, reference: str, timeout: float = 5.0) -> bool:
 
     Never raises on any text, and never takes longer than `timeout` in seconds: what is not decided by then, or does
     not fit into memory, is not equivalent. Plain numbers and the same text are compared in place; anything else in a
-    worker process, the first call waiting for it to start. An empty answer, and one that is no text, is never right.
+    worker process. The first such call waits for the process to start (half a second on an idle machine), and that
+    counts: with a shorter timeout call `longcot.grading_worker.POOL.start()` before, as `grade` and `group_equivalent`
+    do. An empty answer, and one that is no text, is never right.
     """
-    return _verdict(candidate, reference, timeout)
-
-
-def _verdict(candidate: str, reference: str, timeout: float) -> bool:
     if not isinstance(candidate, str) or not isinstance(reference, str):
         return False
     known = quick(candidate, reference)
     return bool(POOL.ask(candidate, reference, timeout)) if known is None else known
+
+
+def _verdict(candidate: str, reference: str, timeout: float) -> bool:
+    """`is_equivalent`, with the start of the workers beside the timeout: a busy machine must not make answers wrong."""
+    if quick(candidate, reference) is None:
+        POOL.start()
+    return is_equivalent(candidate, reference, timeout)
 
 
 def group_equivalent(answers: Sequence[str | None], timeout: float = 5.0) -> list[int]:

@@ -13,6 +13,7 @@ import queue
 import select
 import subprocess
 import sys
+import threading
 import time
 
 MEMORY = 2 << 30  # bytes of address space that a comparison may take
@@ -75,6 +76,7 @@ class Pool:
         self._reset()
 
     def _reset(self) -> None:
+        self._starting, self._started = threading.Lock(), False
         self._places: queue.Queue[Worker | None] = queue.LifoQueue()
         for _ in range(self.count):
             self._places.put(None)
@@ -99,12 +101,20 @@ class Pool:
             self._places.put(worker)
 
     def start(self) -> None:
-        """Start all workers and wait until each has imported what it needs; not needed, but then no answer waits."""
-        held = [self._places.get() or Worker() for _ in range(self.count)]
-        for worker in held:
-            with contextlib.suppress(Lost):
-                worker.ask("x", "y", time.monotonic() + 60)
-            self._places.put(worker)
+        """Start all workers, once, and wait until each has imported what it needs: else the first answers wait."""
+        with self._starting:
+            if self._started:
+                return
+            workers = [self._places.get() for _ in range(self.count)]
+            try:
+                workers = [worker or Worker() for worker in workers]
+                for worker in workers:
+                    with contextlib.suppress(Lost):
+                        worker.ask("x", "y", time.monotonic() + 60)
+                self._started = True
+            finally:  # also where it was interrupted
+                for worker in workers:
+                    self._places.put(worker)
 
 
 POOL = Pool()
@@ -117,7 +127,7 @@ def serve() -> None:
     import resource
 
     from longcot.equivalence import equivalent
-    from longcot.expressions import math_verify
+    from longcot.parsing import math_verify
 
     (
         # imports, and the parser's tables, before the fork

@@ -1,6 +1,7 @@
 """An answer taken apart: brackets, lists, equations, inequalities, matrices. Text in, texts out; nothing is judged."""
 
 import re
+from itertools import pairwise, product
 
 from longcot.numerals import number
 
@@ -29,9 +30,6 @@ def bare(text: str) -> str:
         if _closing(text, 0) != len(text) - 1 or (
             text[0] != "{" and (len(split(text[1:-1])) > 1 or {"(": ")", "[": "]"}[text[0]] != text[-1])
         ):
-            break
-        if text[0] == "{" and len(split(text[1:-1])) > 1:
-            text = "\\" + text[:-1] + "\\}"
             break
         text = text[1:-1].strip()
     return text
@@ -66,8 +64,11 @@ def sides_of(text: str) -> list[str]:
     return [side.replace("\0", "=") for side in split(re.sub(r"(?<![<>!:])=(?!=)", "\0", text), "\0")]
 
 
-def elements(text: str) -> list[str]:
-    """The elements of a list; ± stands for two."""
+def elements(text: str, linked: bool = True) -> list[str]:
+    """The elements of a list; ± stands for two, several of them in one element too, or for all choices of their signs.
+
+    Of the numbers before dots the first two stand for those that go on in equal steps.
+    """
     if text.startswith("\\{") and text.endswith("\\}") and _closing(text, 1) == len(text) - 1:
         text = text[2:-2]
     groups = split(text, ";")
@@ -79,19 +80,41 @@ def elements(text: str) -> list[str]:
         parts = [part for group in groups for part in split(group)]
     if comma_of(text) == "thousands":
         parts = split(text)
-    return [version for part in parts for version in _plus_minus(part)]
+    if "..." in parts:
+        parts = _with_dots(parts)
+    return [version for part in parts for version in _plus_minus(part, linked)]
 
 
-def _plus_minus(text: str) -> list[str]:
-    if not re.search(r"\\(?:pm|mp)(?![a-z])", text):
+def _with_dots(parts: list[str]) -> list[str]:
+    at = parts.index("...")
+    numbers = [number(part) for part in parts]
+    step = numbers[1].value - numbers[0].value if at > 1 and all(numbers[:2]) else 0
+    head, tail = parts[:at], parts[at + 1 :]
+    if step and all(numbers[:at]) and all(b.value - a.value == step for a, b in pairwise(numbers[:at])):
+        head = head[:2]
+        while len(tail) > 1 and numbers[-1] and numbers[-2] and numbers[-1].value - numbers[-2].value == step:
+            del tail[-2], numbers[-2]
+    return [*head, "...", *tail]
+
+
+def _plus_minus(text: str, linked: bool) -> list[str]:
+    pieces = re.split(r"\\(pm|mp)(?![a-z])", text)
+    names = pieces[1::2]
+    if not names:
         return [text]
-    pair = [re.sub(r"\\mp(?![a-z])", "-+"[i], re.sub(r"\\pm(?![a-z])", "+-"[i], text)) for i in (0, 1)]
-    return [re.sub(r"(^|[=({,])\s*\+", r"\1", version) for version in pair]
+    free = not linked and len(names) < 5 and "mp" not in names
+    versions = []
+    for signs in product("+-", repeat=len(names)) if free else ("+" * len(names), "-" * len(names)):
+        pieces[1::2] = [
+            {"+": "-", "-": "+"}[sign] if name == "mp" else sign for sign, name in zip(signs, names, strict=True)
+        ]
+        versions.append(re.sub(r"(^|[=({,])\s*\+", r"\1", "".join(pieces)))
+    return versions
 
 
 def value_of(text: str) -> str:
-    """The value of a labelled one: `x = 2` is 2."""
-    sides = sides_of(text)
+    """The value of a labelled one: `x = 2` is 2. A list is none."""
+    sides = sides_of(text) if len(split(text)) == 1 else []
     return sides[-1] if len(sides) > 1 and _LABEL.fullmatch(sides[0]) else text
 
 
@@ -168,4 +191,7 @@ def same_label(c: str, r: str) -> bool:
     heads = [re.sub(r"_\{.*|\s*\(.*|['\s]", "", label).lower() or label for label in (c, r)]
     function = [bool(re.match(r"\\?\w+\s*\(", label)) for label in (c, r)]
     flat = [re.sub(r"[_{}\s\\]", "", label).lower() for label in (c, r)]
+    numbered = [re.findall(r"_\{(\d+)\}", label) for label in (c, r)]
+    if all(numbered) and numbered[0] != numbered[1]:
+        return False
     return heads[0] == heads[1] or flat[0] == flat[1] or (any(function) and "y" in heads)

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 MAX_LENGTH = 5_000  # characters; no answer is longer, and beyond it only the same text is the same answer
 
@@ -35,6 +36,9 @@ def number(text: str) -> Number | None:
     if power := _POWER_OF_TEN.fullmatch(body):
         found = Number(Fraction(10) ** int(power[1]))
     elif decimal := _DECIMAL.fullmatch(body):
+        groups = decimal[1].split(",")
+        if len(groups) > 3 and all(float(a) < float(b) for a, b in pairwise(groups)):
+            return None  # 98,118,122,142 is a list
         digits = re.sub("[, ]", "", decimal[1])
         scale = Fraction(10) ** int(decimal[2] or decimal[3] or 0)
         places = len(digits.partition(".")[2])
@@ -63,8 +67,8 @@ def _rounds_to(decimal: Number, value: Fraction) -> bool:
 def same_number(candidate: Number, reference: Number) -> bool:
     """Whether a number answers for another one.
 
-    Exact values must be the same. A decimal answers for an exact value from six significant digits on, all of them
-    right; a decimal reference of at least four is answered by any more precise value that it is the
+    Exact values must be the same. A decimal answers for an exact value that is no integer from six significant digits
+    on, all of them right; a decimal reference of at least four is answered by any more precise value that it is the
     rounding of. x% is x/100, and also x where the other one has no percent sign (the problem asks for a percentage).
     """
     if candidate.percent != reference.percent:
@@ -76,6 +80,8 @@ def same_number(candidate: Number, reference: Number) -> bool:
         return True
     if max(a.digits, b.digits) >= 12 and abs(a.value - b.value) <= abs(b.value) / 10**11:
         return True
+    if not b.step and b.value.denominator == 1:
+        return False
     if a.digits >= 6 and a.step > b.step and _rounds_to(a, b.value):
         return True
     return b.step > a.step and b.digits >= 4 and _rounds_to(b, a.value)
