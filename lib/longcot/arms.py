@@ -13,10 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from longcot.curation import apply_filters, choose, training_rows, write_training_set
+from longcot.choice import Choice, pick_traces
+from longcot.curation import Filtered, filter_traces, row_fates, training_rows, write_training_set
 from longcot.errors import BadInput
 from longcot.files import json_rows, model_name, model_source, resolve, shown
 from longcot.manifest import Making
+from longcot.pool import Pool
 from longcot.problems import Problem
 from longcot.prompts import build_messages, style_version
 from longcot.settings import LoraSettings, Sampling, Server
@@ -177,35 +179,35 @@ def curate_arm(
     prompt: dict[str, Any],
     difficulty_traces: str,
     run_dir: Path,
-) -> dict[str, Any]:
-    """Choose an arm's traces and write its training set; returns `arm, teacher, traces, removed, left, chosen`.
+    benchmark: Sequence[Problem] = (),
+) -> tuple[dict[str, Any], Filtered]:
+    """Choose an arm's traces and write its training set; returns a row of counts, and what the filters did.
 
-    `arm` holds `name, traces, training_set, teacher, stage, n, seed, strategy, filters`. Raises BadInput for a stage
-    that the traces have not.
+    `arm` holds `name, traces, training_set, teacher, stage, filters` and the fields of `choice.Choice`. The manifest
+    has every row's fate. `benchmark` is what is held against by decontamination. Raises BadInput for a stage that the
+    traces have not, and as filters and choice do.
     """
     out, source = run_dir / arm["training_set"], run_dir / arm["traces"]
     difficulty = run_dir / difficulty_traces if difficulty_traces else None
-    making = Making(out, {"arm": arm, "prompt": prompt}, [source, *filter(None, [difficulty])])
+    recipe = {"arm": arm, "prompt": prompt}
+    if "decontaminated" in str(arm["filters"]):
+        recipe["benchmark"] = [problem.problem for problem in benchmark]
+    making = Making(out, recipe, [source, *filter(None, [difficulty])])
     every = read_traces(source)
     traces = [trace for trace in every if trace.stage == arm.get("stage", "")]
     if not traces:
         known = ", ".join(sorted({repr(trace.stage) for trace in every}))
         raise BadInput(f"arm {arm['name']}: {shown(source)} has no stage {arm.get('stage', '')!r}; it has {known}")
-    kept, removed = apply_filters(traces, arm["filters"])
+    pool = Pool({problem.id: problem for problem in problems}, pass_rates(difficulty), benchmark)
+    filtered = filter_traces(traces, arm["filters"], pool)
     if not making.done:
-        by_id = {problem.id: problem for problem in problems}
-        chosen = choose(kept, arm["n"], arm["strategy"], arm["seed"], arm["name"], by_id)
-        write_training_set(out, training_rows(chosen, by_id, pass_rates(difficulty), **prompt))
-        making.finish(removed=removed, chosen=[[trace.problem_id, trace.sample] for trace in chosen])
-    fates = {f"not {name}": count for name, count in removed.items()}
-    return {
-        "arm": arm["name"],
-        "teacher": arm["teacher"],
-        "traces": len(traces),
-        **fates,
-        "left": len(kept),
-        "n": arm["n"],
-    }
+        choice = Choice(**{field: arm[field] for field in Choice.model_fields if field in arm})
+        chosen = pick_traces(filtered.kept, choice, pool, arm["name"])
+        write_training_set(out, training_rows(chosen, dict(pool.problems), dict(pool.pass_rates), **prompt))
+        making.finish(removed=filtered.removed, rows=row_fates(traces, filtered, chosen))
+    counts = {"arm": arm["name"], "teacher": arm["teacher"], "traces": len(traces)}
+    counts |= {f"not {name}": count for name, count in filtered.removed.items()}
+    return counts | {"left": len(filtered.kept), "n": arm["n"]}, filtered
 
 
 @functools.lru_cache(maxsize=1)

@@ -102,6 +102,7 @@ def _curate_job(study: Study, after: list[str]) -> Job:
         "run_dir": study.run_dir,
         "problems": study.problems.train.model_dump() if study.problems.train else {},
         "arms": arms,
+        "benchmark": study.problems.benchmark.model_dump() if "decontaminated" in str(arms) else {},
         "difficulty_traces": training_traces(study.difficulty_model) if study.difficulty_model else "",
         "prompt": study.prompt.model_dump(),
     }

@@ -1,9 +1,11 @@
 """A study's parameters: strict models of a file in params/. `study_file` reads one."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from longcot.choice import Choice
+from longcot.curation import FilterSpec, read_filter
 from longcot.settings import LoraSettings, Sampling, Server, Strict
 
 Style = Literal["zero_shot", "reasoning_style", "outline"]  # prompts.STYLES but few_shot, which is `use: examples`
@@ -75,15 +77,17 @@ class TrainingTraces(Strict):
         return self
 
 
-class Data(Strict):
-    """Which traces an arm learns from: `n` of the teacher's that pass the filters."""
+def _known_filter(spec: FilterSpec) -> FilterSpec:
+    read_filter(spec)
+    return spec
+
+
+class Data(Choice):
+    """Which traces an arm learns from: `n` of the teacher's that pass the filters, chosen as `Choice` says."""
 
     teacher: str  # a name among training_traces
     stage: str = ""  # of traces that were edited or written in stages; empty: the traces as they were sampled
-    n: int = Field(ge=1)
-    seed: int = 0
-    strategy: str = "random"
-    filters: list[str] = ["correct", "finished"]
+    filters: list[Annotated[FilterSpec, AfterValidator(_known_filter)]] = ["correct", "finished"]
 
 
 class Arm(Strict):
