@@ -24,6 +24,7 @@ _TASK = (
 _SEEK = r"(?:find|calculate|compute|determine|solve|derive|obtain|evaluate|identify|figure out|simplify|express|relate)"
 _OWN = r"(?:let'?s|let us|let me|i'll|we'll|i will|we will|i can|we can|i should|we should)"
 
+# In small letters: texts are matched in small letters, which is twice as fast as ignoring case.
 RULES: dict[str, tuple[str, ...]] = {
     "verification": (
         r"\b(?:double|cross|re|sanity)[- ]?check\w*",
@@ -54,8 +55,8 @@ RULES: dict[str, tuple[str, ...]] = {
         r"\b(?:but )?wait,? (?:no\b|but\b|actually|that'?s not|that is not|that does|that can|"
         r"this (?:is|does|can)n'?o?t|"
         r"i already|i (?:forgot|missed|made|misread|was)|\S{1,30} (?:is not|isn'?t|are not|aren'?t)\b)",
-        r"(?:^|(?<=[.!?\n]) ?)(?:oh|no|hmm|ah),? (?:no|wait)\b|(?:^|(?<=[.!?\n]) ?)(?:but |no,? )?actually,",
-        r"(?<!perhaps )(?<!maybe )(?<!if )(?<!sure )(?<!whether )\b"
+        r"\b(?:(?<=^)|(?<=[.!?\n])|(?<=[.!?\n] ))(?:(?:oh|no|hmm|ah),? (?:no|wait)\b|(?:but |no,? )?actually,)",
+        r"\b(?<!perhaps )(?<!maybe )(?<!if )(?<!sure )(?<!whether )"
         r"(?:i|we) (?:see |think |must have |have |clearly )*(?:i )?"
         r"(?:made|make) (?:an? )(?:\w+ )?(?:mistake|error)",
         r"\bi(?: think i|'ve| have|) (?:was wrong|am wrong|misread|misunderstood|misinterpreted|miscalculated|forgot|"
@@ -82,8 +83,8 @@ RULES: dict[str, tuple[str, ...]] = {
     ),
     "subgoal setting": (
         # A numbered, bold, # or "Step 3:" heading that names a task
-        rf"(?m:^[ \t]*(?:[#*]|\d{{1,3}}[.)]|Step \d)(?:[#* .:]|\d{{1,3}}[.):]?|Step \d){{0,12}}{_TASK}\w*)",
-        r"(?m:^[ \t]*[#* ]{0,8}(?:Step )?\d{1,3}[.:)][^\n]{0,50}"
+        rf"(?m:^[ \t]*(?:[#*]|\d{{1,3}}[.)]|step \d)(?:[#* .:]|\d{{1,3}}[.):]?|step \d){{0,12}}{_TASK}\w*)",
+        r"(?m:^[ \t]*[#* ]{0,8}(?:step )?\d{1,3}[.:)][^\n]{0,50}"
         r"\b(?:analysis|calculation|simplification|substitution|factorization|computation)\b)",
         rf"\b(?:i|we)(?:'ll)?(?: first| also| then| now| just| still)? (?:need|have|want|aim|must|wish)"
         rf"(?: first)? ?(?:to)?(?: first)? {_TASK}\w*",
@@ -140,7 +141,8 @@ RULES: dict[str, tuple[str, ...]] = {
     ),
 }
 BEHAVIOURS = tuple(RULES)
-_PATTERNS = {name: re.compile("|".join(f"(?:{rule})" for rule in rules), re.I) for name, rules in RULES.items()}
+_AS_LONG = str.maketrans({"’": "'", "İ": "I"})  # so that the text in small letters is as long, and places hold
+_PATTERNS = {name: re.compile("|".join(f"(?:{rule})" for rule in rules)) for name, rules in RULES.items()}
 
 
 class Span(NamedTuple):
@@ -153,7 +155,7 @@ class Span(NamedTuple):
 
 def behaviour_spans(text: str) -> list[Span]:
     """Where the rules match a text, by place; spans of different behaviours may overlap, those of one do not."""
-    plain = text.replace("’", "'")  # as long as before, so places hold
+    plain = text.translate(_AS_LONG).lower()
     spans = [Span(m.start(), m.end(), name) for name, pattern in _PATTERNS.items() for m in pattern.finditer(plain)]
     return sorted(spans)
 
