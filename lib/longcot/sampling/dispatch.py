@@ -6,9 +6,6 @@ import random
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
 
 from longcot.errors import BadInput
 from longcot.sampling import Completion, Messages, Request
@@ -67,17 +64,16 @@ class Dispatch:
         self.endpoints = self._make_endpoints()
         self._give = give
         try:
-            # One thread: the event loop goes on while a long prompt is made into tokens.
-            with ThreadPoolExecutor(1) as self._renderer:
-                await self._begin()
-                async with asyncio.TaskGroup() as self._tasks:
-                    self._fill()
+            await self._prepare()
+            async with asyncio.TaskGroup() as self._tasks:
+                while self._begin_one():
+                    await asyncio.sleep(0)  # the first is sent while the prompts of the others are made into tokens
         except BaseExceptionGroup as found:
             raise found.exceptions[0] from None
         finally:
             await asyncio.gather(*(endpoint.close() for endpoint in self.endpoints))
 
-    async def _begin(self) -> None:
+    async def _prepare(self) -> None:
         found = await asyncio.gather(*(endpoint.prepare() for endpoint in self.endpoints), return_exceptions=True)
         for endpoint, error in zip(self.endpoints, found, strict=True):
             if isinstance(error, Fault):
@@ -87,15 +83,17 @@ class Dispatch:
         if all(isinstance(error, Fault) and error.unreachable for error in found):
             raise NoServer(f"no server at {', '.join(endpoint.url for endpoint in self.endpoints)}")
 
-    def _fill(self) -> None:
-        """Begin as many requests as may be in flight."""
-        while self._groups and self._in_flight < self.concurrency and self._in_vain < IN_VAIN:
-            self._in_flight += 1
-            self._tasks.create_task(self._answer(self._groups.popleft()))
+    def _begin_one(self) -> bool:
+        """Begin a request where one may be in flight."""
+        if not self._groups or self._in_flight >= self.concurrency or self._in_vain >= IN_VAIN:
+            return False
+        self._in_flight += 1
+        self._tasks.create_task(self._answer(self._groups.popleft()))
+        return True
 
     async def _answer(self, group: Sequence[Request]) -> None:
         """Have a group answered, or give it up; what a server did not give at one time is asked for on its own."""
-        prompt = await asyncio.get_running_loop().run_in_executor(self._renderer, self._prompt, id(group[0].messages))
+        prompt = self._prompt(id(group[0].messages))
         try:
             found = await self._try(group, prompt)
         except Fault as fault:
@@ -106,40 +104,35 @@ class Dispatch:
                 self._give(pair)
             self._groups.extendleft([request] for request in reversed(group[len(found) :]))
         self._in_flight -= 1
-        self._fill()
+        while self._begin_one():
+            pass
 
     async def _try(self, group: Sequence[Request], prompt: Prompt) -> list[Completion]:
         """Responses to the first requests of a group. Raises Fault after the last try."""
         endpoint: Endpoint | None = None
-        tries = AsyncRetrying(
-            stop=stop_after_attempt(self.retries + 1),
-            wait=self._wait,
-            retry=retry_if_exception_type(Fault),
-            reraise=True,
-        )
-        async for attempt in tries:
-            with attempt:
-                endpoint = self._free(endpoint)
-                endpoint.in_flight += 1
-                try:
-                    found = await self._ask(endpoint, prompt, group)
-                except Fault:
-                    endpoint.rest_until = time.monotonic() + self.backoff_s
-                    raise
-                finally:
-                    endpoint.in_flight -= 1
+        for number in range(self.retries + 1):
+            endpoint = self._free(endpoint)
+            endpoint.in_flight += 1
+            try:
+                found = await self._ask(endpoint, prompt, group)
                 endpoint.rest_until = 0.0
-        return found
+                return found
+            except Fault as fault:
+                endpoint.rest_until, last = time.monotonic() + self.backoff_s, fault
+            finally:
+                endpoint.in_flight -= 1
+            if number < self.retries:
+                await asyncio.sleep(self._wait_s(last, number))
+        raise last
 
-    def _wait(self, state: RetryCallState) -> float:
+    def _wait_s(self, fault: Fault, number: int) -> float:
         """Seconds until the next try: what the server asks for, none where another is up, else twice the last."""
-        asked = state.outcome.exception().wait_s
-        if asked is not None:
-            return asked
+        if fault.wait_s is not None:
+            return fault.wait_s
         now = time.monotonic()
-        if state.attempt_number == 1 and any(endpoint.rest_until <= now for endpoint in self.endpoints):
+        if number == 0 and any(endpoint.rest_until <= now for endpoint in self.endpoints):
             return 0.0
-        longest = min(self.backoff_s * 2 ** (state.attempt_number - 1), LONGEST_BACKOFF_S)
+        longest = min(self.backoff_s * 2**number, LONGEST_BACKOFF_S)
         return longest * random.uniform(0.75, 1.25)  # not all at once
 
     def _free(self, failed: Endpoint | None) -> Endpoint:

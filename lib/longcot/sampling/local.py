@@ -106,7 +106,6 @@ class LocalSampler:
         """The prompt as the model sees it."""
         return render(self.tokenizer, messages, add_generation_prompt=True)
 
-    @torch.inference_mode()
     def sample(self, prompts: Sequence[Messages], sampling: Sampling, seed: int) -> list[Completion]:
         """One response for each list of chat messages; the batch runs as one, left-padded, until its last one ends.
 
@@ -115,10 +114,12 @@ class LocalSampler:
         """
         every = self.tokenizer([self.prompt_text(one) for one in prompts], add_special_tokens=False)["input_ids"]
         rows = [row for row in every if len(row) < self.context]
-        sampled = iter(self._sample(rows, sampling, seed) if rows else [])
+        sampled = iter(self.sample_tokens(rows, sampling, seed) if rows else [])
         return [next(sampled) if len(row) < self.context else Completion("", OVERFLOW, len(row), 0) for row in every]
 
-    def _sample(self, rows: list[list[int]], sampling: Sampling, seed: int) -> list[Completion]:
+    @torch.inference_mode()
+    def sample_tokens(self, rows: list[list[int]], sampling: Sampling, seed: int) -> list[Completion]:
+        """One response for each prompt, given as tokens and shorter than the context, as `sample` does it."""
         room = [min(sampling.max_tokens, self.context - len(row)) for row in rows]
         width, new = max(map(len, rows)), max(room)
         pad = self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else self.stops[0]
