@@ -1,0 +1,138 @@
+"""A data sheet of a training set: what it is, how it came to be, what it is for, after Gebru et al. 2021.
+
+Datasheets for Datasets, arXiv 1803.09010. What the files do not tell is left for a person to fill in, and says so.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from longcot.errors import BadInput
+from longcot.files import json_rows, shown, write_whole
+from longcot.manifest import manifest_path
+
+UNKNOWN = "*Not recorded; for the publisher to fill in.*"
+
+
+def read_rows(path: str | Path) -> list[dict[str, Any]]:
+    """The rows of a training set. Raises BadInput where there is none, or one without an assistant's message."""
+    rows = []
+    for number, row in json_rows(path):
+        messages = row.get("messages")
+        turns = messages if isinstance(messages, list) else []
+        if not turns or not all(isinstance(turn, dict) and {"role", "content"} <= turn.keys() for turn in turns):
+            raise BadInput(
+                f"{shown(path)}:{number}: no messages with role and content; give a training set of notebook 02"
+            )
+        if turns[-1]["role"] != "assistant":
+            raise BadInput(
+                f"{shown(path)}:{number}: the last message is not the assistant's; give it one to learn from"
+            )
+        rows.append(row)
+    if not rows:
+        raise BadInput(f"{shown(path)}: no row in it; curate at least one trace")
+    return rows
+
+
+def read_manifest(path: str | Path) -> dict[str, Any]:
+    """The manifest beside a training set; empty where there is none, as of a set that another tool made."""
+    file = manifest_path(path)
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
+def _counted(rows: Sequence[Mapping[str, Any]], column: str) -> str:
+    counts = Counter(str(row[column]) for row in rows if row.get(column) is not None)
+    return ", ".join(f"{name} ({count})" for name, count in sorted(counts.items())) or "not known"
+
+
+def _spread(rows: Sequence[Mapping[str, Any]], column: str) -> str:
+    values = [row[column] for row in rows if isinstance(row.get(column), int | float)]
+    if not values:
+        return "not known"
+    known = "" if len(values) == len(rows) else f", known of {len(values)}"
+    return f"{min(values):g} to {max(values):g}, median {median(values):g}{known}"
+
+
+def composition(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """(property, value) of a training set's rows, as a data sheet and a dataset card show them."""
+    words = [{"words": len(str(row["messages"][-1]["content"]).split())} for row in rows]
+    return [
+        ("rows", str(len(rows))),
+        ("problems", str(len({row.get("problem_id", row["messages"][0]["content"]) for row in rows}))),
+        ("traces of", _counted(rows, "model")),
+        ("subjects", _counted(rows, "subject")),
+        ("levels", _counted(rows, "level")),
+        ("final answer correct", _counted(rows, "correct")),
+        ("length of a trace, tokens", _spread(rows, "completion_tokens")),
+        ("length of a trace, words", _spread(words, "words")),
+        ("pass rate of the base model on the problem", _spread(rows, "base_pass_rate")),
+    ]
+
+
+def data_sheet(rows: Sequence[Mapping[str, Any]], manifest: Mapping[str, Any], name: str) -> str:
+    """The data sheet of a training set as Markdown, from its rows and its manifest (which may be empty)."""
+    recipe = manifest.get("parameters", {})
+    arm = recipe.get("arm", {})
+    sources = "".join(f"\n- `{file}`, SHA-256 `{digest}`" for file, digest in manifest.get("inputs", {}).items())
+    removed = "".join(f"\n- {label}: {count}" for label, count in manifest.get("removed", {}).items())
+    settings = {key: arm[key] for key in arm if key not in ("name", "traces", "training_set", "use", "filters")}
+    chosen = ", ".join(f"{key} {value}" for key, value in settings.items())
+    made = " ".join(f"{key} {value}," for key, value in manifest.get("packages", {}).items()).rstrip(",")
+    decontaminated = [label for label in manifest.get("removed", {}) if label.startswith("decontaminated")]
+    held = (
+        "Its problems were "
+        + ("" if decontaminated else "not ")
+        + "held against the study's benchmark by shared n-grams."
+    )
+    table = "\n".join(f"| {key} | {value.replace('|', '/')} |" for key, value in composition(rows))
+    return f"""# Data sheet: {name}
+
+## Motivation
+
+Traces of reasoning to fine-tune a language model on, chosen from a larger pool, to study which traces and how many it
+takes.
+
+## Composition
+
+Each row is a conversation: a problem with one expected answer, and a model's or a person's worked solution. The other
+columns are the properties by which it was chosen. A row marked correct has the expected final answer; its steps were
+not checked. Expected answers are those of the problem set and may be wrong.
+
+| property | value |
+|---|---|
+{table}
+
+## Collection
+
+{f"Source files:{sources}" if sources else UNKNOWN}
+
+## Preprocessing
+
+{f"Filters, in order, and the rows that each removed:{removed}" if removed else UNKNOWN}
+
+{f"Chosen from what was left: {chosen}. The manifest beside the training set lists every row's fate." if chosen else ""}
+Prompts were put as `{json.dumps(recipe.get("prompt"))}`; the traces are as they were written, nothing was edited here.
+
+## Uses
+
+Fine-tuning and its study, not evaluation. {held} Shared n-grams do
+not show a paraphrase: read the nearest neighbours too before reporting a benchmark after training on these.
+
+## Distribution and maintenance
+
+Licence and terms are those of the problems and of the model that wrote the traces. {UNKNOWN}
+
+Made by longcot{f" at commit `{manifest['git']['commit']}`" if manifest.get("git", {}).get("commit") else ""}\
+{f" on {manifest['finished_at']}" if manifest.get("finished_at") else ""}{f", with {made}" if made else ""}.
+"""
+
+
+def write_data_sheet(path: str | Path) -> Path:
+    """Write the data sheet of a training set beside it, as `<set>.datasheet.md`; returns the file."""
+    path = Path(path)
+    sheet = path.with_name(path.name + ".datasheet.md")
+    write_whole(sheet, data_sheet(read_rows(path), read_manifest(path), path.stem))
+    return sheet
