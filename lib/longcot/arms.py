@@ -213,12 +213,9 @@ def curate_arm(
 @functools.lru_cache(maxsize=1)
 def base_4bit(path: str, revision: str, compute_dtype: str) -> tuple[Any, Any]:
     """(4-bit model, tokenizer) of a directory or of a Hub id at a revision; the last one is kept."""
-    from transformers import AutoTokenizer
+    from longcot.nf4 import load_base_4bit, load_tokenizer
 
-    from longcot.qlora import load_base_4bit
-
-    model = load_base_4bit(path, compute_dtype, revision or "main")
-    return model, AutoTokenizer.from_pretrained(path, revision=revision or "main")
+    return load_base_4bit(path, compute_dtype, revision or "main"), load_tokenizer(path, revision or "main")
 
 
 def train_arm(arm: dict[str, Any], lora: dict[str, Any], run_dir: Path, threads: int = 1) -> dict[str, Any]:

@@ -50,19 +50,36 @@ def _load(path: str | Path, **how: Any) -> PreTrainedModel:
         raise BadInput(f"{model_name(path)}: cannot load this model ({reason}); check the path or id") from None
 
 
-def save_dequantized(path: str | Path, out_dir: str | Path, dtype: Dtype = "float32", revision: str = "main") -> Path:
-    """Write the model in `path` as its 4-bit version computes it: quantized to NF4 once, and back to `dtype`.
+def load_tokenizer(path: str | Path, revision: str = "main") -> PreTrainedTokenizerBase:
+    """The tokenizer of a directory, or of a Hub id at a revision; one that pads. Raises BadInput where none is."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path, revision=revision)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise BadInput(f"{model_name(path)}: cannot load this tokenizer ({reason}); check the path or id") from None
+    if tokenizer.pad_token is None:  # as of Llama's; what is padded is masked
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
 
-    One base, one precision: what is sampled is then the very base that adapters are trained on, and any engine loads
-    it. The generation config stops on the turn's end and on the EOS, and holds nothing else. Whole or not at all.
-    """
+
+def dequantized(path: str | Path, dtype: Dtype = "float32", revision: str = "main") -> PreTrainedModel:
+    """The model in `path` as its 4-bit version computes it: quantized to NF4 once, and back to `dtype`; on the CPU."""
     quantized = load_base_4bit(path, dtype, revision)
     plain = _load(path, dtype=getattr(torch, dtype), revision=revision)
     for name, module in quantized.named_modules():
         if isinstance(module, bnb.nn.Linear4bit):
             weight = bnb.functional.dequantize_4bit(module.weight.data, module.weight.quant_state)
             plain.get_submodule(name).weight.data.copy_(weight)
-    tokenizer = AutoTokenizer.from_pretrained(path, revision=revision)
+    return plain
+
+
+def save_dequantized(path: str | Path, out_dir: str | Path, dtype: Dtype = "float32", revision: str = "main") -> Path:
+    """Write the `dequantized` model in `path`, whole or not at all.
+
+    One base, one precision: what is sampled is then the very base that adapters are trained on, and any engine loads
+    it. The generation config stops on the turn's end and on the EOS, and holds nothing else.
+    """
+    plain, tokenizer = dequantized(path, dtype, revision), AutoTokenizer.from_pretrained(path, revision=revision)
     plain.generation_config = turn_generation_config(tokenizer)
     out_dir = Path(out_dir)
     with whole_folder(out_dir) as draft:

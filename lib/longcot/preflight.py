@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from peft import LoraConfig
 from peft.tuners.tuners_utils import check_target_module_exists
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PretrainedConfig
+from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
 
 from longcot.errors import BadInput
-from longcot.files import model_name, model_source
+from longcot.files import model_source
+from longcot.nf4 import load_tokenizer
 from longcot.recomputation import TILE
 from longcot.settings import LoraSettings
 from longcot.trainer import ROWS
@@ -123,12 +124,8 @@ def check_arm(arm: dict[str, Any], lora: dict[str, Any], run_dir: Path) -> dict[
     `arm` and `lora` as in `arms.train_arm`. Raises BadInput also for what is wrong with the training set or the base.
     """
     settings, source, revision = LoraSettings(**lora), model_source(arm["path"]), arm.get("revision") or "main"
-    try:
-        config = AutoConfig.from_pretrained(source, revision=revision)
-        tokenizer = AutoTokenizer.from_pretrained(source, revision=revision)
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise BadInput(f"{model_name(source)}: cannot load this model ({reason}); check the path or id") from None
+    tokenizer = load_tokenizer(source, revision)
+    config = AutoConfig.from_pretrained(source, revision=revision)
     limit = min(settings.max_length, config.max_position_embeddings)
     rows, dropped = read_training_set(run_dir / arm["training_set"], tokenizer, limit, settings.too_long)
     longest = max(len(row["input_ids"]) for row in rows)

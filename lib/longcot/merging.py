@@ -1,0 +1,71 @@
+"""`python -m longcot.merging BASE ADAPTER OUT [--dtype bfloat16] [--revision main]`: base and adapter as one model.
+
+An engine that serves no adapters can load it. Merging changes the base: the adapter was fitted to the 4-bit base, and
+the sum of that base, dequantized, and the adapter is rounded to 16 bits, by more than many of the adapter's changes.
+So nothing in a study is measured on a merged model.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import get_args
+
+import torch
+from peft import PeftModel
+
+from longcot.errors import BadInput
+from longcot.files import model_name, model_source, resolve, shown, whole_folder
+from longcot.nf4 import dequantized, load_tokenizer, turn_generation_config
+from longcot.settings import Dtype
+
+
+def merge_adapter(
+    base: str | Path, adapter: str | Path, out_dir: str | Path, dtype: Dtype = "bfloat16", revision: str = "main"
+) -> Path:
+    """Write the NF4 base, dequantized, with the adapter added to its weights, as a model in `dtype`; whole or not.
+
+    `base` is a directory or a Hub id at a revision. The sum is made in 32 bits and rounded once. Raises BadInput where
+    no model or adapter is, and for an adapter that was trained on another base.
+    """
+    adapter, out_dir = Path(adapter), Path(out_dir)
+    if not (adapter / "adapter_config.json").is_file():
+        raise BadInput(f"{shown(adapter)}: no adapter_config.json in it; give the directory of a PEFT adapter")
+    own = json.loads((adapter / "adapter_config.json").read_text())["base_model_name_or_path"]
+    if own != model_name(base):
+        raise BadInput(f"{shown(adapter)}: trained on {own}, not on {model_name(base)}; give its own base")
+    tokenizer = load_tokenizer(base, revision)
+    plain = dequantized(base, "float32", revision)
+    try:
+        model = PeftModel.from_pretrained(plain, str(adapter)).merge_and_unload()
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise BadInput(f"{shown(adapter)}: does not fit {model_name(base)} ({reason}); give its own base") from None
+    model = model.to(getattr(torch, dtype))
+    model.generation_config = turn_generation_config(tokenizer)
+    with whole_folder(out_dir) as draft:
+        model.save_pretrained(draft)
+        tokenizer.save_pretrained(draft)
+    return out_dir
+
+
+def main() -> int:
+    """The command line. Exit status 0, or 1 after a one-line error."""
+    parser = argparse.ArgumentParser(prog="longcot.merging", description=__doc__)
+    parser.add_argument("base")
+    parser.add_argument("adapter")
+    parser.add_argument("out")
+    parser.add_argument("--dtype", choices=get_args(Dtype), default="bfloat16")
+    parser.add_argument("--revision", default="main")
+    given = parser.parse_args()
+    try:
+        base, adapter, out = model_source(given.base), resolve(given.adapter), resolve(given.out)
+        print(shown(merge_adapter(base, adapter, out, given.dtype, given.revision)))
+    except BadInput as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
