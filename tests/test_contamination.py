@@ -1,11 +1,12 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from longcot.contamination import neighbours, shared_ngrams
 from longcot.errors import BadInput
-from longcot.problems import Problem
+from longcot.problems import Problem, load_problems
 
 PLANTED = [json.loads(line) for line in (Path(__file__).parent / "planted_problems.jsonl").open()]
 
@@ -69,3 +70,16 @@ def test_neighbours_are_listed_nearest_first():
 def test_an_embedding_model_may_be_named(tiny_model):
     found = neighbours(problems([PLANTED[3]["original"]]), BENCHMARK, 0.99, str(tiny_model))
     assert found[0].benchmark_id == "b3"
+
+
+@pytest.mark.parametrize(
+    "name, n, flagged, whole",
+    # One problem of the HMMT set is not in the benchmark; AMC and MATH share phrases with it ("relatively prime …").
+    [("aime25", 13, 30, 30), ("hmmt_feb25_matharena", 13, 29, 29), ("amc23", 13, 10, 0), ("math500", 8, 18, 0)],
+)
+def test_what_real_sets_share_with_the_benchmark(name, n, flagged, whole):
+    if not os.environ.get("LONGCOT_DATA"):
+        pytest.skip("LONGCOT_DATA is not set: the real problem sets are in the outside data")
+    benchmark = load_problems("data:problems/comp-math-24-25.jsonl")
+    found = shared_ngrams(load_problems(f"data:problems/{name}.jsonl"), benchmark, n)
+    assert (len(found), sum(hit.share > 0.5 for hit in found)) == (flagged, whole)

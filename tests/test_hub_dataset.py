@@ -22,8 +22,8 @@ def training_set(tmp_path):
         name: Problem(id=name, problem=f"What is {name} | 1?", expected_answer="1", subject="a|b") for name in "xyz"
     }
     traces = [
-        Trace(problem_id=name, sample=0, problem="?", expected_answer="1", model="m", text=f"It is {name}.", correct=True,
-              completion_tokens=tokens)
+        Trace(problem_id=name, sample=0, problem="?", expected_answer="1", model="m", text=f"It is {name}.",
+              completion_tokens=tokens, correct=True)
         for name, tokens in (("x", 5), ("y", 8), ("z", None))
     ]  # fmt: skip
     path = tmp_path / "sets" / "arm-3.jsonl"

@@ -103,16 +103,18 @@ def decontamination(embedding: str) -> None:
         for n in (8, 13):
             found = shared_ngrams(own, originals, n)
             print(f"{kind}: {sum(hit.problem_id == hit.benchmark_id for hit in found)} of {len(own)} by {n}-grams")
+        every = neighbours([*own, *distractors], [*originals, *benchmark], 0.5, embedding)
         for threshold in (0.5, 0.6, 0.7, 0.8):
-            near = neighbours([*own, *distractors], [*originals, *benchmark], threshold, embedding)
+            near = [hit for hit in every if hit.similarity >= threshold]
             right = sum(hit.problem_id == hit.benchmark_id for hit in near)
             others = sum(not hit.problem_id.startswith("planted") for hit in near)
             print(f"{kind}: {right} of {len(own)} by neighbours from {threshold}, with {others} others listed")
     for name, own in real.items():
         counts = [len(shared_ngrams(own, benchmark, n)) for n in (8, 13)]
         whole = sum(hit.share > 0.5 for hit in shared_ngrams(own, benchmark, 8))
-        near = [len(neighbours(own, benchmark, threshold, embedding)) for threshold in (0.6, 0.8)]
-        print(f"| {name} | {len(own)} | {counts[0]} | {counts[1]} | {whole} | {near[0]} | {near[1]} |")
+        near = [hit.similarity for hit in neighbours(own, benchmark, 0.6, embedding)]
+        nearest = sum(similarity >= 0.8 for similarity in near)
+        print(f"| {name} | {len(own)} | {counts[0]} | {counts[1]} | {whole} | {len(near)} | {nearest} |")
 
 
 if __name__ == "__main__":
