@@ -13,6 +13,7 @@ from longcot.notation import (
     comma_of,
     elements,
     interval,
+    is_multiple,
     labelled,
     matrix_rows,
     same_label,
@@ -23,7 +24,7 @@ from longcot.notation import (
 from longcot.numerals import number, same_number
 from longcot.parsing import math_verify
 from longcot.real_sets import same_real_set
-from longcot.words import flat, has_words, same_choice, same_words
+from longcot.words import flat, has_words, same_choice, same_words, without_choice
 
 _CONDITION = re.compile(  # not "if x > 0, else …", which is another answer
     r"[,;(]?\s*(?<![A-Za-z\\])(?:" + TEXT + r"\{\s*)?(?:for|where|if|when|provided|assuming)(?![A-Za-z])"
@@ -63,6 +64,7 @@ def same(c: str, r: str) -> bool:
         return bool(flat(c))
     if (verdict := same_choice(c, r)) is not None:
         return verdict
+    c = without_choice(c, r)
     bases = [_BASE.fullmatch(text) for text in (c, r)]
     if any(bases):  # 52_{8} is asked for in base 8: 52 answers for it, 42 does not
         digits = [base[1] if base else text.strip() for base, text in zip(bases, (c, r), strict=True)]
@@ -73,6 +75,8 @@ def same(c: str, r: str) -> bool:
         return False
     numbers = [number(text) for text, _ in units]
     if all(numbers):
+        if any(one.percent for one in numbers) and any(unit for _, unit in units):
+            return False
         if same_number(*numbers):
             return True
         if not any(map(comma_of, (c, r))):
@@ -179,7 +183,7 @@ def _same_equations(cs: list[str], rs: list[str]) -> bool:
         if all(argument) and argument[0][1] != argument[1][1]:
             c = re.sub(rf"(?<![A-Za-z\\]){argument[0][1]}(?![A-Za-z])", argument[1][1], c)
         return same(c, r)
-    if len(rs) == 1 and number(rs[0]) and number(rs[0]).value and number(cs[-1]):
+    if len(rs) == 1 and number(rs[0]) and number(rs[0]).value and number(cs[-1]) and not is_multiple(cs[0]):
         return same(cs[-1], rs[0])  # (x + y)^2 = 81 where 81 is asked for
     if len(cs) < 2 or len(rs) < 2:
         return False

@@ -11,13 +11,15 @@ _BRACES = re.compile(r"\\+(?:boxed|fbox)\s*\{|\\[\\{}]|[{}]")
 _JOINT = re.compile(r"(?:[\s$,;&()]|\\[()\[\] ,;]|\\q?quad|\\text\{[^{}]*\}|and\b|or\b|[A-Za-z](?:_\{?\w\}?)?\s*=)*")
 _PHRASE = re.compile(
     r"(?i)\b(?:answer|réponse)\b(?: for [^:\n]{1,40})?[*_]*\s*(?:is\b|est\b|[:：])[\s*_:]*"
-    r"|答案\s*[是为:：]*|(?m:^\W*final answers?\W*$)"
+    r"|答案\s*[是为:：]*|(?m:^\W*final answers?\W*$|^####\s*\$?)"  # the last one is GSM8K's
 )
 _MATHS = re.compile(r"(?<!\\)\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\(([^\n]+?)\\\)|(?<!\\)\$([^$\n]+?)(?<!\\)\$", re.DOTALL)
 _NUMERAL = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d+)?|\.\d+)"
 _TUPLE = r"[(\[]-?[\d./]+(?:, ?-?[\d./]+)+[)\]]"
+_TIME = r"\d{1,2}:\d\d(?: ?[AaPp]\.?[Mm]\b\.?)?"
 _NUMBER = re.compile(
-    rf"(?<![A-Za-z0-9_.^{{\\])[-+]?(?:{_NUMERAL}(?: \d+/\d+|/\d+)?%?|{_TUPLE}|\\frac\{{\d+\}}\{{\d+\}})"
+    rf"(?<![A-Za-z0-9_.^{{\\])[-+]?(?:{_TIME}|{_NUMERAL}(?: \d+/\d+|/\d+)?%?|{_TUPLE}|\\frac\{{\d+\}}\{{\d+\}})"
+    r"(?!\d*\^)"
 )
 _LONGEST = 1_000_000  # characters at the end of a text in which a box is looked for
 _TAIL = 20_000  # characters at the end of a text in which an answer without a box is looked for
@@ -95,7 +97,7 @@ def conclusion(text: str) -> str | None:
             return _joined(rest, [opening, *_MATHS.finditer(rest, opening.end())], first=True)
         if found := last_piece(head) or (head if len(head) < 100 and phrases[-1].end() >= len(text) - 300 else None):
             return found
-    if len(lines) == 1 and _is_answer(text):
+    if len(lines) == 1 and "boxed" not in text and _is_answer(text):
         return text
     for line in lines[:-5:-1]:  # "I think that's the answer." names none: the lines above it do
         if found := last_piece(re.split(r"(?<=[A-Za-z)$])\.\s+(?=[A-Z])", line)[-1]) or last_piece(line):

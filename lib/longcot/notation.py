@@ -136,6 +136,11 @@ def labelled(sides: list[str]) -> tuple[str, str | None]:
     return "", None
 
 
+def is_multiple(side: str) -> bool:
+    """Whether it is a name with a factor or sign, such as 2x: what it equals is no answer yet."""
+    return bool(_LABEL.fullmatch(side.lstrip("-+0123456789. ")))
+
+
 def _equation_of_letters(side: str) -> bool:
     return bool(re.fullmatch(r"[a-z]{2,}", side))
 

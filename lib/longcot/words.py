@@ -31,6 +31,13 @@ def same_choice(c: str, r: str) -> bool | None:
     return None
 
 
+def without_choice(text: str, reference: str) -> str:
+    """(C) 12 is 12 where no letter is asked for."""
+    if _CHOICE.fullmatch(reference):
+        return text
+    return re.sub(rf"^(?:{TEXT}\{{)?\s*\([A-H]\)(?:\s*\}}|\s)\s*(?=\S)", "", text)
+
+
 def has_words(text: str) -> bool:
     """Whether there are words in it that are neither mathematics nor the unit of an element."""
     for part in split(text):
