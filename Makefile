@@ -2,7 +2,9 @@
 PYTHON ?= python3
 STUDY ?= params/miniature.yaml
 CORES ?= $(shell nproc)
+CONFIG ?=# values to replace in the study: CONFIG="sampling.samples=8 lora.epochs=5"
 TORCH_INDEX ?=# an index to take torch from, where its build for this machine is not the default one
+REPLACED := $(foreach change,$(CONFIG),--config '$(change)')
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -10,13 +12,13 @@ READY := $(VENV)/.ready
 .PHONY: study plan figures test lab lint lock clean
 
 study: $(READY)  ## run a study to its report: make study STUDY=params/x.yaml CORES=n
-	@$(BIN)/python -m longcot run $(STUDY) --cores $(CORES)
+	@$(BIN)/python -m longcot run $(STUDY) --cores $(CORES) $(REPLACED)
 
 plan: $(READY)  ## what would run, and how much of it
-	@$(BIN)/python -m longcot plan $(STUDY)
+	@$(BIN)/python -m longcot plan $(STUDY) --cores $(CORES) $(REPLACED)
 
 figures: $(READY)  ## draw a study's figures again from its stored traces
-	@$(BIN)/python -m longcot run $(STUDY) --cores $(CORES) --redraw
+	@$(BIN)/python -m longcot run $(STUDY) --cores $(CORES) $(REPLACED) --redraw
 
 test: $(READY) lint  ## the tests
 	$(BIN)/python -m pytest -n $(CORES)
