@@ -1,10 +1,15 @@
 """Training with little memory computes what plain training computes."""
 
+import json
+import subprocess
+import sys
+
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
 from longcot import recomputation, trainer
+from longcot.files import ROOT
 from longcot.qlora import load_base_4bit
 from longcot.recomputation import recomputing
 from longcot.trainer import IGNORED, summed_loss
@@ -76,3 +81,13 @@ def test_same_loss_and_gradients(adapted, padded, monkeypatch):
     for name, grad in expected.items():
         assert torch.allclose(found[name], grad, rtol=1e-3, atol=1e-5 * grad.abs().max().item()), name
     assert not any("forward" in vars(module) for module in adapted.modules())
+
+
+def test_the_benchmark_runs_at_a_small_shape(tmp_path):
+    command = "--shape tiny --lengths 128,256 --peer none --device cpu --steps 2".split()
+    script = str(ROOT / "tests/benchmarks/qlora.py")
+    done = subprocess.run([sys.executable, script, *command], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout.splitlines()[-1])["rows"]
+    assert [(row["name"], row["length"]) for row in rows] == [("longcot", 128), ("longcot", 256)]
+    assert all(row[key] > 0 for row in rows for key in ("tokens_per_s", "peak_memory_gb", "share_of_peak"))

@@ -34,6 +34,7 @@ def load_base_4bit(path: str | Path, compute_dtype: Dtype = "bfloat16", revision
     device = "cuda" if torch.cuda.is_available() else "cpu"
     how = {"dtype": getattr(torch, compute_dtype), "quantization_config": config, "device_map": {"": device}}
     model = _load(path, revision=revision, **how)
+    model.generation_config = GenerationConfig()  # the model's own may hide a top_k or a penalty
     for module in model.modules():
         if isinstance(module, bnb.nn.Linear4bit):
             # bitsandbytes 0.50.2 on a CPU with AVX512-BF16 repacks the weights in place at the first forward of

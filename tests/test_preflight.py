@@ -1,0 +1,150 @@
+"""What training will take, and what is refused before or during it."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from transformers import AutoConfig, AutoTokenizer, Qwen2Config
+
+from longcot.errors import BadInput
+from longcot.preflight import STEP, check_arm, check_training, host_memory_gb, longest_trace, training_memory_gb
+from longcot.qlora import load_base_4bit, train_adapter
+from longcot.settings import LoraSettings
+from longcot.trainer import AdapterTrainer
+
+QWEN_32B = Qwen2Config(
+    num_hidden_layers=64,
+    hidden_size=5120,
+    num_attention_heads=40,
+    num_key_value_heads=8,
+    intermediate_size=27648,
+    vocab_size=152064,
+    max_position_embeddings=131072,
+    tie_word_embeddings=False,
+)
+LORA = LoraSettings()
+GB_24, GB_80 = 24.0, 80.0
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """A function that makes torch report a GPU with so much free memory; `bf16` whether it computes in bfloat16."""
+
+    def make(free_gb: float, bf16: bool = True) -> None:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: bf16)
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Some GPU")
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (int(free_gb * 1e9), int(free_gb * 1e9)))
+
+    return make
+
+
+@pytest.mark.parametrize("length, measured", [(4096, 24.24), (16384, 26.96), (65536, 33.23), (98304, 38.57)])
+def test_agrees_with_the_peaks_measured_on_an_h200(length, measured):
+    assert training_memory_gb(QWEN_32B, LORA, length) == pytest.approx(measured, rel=0.15)
+
+
+def test_the_longest_trace_is_the_longest():
+    length = longest_trace(QWEN_32B, LORA, 30.0)
+    needs = [training_memory_gb(QWEN_32B, LORA, tokens) for tokens in (length, length + STEP)]
+    assert needs[0] <= 30.0 < needs[1]
+    assert longest_trace(QWEN_32B, LORA, 20.0) == 0
+    assert longest_trace(QWEN_32B, LORA, 1000.0) == QWEN_32B.max_position_embeddings
+    fewer = LoraSettings(target_modules=["q_proj", "v_proj"], rank=16)
+    assert training_memory_gb(QWEN_32B, fewer, 4096) < training_memory_gb(QWEN_32B, LORA, 4096) - 1
+    assert host_memory_gb(QWEN_32B, LORA, 16384) == pytest.approx(64 * 16384 * 5120 * 2 / 1e9)
+
+
+def test_says_before_loading_what_to_change(gpu):
+    gpu(GB_80)
+    row = check_training(QWEN_32B, LORA, 32768, "a")
+    assert row["longest"] == 32768 and row["gpu_free_gb"] == 80.0 and 25 < row["gpu_gb"] < 35
+    gpu(32.0)
+    with pytest.raises(BadInput) as error:
+        check_training(QWEN_32B, LORA, 100_000, "a")
+    words = str(error.value)
+    limit = longest_trace(QWEN_32B, LORA, 32.0 / 1.1)
+    assert f"lora.max_length to {limit} " in words and "too little" in words and "\n" not in words
+    check_training(QWEN_32B, LORA, limit, "a")
+    gpu(GB_24)
+    with pytest.raises(BadInput, match="even the shortest does not fit: take a smaller base"):
+        check_training(QWEN_32B, LORA, 4096, "a")
+
+
+def test_devices_that_will_not_do(gpu):
+    with pytest.raises(BadInput, match="arm a: a base of 32.8 billion weights and no GPU"):
+        check_training(QWEN_32B, LORA, 4096, "a")
+    gpu(GB_80, bf16=False)
+    with pytest.raises(BadInput, match="Some GPU has no bfloat16; set lora.compute_dtype to float16"):
+        check_training(QWEN_32B, LORA, 4096, "a")
+    check_training(QWEN_32B, LORA.model_copy(update={"compute_dtype": "float16"}), 4096, "a")
+
+
+def conversations(path, *lengths):
+    rows = (
+        {"messages": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "x" * n}]} for n in lengths
+    )
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_an_arm_by_its_training_set(tiny_model, tmp_path):
+    arm = {"name": "a", "path": str(tiny_model), "training_set": "set.jsonl"}
+    conversations(tmp_path / "set.jsonl", 20, 50, 150)
+    lora = {"compute_dtype": "float32"}
+    row = check_arm(arm, lora, tmp_path)
+    ids = AutoTokenizer.from_pretrained(tiny_model)("x" * 150)["input_ids"]
+    assert (row["arm"], row["traces"], row["dropped"]) == ("a", 3, []) and row["longest"] > len(ids)
+    row = check_arm(arm, lora | {"max_length": 100, "too_long": "drop"}, tmp_path)
+    assert row["traces"] == 2 and len(row["dropped"]) == 1 and row["longest"] <= 100
+    with pytest.raises(BadInput, match="set.jsonl:3: .* limit is 100"):
+        check_arm(arm, lora | {"max_length": 100}, tmp_path)
+    conversations(tmp_path / "set.jsonl")
+    with pytest.raises(BadInput, match="set.jsonl: no trace in it"):
+        check_arm(arm, lora, tmp_path)
+    with pytest.raises(BadInput, match="no-such: cannot load"):
+        check_arm(arm | {"path": str(tmp_path / "no-such")}, lora, tmp_path)
+
+
+def test_a_base_without_a_chat_template_is_refused(tiny_model, tmp_path):
+    plain = shutil.copytree(tiny_model, tmp_path / "plain")
+    (plain / "chat_template.jinja").unlink()
+    conversations(tmp_path / "set.jsonl", 20)
+    with pytest.raises(BadInput, match="set.jsonl:1: .*no chat template"):
+        check_arm({"name": "a", "path": str(plain), "training_set": "set.jsonl"}, {}, tmp_path)
+
+
+def test_out_of_memory_ends_with_advice_and_resumes(tiny_model, tmp_path, monkeypatch):
+    torch.set_num_threads(1)
+    base, tokenizer = load_base_4bit(tiny_model, "float32"), AutoTokenizer.from_pretrained(tiny_model)
+    conversations(tmp_path / "set.jsonl", 20, 30, 40)
+    monkeypatch.setattr("longcot.qlora.SMALL", 0)
+    settings = LoraSettings(epochs=3, batch_size=2, learning_rate=1e-2, compute_dtype="float32")
+    whole = train_adapter(base, tokenizer, tmp_path / "set.jsonl", tmp_path / "whole", settings)
+
+    step, calls = AdapterTrainer.training_step, []
+
+    def fail(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == 8:  # three traces an epoch
+            raise torch.OutOfMemoryError
+        return step(*args, **kwargs)
+
+    with monkeypatch.context() as patch, pytest.raises(BadInput) as error:
+        patch.setattr(AdapterTrainer, "training_step", fail)
+        train_adapter(base, tokenizer, tmp_path / "set.jsonl", tmp_path / "cut", settings)
+    words = str(error.value)
+    assert words.startswith("cut: out of memory; a trace of ") and "cut.training" in words and "\n" not in words
+    seen = []
+    report = train_adapter(base, tokenizer, tmp_path / "set.jsonl", tmp_path / "cut", settings, seen.append)
+    assert [row["step"] for row in seen] == [5, 6] and report["loss"] == whole["loss"]
+
+
+def test_long_traces_want_layers_of_a_known_kind(tiny_model, tmp_path, monkeypatch):
+    base, tokenizer = load_base_4bit(tiny_model, "float32"), AutoTokenizer.from_pretrained(tiny_model)
+    conversations(tmp_path / "set.jsonl", 20)
+    monkeypatch.setattr("longcot.qlora.SMALL", 0)
+    monkeypatch.setattr(base, "config", AutoConfig.from_pretrained(tiny_model))
+    base.config.model_type = "gemma2"
+    with pytest.raises(BadInput, match="on a base of type gemma2; use one of llama"):
+        train_adapter(base, tokenizer, tmp_path / "set.jsonl", tmp_path / "a", LoraSettings(compute_dtype="float32"))
