@@ -36,6 +36,7 @@ class Manner:
     extras: str = EXTRAS[0]
     ids: bool = True  # the prompt as tokens, or as text
     many: bool = True  # several samples in one request
+    seeds: bool = True
 
 
 def request_body(
@@ -54,7 +55,8 @@ def request_body(
     Every setting stands in it, so that no default of a server or of a model's own file holds.
     """
     drawn = {"temperature": sampling.temperature, "top_p": sampling.top_p}
-    body: dict[str, Any] = drawn | {"model": model, "max_tokens": limit, "seed": seed}
+    body: dict[str, Any] = drawn | {"model": model, "max_tokens": limit}
+    body |= {"seed": seed} if manner.seeds else {}
     body |= {"messages": prompt.messages} if api == "chat" else {"prompt": prompt.ids if manner.ids else prompt.text}
     stop_ids = stops.ids or None
     if manner.extras == "transformers":  # it takes no stop strings, having no tokenizer at hand for them, and no n

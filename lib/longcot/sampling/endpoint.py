@@ -81,11 +81,7 @@ class Endpoint:
 
     async def _prepare(self) -> None:
         try:
-            raw = await self._call("/models", None, min(CONNECT_S, self.timeout_s))
-        except openai.APIStatusError:
-            raw = ""
-        try:
-            cards = {str(card["id"]): dict(card) for card in json.loads(raw)["data"]}
+            cards = {str(card["id"]): dict(card) for card in json.loads(await self._look_up("/models"))["data"]}
         except (ValueError, LookupError, TypeError):
             cards = {}  # some servers have no list
         self.served = list(cards)
@@ -99,9 +95,29 @@ class Endpoint:
                     f"{self.url} serves {shown(root)} as {self.model!r}, the study samples {shown(self.base)}; "
                     "start the server with that directory"
                 )
+        if card.get("owned_by") == "vllm":
+            self.manner = replace(self.manner, seeds=not await self._is_on_cpu())
         if self.adapter and self.model not in cards:
             await self._load_adapter()
         self.ready = True
+
+    async def _look_up(self, url: str) -> str:
+        """What a server says of itself; nothing where it says nothing."""
+        try:
+            return await self._call(url, None, min(CONNECT_S, self.timeout_s))
+        except openai.APIStatusError:
+            return ""
+
+    async def _is_on_cpu(self) -> bool:
+        """Whether this is vLLM on a CPU, by the size of its cache, which it takes from the environment only there.
+
+        Such a one (0.32) ends with "CPU Generator does not use offset" at a seeded prompt that it takes in pieces.
+        """
+        metrics = await self._look_up(str(httpx2.URL(self.url).join("/metrics")))
+        found = re.search(r'cache_config_info\{[^}]*kv_cache_memory_bytes="\d', metrics) is not None
+        if found:
+            logging.warning("%s is vLLM on a CPU: asked without seeds, which it does not bear", self.url)
+        return found
 
     async def close(self) -> None:
         """Close all connections."""
