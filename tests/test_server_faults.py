@@ -252,11 +252,10 @@ def test_ctrl_c_while_traces_are_written(serve, run_served, tmp_path, monkeypatc
         return whole(*args)
 
     monkeypatch.setattr(sampling, "grade_responses", interrupted)
-    server = serve()
     with pytest.raises(KeyboardInterrupt):
-        run_served(server.url)
+        run_served(serve().url)
     received = on_disk(tmp_path)
     assert received
     monkeypatch.undo()
-    server.asked.clear()
+    server = serve()
     assert {trace.key for trace in run_served(server.url)} == KEYS and asked_samples(server) == 24 - len(received)
