@@ -7,7 +7,6 @@ it at the trace. A base model is loaded once for all arms that share it.
 import fcntl
 import functools
 import json
-import logging
 from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,9 +22,6 @@ from longcot.problems import Problem
 from longcot.prompts import build_messages, style_version
 from longcot.settings import LoraSettings, Sampling, Server
 from longcot.traces import import_traces, read_traces, row_count, write_traces
-
-# It warns of kernels for large models on CPU servers, which come from the Hub, at each start.
-logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 
 @contextmanager

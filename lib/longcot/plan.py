@@ -1,5 +1,6 @@
 """What a study would do and what it would cost, before anything runs. Lengths are measured ones where traces exist."""
 
+import functools
 import heapq
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,12 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from longcot.errors import BadInput
 from longcot.files import model_source, resolve, shown
 from longcot.jobs import Job, study_jobs, training_traces
 from longcot.manifest import status
 from longcot.problems import load_problems
-from longcot.study import Model, Study
+from longcot.study import Model, ProblemSet, Study
+from longcot.study_file import at_hand
 from longcot.traces import iter_traces
 
 BYTES = {"nf4": 2, "bfloat16": 2, "float16": 2, "float32": 4}  # a weight as sampled: an nf4 base is dequantized
@@ -42,15 +43,17 @@ def expected_tokens(study: Study, name: str, model: str, traces: str) -> tuple[f
     if arm:
         teacher = next(one for one in study.training_traces if one.name == arm.data.teacher)
         return expected_tokens(study, teacher.name, teacher.model, training_traces(teacher.name))
-    return (assumed[model], "assumed") if model in assumed else (study.sampling.max_tokens, "the limit")
+    if model in assumed:
+        return assumed[model], "assumed"
+    limits = [study.sampling.max_tokens, study.models[model].context if model else None]
+    return min(filter(None, limits)), "the limit"
 
 
 def _sampling_rows(study: Study, job: Job) -> list[dict[str, Any]]:
     """One row for each arm or teacher of a job of notebook 01."""
-    try:
-        problems = len(load_problems(**job.parameters["problems"]))
-    except BadInput:  # a Hub set that is not at hand
-        problems = job.parameters["problems"]["limit"] or 0
+    given = ProblemSet(**job.parameters["problems"])
+    # A Hub set is not loaded for a plan.
+    problems = len(load_problems(**given.model_dump())) if at_hand(given.source) or not given.limit else given.limit
     models = {arm.name: arm.model for arm in study.arms} | {one.name: one.model for one in study.training_traces}
     rows = []
     for arm in job.parameters["arms"]:
@@ -86,16 +89,20 @@ def job_row(study: Study, job: Job) -> dict[str, Any]:
 def model_row(study: Study, name: str, model: Model) -> dict[str, Any]:
     """A model's size: parameters, GB of weights as sampled, of an adapter, and of the cache of one full response.
 
-    `disk_gb` is what the study adds: an nf4 base is saved dequantized. The key-value cache of a token takes 2 (keys,
-    values) x layers x key-value heads x head size x bytes a value. Nothing is known of a Hub model whose configuration
-    is not at hand.
+    `train_gb` is the peak of training on the longest trace that may come, where an arm is trained on the model;
+    `disk_gb` what the study adds: an nf4 base is saved dequantized; `at_once` how many full responses fit. The
+    key-value cache of a token takes 2 (keys, values) x layers x key-value heads x head size x bytes a value. Nothing
+    is known of a Hub model whose configuration is not at hand.
     """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
+    from longcot.preflight import training_memory_gb
+
     row: dict[str, Any] = {"model": name, "path": model.path, "precision": model.precision}
+    source, here = model_source(model.path), not _hub_answers()
     try:
-        config = AutoConfig.from_pretrained(model_source(model.path), revision=model.revision or None)
+        config = AutoConfig.from_pretrained(source, revision=model.revision or None, local_files_only=here)
     except (OSError, ValueError):
         return row
     with torch.device("meta"):
@@ -111,8 +118,23 @@ def model_row(study: Study, name: str, model: Model) -> dict[str, Any]:
     row |= {"parameters": count, "weights_gb": count * width / 1e9, "cache_gb": cache / 1e9}
     row |= {"adapter_gb": lora * BYTES_PER_LORA_WEIGHT / 1e9}
     row |= {"disk_gb": row["weights_gb"] if model.precision == "nf4" else 0.0}
+    if any(arm.trained and arm.model == name for arm in study.arms):
+        longest = min(study.lora.max_length, full or study.lora.max_length)
+        row["train_gb"] = training_memory_gb(config, study.lora, longest)
     room = (study.assume.gpu_memory_gb or 0) * 0.9 - row["weights_gb"]  # vLLM takes 90% of a GPU unless told
     return row | ({"at_once": max(int(room / row["cache_gb"]), 0)} if study.assume.gpu_memory_gb else {})
+
+
+@functools.cache
+def _hub_answers() -> bool:
+    """Whether the Hub can be reached: asked once, since its own client tries for half a minute, file by file."""
+    from huggingface_hub import constants, get_session
+
+    try:
+        get_session().head(constants.ENDPOINT, timeout=5)
+    except Exception:  # of whatever the session is made of
+        return False
+    return not constants.HF_HUB_OFFLINE
 
 
 def serve_commands(study: Study) -> list[str]:
@@ -139,7 +161,7 @@ def plan(study: Study, cores: int) -> str:
     models = pd.DataFrame([model_row(study, name, model) for name, model in study.models.items()])
     formats = {"tokens": "{:,.0f}".format, "responses": "{:,}".format, "seconds": "{:,.0f}".format}
     formats |= {"disk_mb": "{:,.1f}".format, "parameters": "{:,.0f}".format}
-    formats |= dict.fromkeys(("weights_gb", "cache_gb", "adapter_gb", "disk_gb"), "{:,.3g}".format)
+    formats |= dict.fromkeys(("weights_gb", "cache_gb", "adapter_gb", "disk_gb", "train_gb"), "{:,.3g}".format)
     parts = [study.title, jobs.to_string(index=False, formatters=formats, na_rep="?")]
     if len(models):
         parts.append(models.to_string(index=False, formatters=formats, na_rep="not at hand"))

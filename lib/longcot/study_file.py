@@ -102,6 +102,11 @@ def _is_local(source: str) -> bool:
     return source.startswith((".", "/", "lib/", "runs/", "data:")) or source.endswith(".jsonl")
 
 
+def at_hand(source: str) -> bool:
+    """Whether problems can be read without asking the Hub."""
+    return _is_local(source) or source.startswith("miniature:")
+
+
 def check_inputs(study: Study) -> None:
     """See that everything the study starts from is there: problems, model directories, files of traces.
 
@@ -112,7 +117,7 @@ def check_inputs(study: Study) -> None:
 
     sets = {}
     for kind, problems in (("train", study.problems.train), ("benchmark", study.problems.benchmark)):
-        if problems and (_is_local(problems.source) or problems.source.startswith("miniature:")):
+        if problems and at_hand(problems.source):
             sets[kind] = load_problems(**problems.model_dump())
     if study.problems.label_corrections and "benchmark" in sets:
         load_corrections(study.problems.label_corrections, sets["benchmark"])
