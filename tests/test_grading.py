@@ -107,6 +107,7 @@ SAME = [
     ("algebra", r"\frac{x}{7}+\frac{2}{7}", r"\frac{x+2}{7}"),
     ("integers", r"\lfloor (n+1)/2 \rfloor", r"\lceil n/2 \rceil"),
     ("large numbers", r"2^{25} \cdot 26!", r"2^{25} 26!"),
+    ("equations", "SRMC = MR", r"\text{MR}=\text{SRMC}"),
     ("equations", "2y + x = 3", r"y=-\frac{1}{2}x+\frac{3}{2}"),
     ("constants of integration", r"c_1 e^{t} + c_2 e^{-t} + t", r"C_2 e^{t} + t + C_1 e^{-t}"),
     ("conditions", r"\frac{1}{s+a} \text{ for } s > -a", r"\frac{1}{a+s}"),
@@ -133,6 +134,7 @@ SAME = [
     ("periods", r"x = \frac{\pi}{6} + n\pi, n \in \mathbb{Z}", r"\frac{\pi}{6} + \pi k"),
     ("constants of integration", r"C_1\cos 2t + C_2\sin 2t", r"C_1\sin 2t + C_2\cos 2t"),
     ("products of angles", r"\cos\omega t", r"\cos(\omega t)"),
+    ("derivatives", r"LC \frac{d^2 v(t)}{dt^2} + v(t) = u(t)", r"\ddot{v} + \frac{v}{L C} = \frac{u}{L C}"),
     ("derivatives", "x'(t) = kx(t) - a", r"\frac{dx}{dt} = kx - a"),
 ]
 DIFFERENT = [
@@ -164,6 +166,9 @@ DIFFERENT = [
     ("98118122142", "98,118,122,142"),
     ("5.15", "5,15"),
     ("2x = 10", "10"),
+    ("SRAC=LRAC", "SRMC=LRMC"),
+    ("(y-2x)(y+1)=0", "y=2x"),
+    ("(A) B", "B"),
     (r"17.5\text{ cm}", r"17.5\%"),
     (r"3.43944\times10^{8}", "343943885"),
     (r"5\text{ million}", "5"),

@@ -173,6 +173,9 @@ def _matched(cs: list[str], rs: list[str]) -> bool:
 
 def _same_equations(cs: list[str], rs: list[str]) -> bool:
     """Equations; a side that only names the value (`x = 5`, `f(x) = 2x`, `\\angle A = 5`) is a label."""
+    names = [[*map(flat, sides)] for sides in (cs, rs)]
+    if all(re.fullmatch("[A-Z]{2,}", name) for name in names[0] + names[1]):
+        return sorted(names[0]) == sorted(names[1])  # MC = MR: names, not products of letters
     (c_name, c), (r_name, r) = labelled(cs), labelled(rs)
     if c is not None and r is not None:
         if c_name and r_name and not same_label(c_name, r_name):

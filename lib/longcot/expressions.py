@@ -85,45 +85,30 @@ def _index_of(symbol) -> int:
 def same_equation(c: tuple[str, str], r: tuple[str, str]) -> bool:
     """Whether two equations, each as its two sides, are the same. False for what the parser does not take for one.
 
-    They are where their differences of sides are in a constant ratio, or where both, being linear in a variable, have
-    the same solution for it at random values of the others.
+    They are where the numerators of their differences of sides are in a constant ratio.
     """
+    from sympy import fraction, together
+
     texts = [f"({left})-({right})" for left, right in (c, r)]
     for old, new in _OF_TIME:
         texts = [re.sub(old, new, text) for text in texts]
     try:
         names, _ = next(_namings(*texts))
-        one, other = (parsed(renamed(text, names)) for text in texts)
-        points = _points(len(names), False)
-        values = [[_value(side, point) for side in (one, other)] for point in points]
-        if any(value is None for pair in values for value in pair):
+        sides = [fraction(together(parsed(renamed(text, names)).doit()))[0] for text in texts]
+        values = [[_value(side, point) for side in sides] for point in _points(len(names), False)]
+        if any(value is None or abs(value) < 1e-15 for pair in values for value in pair):
             return False
         tolerance = _tolerance("".join(r))
-        if all(abs(a * values[0][1] - b * values[0][0]) <= tolerance * abs(a * values[0][1]) for a, b in values):
-            return all(abs(a) > 1e-15 and abs(b) > 1e-15 for a, b in values)
-        return any(all(_same_root(one, other, point, i, tolerance) for point in points) for i in range(len(names)))
+        return all(abs(a * values[0][1] - b * values[0][0]) <= tolerance * abs(a * values[0][1]) for a, b in values)
     except Exception:  # the parser's and SymPy's errors share no base class
         return False
 
 
 _OF_TIME = [  # x(t) is x, and both ways of writing a derivative are one
+    (r"(?<=[A-Za-z}'])\s*\(\s*t\s*\)|(?<=')\s*\(\s*x\s*\)", ""),
     (r"\\frac\{d\s*(\\?[A-Za-z]+(?:_\{\w+\})?)\s*\}\{d\s*[a-z]\s*\}", r"\1'"),
     (r"\\frac\{d\^\{2\}\s*(\\?[A-Za-z]+(?:_\{\w+\})?)\s*\}\{d\s*[a-z]\^\{2\}\s*\}", r"\1''"),
-    (r"(?<=[A-Za-z}'])\s*\(\s*t\s*\)|(?<=')\s*\(\s*x\s*\)", ""),
 ]
-
-
-def _same_root(one, other, point: list, i: int, tolerance: float) -> bool:
-    """Whether both sides are linear in the i-th variable, with the same root at a point of the other variables."""
-    roots = []
-    for side in (one, other):
-        at = [_value(side, [*point[:i], Fraction(v), *point[i + 1 :]]) for v in (0, 1, 3)]
-        if any(value is None for value in at) or abs(at[1] - at[0]) < 1e-15:
-            return False
-        if abs((at[2] - at[0]) - 3 * (at[1] - at[0])) > 1e-15 * (abs(at[2]) + abs(at[0])):
-            return False
-        roots.append(-at[0] / (at[1] - at[0]))
-    return bool(abs(roots[0] - roots[1]) <= tolerance * abs(roots[1])) and abs(roots[1]) > 1e-15
 
 
 def _tolerance(reference: str) -> float:
