@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from longcot.problems import Problem, load_problems
+from longcot.problems import Problem
 from longcot.sampling import generate_traces
 from longcot.sampling.server import ServerSampler
 from longcot.settings import Sampling, Server

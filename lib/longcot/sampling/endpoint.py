@@ -32,11 +32,13 @@ CONTEXT = re.compile(r"context.?(?:length|window|size)\D{0,40}(\d+)", re.I)
 
 
 class Fault(Exception):
-    """What may pass. `unreachable`: there was no connection at all. `wait_s`: how long the server asks to wait."""
+    """What may pass: an error `status`, or no answer; `unreachable`: no connection. `wait_s`: what Retry-After says."""
 
-    def __init__(self, message: str, *, unreachable: bool = False, wait_s: float | None = None):
+    def __init__(
+        self, message: str, *, status: int | None = None, unreachable: bool = False, wait_s: float | None = None
+    ):
         super().__init__(message)
-        self.unreachable, self.wait_s = unreachable, wait_s
+        self.status, self.unreachable, self.wait_s = status, unreachable, wait_s
 
 
 class Endpoint:
@@ -106,6 +108,10 @@ class Endpoint:
         try:
             return await self._call(url, None, min(CONNECT_S, self.timeout_s))
         except openai.APIStatusError:
+            return ""
+        except Fault as fault:
+            if fault.status is None:
+                raise
             return ""
 
     async def _is_on_cpu(self) -> bool:
@@ -214,5 +220,6 @@ class Endpoint:
             raise BadInput(f"{self.url} refuses the key ({what}); {fix}") from None
         except openai.APIStatusError as error:
             if error.status_code >= 500 or error.status_code in (408, 409, 425, 429):
-                raise Fault(f"{self.url}: {said(error, self._key)}", wait_s=retry_after(error)) from None
+                what, wait_s = said(error, self._key), retry_after(error)
+                raise Fault(f"{self.url}: {what}", status=error.status_code, wait_s=wait_s) from None
             raise
