@@ -81,7 +81,7 @@ def test_filters_go_in_order_and_every_row_has_a_fate():
     ]
     found = filter_traces(traces, ["finished", "correct", {"length": {"low": 1}}])
     assert found.removed == {"finished": 1, "correct": 1, "length (low 1)": 0}
-    fates = row_fates(traces, found, [traces[3]])
+    fates = row_fates(found, [traces[3]])
     assert [fate[3] for fate in fates] == ["kept", "correct", "finished", "chosen"]
     assert [fate[:3] for fate in fates] == [[*row.key] for row in traces]
 

@@ -7,7 +7,7 @@ import datasets
 import pytest
 
 from longcot.errors import BadInput
-from longcot.problems import load_problems, problem_id
+from longcot.problems import load_problems, matches, problem_id
 
 
 @pytest.mark.parametrize(
@@ -59,6 +59,7 @@ def test_rows_that_repeat_a_problem_are_one(tmp_path):
     ]
     assert len(load_problems(tmp_path / "p.jsonl", limit=1)) == 1
     assert len(load_problems(tmp_path / "p.jsonl", where={"kind": "x"})) == 2
+    assert len(list(filter(lambda row: matches(row, {"kind": ["x", "z"], "problem": "c"}), rows))) == 1
     with pytest.raises(BadInput, match=r"p\.jsonl: no problem in it with {'kind': 'z'}"):
         load_problems(tmp_path / "p.jsonl", where={"kind": "z"})
 

@@ -75,7 +75,8 @@ def test_thinking_and_answer_apart(text, parts):
 @pytest.mark.parametrize(
     "answer, kind",
     [
-        ("-12", "integer"), ("32,\\!348", "integer"), ("1, 2", "list"), (".5", "decimal"), ("\\frac{3}{56}", "fraction"),
+        ("-12", "integer"), ("32,\\!348", "integer"), ("1, 2", "list"), (".5", "decimal"),
+        ("\\frac{3}{56}", "fraction"),
         ("\\frac43", "fraction"), ("90^\\circ", "percentage or unit"), ("12 cm", "percentage or unit"),
         ("\\text{(C)}", "choice"), ("(3,4]", "interval"), ("\\left(2,\\infty\\right)", "interval"), ("(1, 2)", "tuple"),
         ("\\{1, 2\\}", "set"), ("y = 2x", "equation"), ("\\text{east}", "words"),

@@ -45,6 +45,22 @@ def test_notebooks_take_what_their_jobs_give(file):
         ("teacher: reasoner, n: 50", "teacher: nobody, n: 50", "arm reasoner-50: no training_traces of 'nobody'"),
         ("reasoner, n: 50", "reasoner, stage: join, n: 50", "reasoner has no stage 'join'; its edits: none"),
         ("{model: base, samples: 1}", "{model: base, name: reasoner}", "training_traces: reasoner stands twice"),
+        (
+            "{name: base, model: base}",
+            "{name: base, use: curate}",
+            r":27: arms\.0: use: curate without data",
+        ),
+        (
+            "{name: base, model: base}",
+            "{name: base, model: base, condition: {of: {}}}",
+            r":27: .*condition\.of: Dict",
+        ),
+        ("model: base}", "model: base, condition: {of: {a: b}, draws: 3}}", r":27: arms\.0: 3 draws without data; say"),
+        (
+            "model: base, data: {teacher: reasoner, n: 50",
+            "use: curate, data: {teacher: nobody, n: 50",
+            "no training_traces of",
+        ),
         ("{model: base, samples: 1}", "{name: base}", r":20: training_traces\.2: give a model to sample, or imported"),
     ],
 )
@@ -98,6 +114,38 @@ def test_a_resolved_study_is_the_study(tmp_path):
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(study.model_dump(), sort_keys=False))
     assert load_study(tmp_path / "study.yaml") == study
     assert [arm["name"] for arm in plotted_arms(tmp_path)] == ARMS
+
+
+CURATED = {
+    "name": "curated",
+    "title": "Only curated",
+    "training_traces": [
+        {"name": "t", "imported": {"source": "x.jsonl", "keys": {}, "where": {"model": ["a", "b"], "style": "c"}}}
+    ],
+    "arms": [{"name": "set", "use": "curate", "data": {"teacher": "t", "n": 2}}],
+}
+
+
+def test_a_condition_is_an_arm_a_draw(tmp_path):
+    drawn = {"name": "long", "model": "base", "condition": {"of": {"length": "long"}, "draws": 3}}
+    drawn |= {"data": {"teacher": "reasoner", "n": 5, "seed": 10}}
+    values = yaml.safe_load(STUDY) | {"arms": [{"name": "base", "model": "base"}, drawn]}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(values))
+    study = load_study(tmp_path / "study.yaml")
+    assert [arm.name for arm in study.arms] == ["base", "long-1", "long-2", "long-3"]
+    assert [arm.data.seed for arm in study.arms[1:]] == [11, 12, 13]
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study.model_dump()))
+    assert load_study(tmp_path / "study.yaml") == study, "the resolved study is not drawn once more"
+    plotted = {arm["name"]: arm.get("condition") for arm in plotted_arms(tmp_path)}
+    assert plotted == {"base": None} | dict.fromkeys(("long-1", "long-2", "long-3"), {"length": "long"})
+
+
+def test_a_study_that_only_curates_trains_and_plots_nothing(tmp_path):
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(CURATED))
+    jobs = study_jobs(load_study(tmp_path / "study.yaml"))
+    assert [job.notebook for job in jobs] == ["01_generate_traces", "02_analyze_curation"]
+    assert jobs[0].parameters["imported"][0]["where"] == {"model": ["a", "b"], "style": "c"}
+    assert jobs[1].products == ["training_sets/set.jsonl"]
 
 
 def test_arms_are_dealt_out_in_turn():

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from longcot.choice import Choice, pick_traces
-from longcot.curation import Filtered, filter_traces, row_fates, training_rows, write_training_set
+from longcot.curation import Filtered, filter_file, row_fates, training_rows, write_training_set
+from longcot.data_sheet import write_data_sheet
 from longcot.errors import BadInput
 from longcot.files import json_rows, model_name, model_source, resolve, shown
 from longcot.manifest import Making
@@ -21,7 +22,7 @@ from longcot.pool import Pool
 from longcot.problems import Problem
 from longcot.prompts import build_messages, style_version
 from longcot.settings import LoraSettings, Sampling, Server
-from longcot.traces import import_traces, read_traces, row_count, write_traces
+from longcot.traces import import_traces, row_count, write_traces
 
 
 @contextmanager
@@ -94,15 +95,16 @@ def sample_arm(
     """Sample an arm on problems into its file of traces, graded; returns the file.
 
     `arm` holds `name, path, precision, adapter, traces`, and may hold `revision` (of a Hub id), `context` (tokens),
-    `style` (of the prompt), `samples` (instead of the study's), `examples` (a training set whose problems and traces
-    stand in the prompt), `edits` (passes over the arm's own traces), and `server` with `served_as`, its name there.
-    Where it is served and how hard the server is pressed do not make a finished file another one.
+    `style` (of the prompt), `samples` and `temperature` (instead of the study's), `examples` (a training set whose
+    problems and traces stand in the prompt), `edits` (passes over the arm's own traces), and `server` with `served_as`,
+    its name there. Where it is served and how hard the server is pressed do not make a finished file another one.
     """
     from longcot.sampling import generate_traces
 
     out = run_dir / arm["traces"]
     base, base_dtype = sampled_base(arm["path"], arm["precision"], dtype, run_dir, arm.get("revision", ""))
-    settings = Sampling(**sampling | ({"samples": arm["samples"]} if arm.get("samples") else {}))
+    own = {key: arm[key] for key in ("samples", "temperature") if arm.get(key) is not None}
+    settings = Sampling(**sampling | own)
     adapter = resolve(arm["adapter"]) if arm.get("adapter") else None
     shown_set = run_dir / arm["examples"] if arm.get("examples") else None
     inputs = [path for path in (Path(base) if Path(base).is_dir() else None, adapter, shown_set) if path]
@@ -159,49 +161,48 @@ def import_arm(arm: dict[str, Any], run_dir: Path) -> Path:
     return out
 
 
-def pass_rates(path: Path | None) -> dict[str, float]:
-    """The share of correct samples of each problem in a file of graded traces; empty without a file."""
-    rates: dict[str, list[bool]] = {}
-    for trace in read_traces(path) if path else []:
-        if trace.stage:
-            continue  # edited, no longer the model's own
-        rates.setdefault(trace.problem_id, []).append(bool(trace.correct))
-    return {problem: sum(correct) / len(correct) for problem, correct in rates.items()}
+def curate_arms(
+    arms: Sequence[dict[str, Any]], pool: Pool, prompt: dict[str, Any], difficulty_traces: str, run_dir: Path
+) -> list[tuple[dict[str, Any], Filtered]]:
+    """Choose each arm's traces and write its training set with a data sheet; see `curate_arm` for what is given back.
+
+    Arms of the same traces, stage and filters that follow each other are filtered once.
+    """
+    made: list[tuple[dict[str, Any], Filtered]] = []
+    for place, arm in enumerate(arms):
+        same = place and all(arm[key] == arms[place - 1][key] for key in ("traces", "stage", "filters"))
+        made.append(curate_arm(arm, pool, prompt, difficulty_traces, run_dir, made[-1][1] if same else None))
+    return made
 
 
 def curate_arm(
     arm: dict[str, Any],
-    problems: Sequence[Problem],
+    pool: Pool,
     prompt: dict[str, Any],
     difficulty_traces: str,
     run_dir: Path,
-    benchmark: Sequence[Problem] = (),
+    filtered: Filtered | None = None,
 ) -> tuple[dict[str, Any], Filtered]:
     """Choose an arm's traces and write its training set; returns a row of counts, and what the filters did.
 
     `arm` holds `name, traces, training_set, teacher, stage, filters` and the fields of `choice.Choice`. The manifest
-    has every row's fate. `benchmark` is what is held against by decontamination. Raises BadInput for a stage that the
-    traces have not, and as filters and choice do.
+    has every row's fate, the data sheet lies beside it. `filtered` is what the same filters did to the same traces, if
+    that is known. Raises BadInput, naming the arm, for a stage that the traces have not, and as filters and choice do.
     """
     out, source = run_dir / arm["training_set"], run_dir / arm["traces"]
     difficulty = run_dir / difficulty_traces if difficulty_traces else None
-    recipe = {"arm": arm, "prompt": prompt}
+    recipe = {"arm": {key: value for key, value in arm.items() if key != "condition"}, "prompt": prompt}
     if "decontaminated" in str(arm["filters"]):
-        recipe["benchmark"] = [problem.problem for problem in benchmark]
+        recipe["benchmark"] = [problem.problem for problem in pool.benchmark]
     making = Making(out, recipe, [source, *filter(None, [difficulty])])
-    every = read_traces(source)
-    traces = [trace for trace in every if trace.stage == arm.get("stage", "")]
-    if not traces:
-        known = ", ".join(sorted({repr(trace.stage) for trace in every}))
-        raise BadInput(f"arm {arm['name']}: {shown(source)} has no stage {arm.get('stage', '')!r}; it has {known}")
-    pool = Pool({problem.id: problem for problem in problems}, pass_rates(difficulty), benchmark)
-    filtered = filter_traces(traces, arm["filters"], pool)
+    filtered = filtered or filter_file(source, arm["stage"], arm["filters"], pool, arm["name"])
     if not making.done:
         choice = Choice(**{field: arm[field] for field in Choice.model_fields if field in arm})
         chosen = pick_traces(filtered.kept, choice, pool, arm["name"])
         write_training_set(out, training_rows(chosen, dict(pool.problems), dict(pool.pass_rates), **prompt))
-        making.finish(removed=filtered.removed, rows=row_fates(traces, filtered, chosen))
-    counts = {"arm": arm["name"], "teacher": arm["teacher"], "traces": len(traces)}
+        making.finish(removed=filtered.removed, rows=row_fates(filtered, chosen))
+    write_data_sheet(out)
+    counts = {"arm": arm["name"], "teacher": arm["teacher"], "stage": arm["stage"], "traces": len(filtered.given)}
     counts |= {f"not {name}": count for name, count in filtered.removed.items()}
     return counts | {"left": len(filtered.kept), "n": arm["n"]}, filtered
 

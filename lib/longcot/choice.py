@@ -66,8 +66,8 @@ def pick_traces(traces: Sequence[Trace], choice: Choice, pool: Pool, name: str) 
             f"arm {name}: {choice.n} traces wanted, {have} after the filters; "
             "lower its n, or sample more problems or more often"
         )
-    ruler = Ruler(choice.unit, choice.tokenizer)
     try:
+        ruler = Ruler(choice.unit, choice.tokenizer)
         if not choice.match:
             return _take(groups, choice.n, choice, pool, ruler, "")
         return _matched(traces, choice, pool, ruler)

@@ -11,13 +11,13 @@ from pydantic import ValidationError
 
 from longcot.choice import Choice, pick_traces
 from longcot.errors import BadInput
-from longcot.files import write_whole
+from longcot.files import shown, write_whole
 from longcot.filters import FILTERS
 from longcot.pool import Pool, check_answers
 from longcot.problems import Problem, first_error
 from longcot.prompts import build_messages
 from longcot.settings import Strict
-from longcot.traces import Key, Trace
+from longcot.traces import Key, Trace, read_traces
 
 FilterSpec = str | dict[str, dict[str, Any]]  # as in a study: `correct`, or {length: {low: 500, high: 8000}}
 EXAMPLES = 3  # of the rows that each filter removed
@@ -25,11 +25,12 @@ EXAMPLES = 3  # of the rows that each filter removed
 
 @dataclass
 class Filtered:
-    """What filters did: the traces that passed all, and of each row that did not which filter removed it, and why.
+    """What filters did to the traces given: those kept, and of each other one which filter removed it, and why.
 
     `removed` counts the rows of each filter in the order applied, `examples` holds the first three of them with why.
     """
 
+    given: Sequence[Trace]
     kept: list[Trace]
     removed: dict[str, int] = field(default_factory=dict)
     examples: dict[str, list[str]] = field(default_factory=dict)
@@ -62,7 +63,7 @@ def filter_traces(traces: Sequence[Trace], filters: Iterable[FilterSpec], pool: 
 
     Raises BadInput for an unknown filter, for one that leaves nothing, and where one problem has two expected answers.
     """
-    found, pool = Filtered(list(traces)), pool or Pool()
+    found, pool = Filtered(traces, list(traces)), pool or Pool()
     check_answers(traces)
     for label, one in map(read_filter, filters):
         reasons = one.reasons(found.kept, pool)
@@ -79,6 +80,22 @@ def filter_traces(traces: Sequence[Trace], filters: Iterable[FilterSpec], pool: 
         found.examples[label] = (found.examples.get(label, []) + told)[:EXAMPLES]
         found.fates |= {trace.key: (label, why) for trace, why in gone}
     return found
+
+
+def filter_file(path: Path, stage: str, filters: Iterable[FilterSpec], pool: Pool, name: str) -> Filtered:
+    """`filter_traces` of the traces of one stage in a file, for the arm of that name, which stands in errors.
+
+    Raises BadInput for a stage that the file has not, and like it.
+    """
+    every = read_traces(path)
+    traces = [trace for trace in every if trace.stage == stage]
+    try:
+        if not traces:
+            known = ", ".join(sorted({repr(trace.stage) for trace in every})) or "no trace"
+            raise BadInput(f"{shown(path)} has no stage {stage!r}; it has {known}")
+        return filter_traces(traces, filters, pool)
+    except BadInput as error:
+        raise BadInput(f"arm {name}: {error}") from None
 
 
 def apply_filters(
@@ -107,11 +124,11 @@ def choose(
     return pick_traces(traces, choice, Pool(problems or {}, pass_rates or {}), name)
 
 
-def row_fates(traces: Sequence[Trace], filtered: Filtered, chosen: Sequence[Trace]) -> list[list[str | int]]:
-    """[problem_id, sample, stage, fate, why] of every trace; fate: `chosen`, `kept`, or the filter that removed it."""
+def row_fates(filtered: Filtered, chosen: Sequence[Trace]) -> list[list[str | int]]:
+    """[problem_id, sample, stage, fate, why] of every trace; its fate: `chosen`, `kept`, or the filter that took it."""
     taken = {trace.key for trace in chosen}
     rest = {trace.key: ("chosen" if trace.key in taken else "kept", "") for trace in filtered.kept}
-    return [[*trace.key, *(rest.get(trace.key) or filtered.fates[trace.key])] for trace in traces]
+    return [[*trace.key, *(rest.get(trace.key) or filtered.fates[trace.key])] for trace in filtered.given]
 
 
 def training_rows(

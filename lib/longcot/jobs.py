@@ -65,6 +65,10 @@ def _sampled(study: Study, model_name: str, name: str, style: str, traces: str, 
     return row
 
 
+def _condition(arm: Arm) -> dict[str, Any]:
+    return {"condition": arm.condition.of} if arm.condition else {}
+
+
 def _generate(study: Study, name: str, problems: Any, arms: list[dict[str, Any]], after: list[str]) -> Job:
     parameters = {
         "run_dir": study.run_dir,
@@ -85,7 +89,8 @@ def _training_jobs(study: Study) -> list[Job]:
         rows = []
         for one in group:
             row = _sampled(study, one.model, one.name, one.style, training_traces(one.name))
-            rows.append(row | {"samples": one.samples} | ({"edits": one.edits} if one.edits else {}))
+            row |= {"samples": one.samples} | ({"edits": one.edits} if one.edits else {})
+            rows.append(row | ({} if one.temperature is None else {"temperature": one.temperature}))
         jobs.append(_generate(study, f"training-{number}", study.problems.train, rows, []))
     return jobs
 
@@ -95,6 +100,7 @@ def _curate_job(study: Study, after: list[str]) -> Job:
         {"name": arm.name, "use": arm.use, "training_set": training_set(arm)}
         | {"traces": training_traces(arm.data.teacher)}
         | arm.data.model_dump()
+        | _condition(arm)
         for arm in study.arms
         if arm.data
     ]
@@ -129,7 +135,9 @@ def _plot_job(study: Study, after: list[str]) -> Job:
             "traces": benchmark_traces(arm),
             "adapter": f"adapters/{arm.name}" if arm.trained else "",
         }
+        | _condition(arm)
         for arm in study.arms
+        if arm.reported
     ]
     parameters = {
         "run_dir": study.run_dir,
@@ -162,12 +170,12 @@ def study_jobs(study: Study) -> list[Job]:
     size, jobs = study.jobs.arms_per_job, []
     imported = any(one.imported for one in [*study.arms, *study.training_traces])
     plain = [arm for arm in study.arms if not arm.imported and not arm.data]
-    shown = [arm for arm in study.arms if arm.data and not arm.trained]
+    shown = [arm for arm in study.arms if arm.data and arm.use == "examples"]
     trained = [arm for arm in study.arms if arm.trained]
     if imported:
         jobs.append(_import_job(study))
     jobs += _training_jobs(study)
-    if shown or trained:
+    if any(arm.data for arm in study.arms):
         jobs.append(_curate_job(study, [job.name for job in jobs]))
     curated = ["02_analyze_curation"]
     for number, group in enumerate(chunks(plain, size) if plain else []):
@@ -190,7 +198,8 @@ def study_jobs(study: Study) -> list[Job]:
             f"03_finetune_qlora-{number}", "03_finetune_qlora", parameters, curated, [row["adapter"] for row in rows]
         )
         jobs += [job, _benchmark_job(study, f"trained-{number}", group, [job.name])]
-    jobs.append(_plot_job(study, [job.name for job in jobs if job.notebook.startswith(("01", "03"))]))
+    if any(arm.reported for arm in study.arms):
+        jobs.append(_plot_job(study, [job.name for job in jobs if job.notebook.startswith(("01", "03"))]))
     return jobs
 
 

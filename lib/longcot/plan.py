@@ -147,11 +147,19 @@ def serve_commands(study: Study) -> list[str]:
 
 
 def wall_seconds(jobs: Sequence[Job], seconds: Sequence[float], at_once: int) -> float:
-    """How long the jobs take with so many running at once, each started as early as those before it allow."""
+    """How long the jobs take with so many running at once: whenever one is free, the first job that can start does."""
     free, ends = [0.0] * at_once, {}
-    for job, length in zip(jobs, seconds, strict=True):
-        ends[job.name] = max([heapq.heappop(free), *(ends[before] for before in job.after)]) + length
-        heapq.heappush(free, ends[job.name])
+    left = dict(zip((job.name for job in jobs), zip(jobs, seconds, strict=True), strict=True))
+    while left:
+        now = heapq.heappop(free)
+        ready = {
+            name: max([now, *(ends[before] for before in job.after)])
+            for name, (job, _) in left.items()
+            if ends.keys() >= set(job.after)
+        }
+        name = min(ready, key=ready.get)
+        ends[name] = ready[name] + left.pop(name)[1]
+        heapq.heappush(free, ends[name])
     return max(free)
 
 

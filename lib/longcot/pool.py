@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from longcot.errors import BadInput
-from longcot.problems import Problem
+from longcot.problems import Problem, problem_id
 from longcot.properties import answer_type
-from longcot.traces import Trace
+from longcot.traces import Trace, iter_traces
 
 ATTRIBUTES = ("problem", "subject", "level", "answer_type", "model", "correct")
 
@@ -43,6 +44,28 @@ class Pool:
         if value is None:
             raise BadInput(f"problem {trace.problem_id} has no {name}; give it one, or choose without {name}")
         return value
+
+
+def read_pool(problems: Sequence[Problem], difficulty_traces: Path | None, benchmark: Sequence[Problem] = ()) -> Pool:
+    """The pool of a study, pass rates from the difficulty model's graded traces (None: not known).
+
+    A problem is known by its id and by that of its text (`problems.problem_id`), which imported traces without ids of
+    their own have.
+    """
+    rates = pass_rates(difficulty_traces)
+    known = {problem_id(problem.problem): problem for problem in problems}
+    known |= {problem.id: problem for problem in problems}
+    rates |= {name: rates[problem.id] for name, problem in known.items() if problem.id in rates}
+    return Pool(known, rates, benchmark)
+
+
+def pass_rates(path: Path | None) -> dict[str, float]:
+    """The share of correct samples of each problem in a file of graded traces; empty without a file."""
+    rates: dict[str, list[bool]] = {}
+    for trace in iter_traces(path) if path else []:
+        if not trace.stage:  # an edited one is no longer the model's own
+            rates.setdefault(trace.problem_id, []).append(bool(trace.correct))
+    return {problem: sum(correct) / len(correct) for problem, correct in rates.items()}
 
 
 def check_answers(traces: Iterable[Trace]) -> None:

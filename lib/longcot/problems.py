@@ -76,8 +76,9 @@ def source_rows(
     """(number, row) of each row of a source of problems or traces, the number that of the line or row, from 1.
 
     `source` is a JSONL path (relative to the project, or `data:…` under LONGCOT_DATA), a Hub dataset id or a folder
-    with a copy of one, or `miniature:<split>`, `miniature:annotated` (`…@<world>` for another world seed). `split` and
-    `revision` go to the Hub; with `stream` only the rows that are asked for are fetched, and nothing is kept on disk.
+    with a copy of one, or `miniature:<split>`, `miniature:annotated`, `miniature:variants` (`…@<world>` for another
+    world seed). `split` and `revision` go to the Hub; with `stream` only the rows that are asked for are fetched, and
+    nothing is kept on disk.
     Raises BadInput in one line, also where a Hub dataset is absent, gated or cannot be reached.
     """
     text, path = str(source), _local(source)
@@ -114,9 +115,10 @@ def _hub_rows(
         ) from None
 
 
-def matches(row: dict[str, Any], where: dict[str, str] | None) -> bool:
-    """Whether a row's own columns have the values of `where`, compared as text."""
-    return all(str(row.get(column)) == value for column, value in (where or {}).items())
+def matches(row: dict[str, Any], where: dict[str, str | list[str]] | None) -> bool:
+    """Whether each column of `where` has its value there, or one of its values, compared as text."""
+    wanted = {column: [value] if isinstance(value, str) else value for column, value in (where or {}).items()}
+    return all(str(row.get(column)) in values for column, values in wanted.items())
 
 
 def _distinct(rows: Iterable[tuple[int, dict]], name: str, columns: dict[str, str]) -> Iterator[Problem]:
@@ -156,7 +158,7 @@ def load_problems(
     columns: dict[str, str] | None = None,
     revision: str | None = None,
     limit: int | None = None,
-    where: dict[str, str] | None = None,
+    where: dict[str, str | list[str]] | None = None,
 ) -> list[Problem]:
     """The distinct problems of a set, in its own order.
 

@@ -1,5 +1,7 @@
 """The report: the executed notebook 04 and the run's manifests as one HTML file that opens offline.
 
+A study that only curates has no notebook 04; its report is the executed notebook 02.
+
 `python -m longcot.report RUN_DIR` writes RUN_DIR/report.html.
 """
 
@@ -17,6 +19,7 @@ from longcot.errors import BadInput
 from longcot.files import resolve, shown, write_whole
 
 NOTEBOOK = "notebooks/04_plot_evaluation.ipynb"
+CURATION = "notebooks/02_analyze_curation.ipynb"
 TAGS = ("a p br hr h1 h2 h3 h4 h5 h6 ul ol li strong em b i blockquote code pre span div sub sup").split()
 TAGS += ("table thead tbody tr th td").split()
 ATTRIBUTES = {"a": ["href", "title"], "th": ["colspan", "rowspan"], "td": ["colspan", "rowspan"]}
@@ -29,7 +32,8 @@ def write_report(run_dir: str | Path) -> Path:
     or cannot be read.
     """
     run = resolve(run_dir)
-    notebook = _executed(run / NOTEBOOK)
+    only_curated = not (run / NOTEBOOK).is_file() and (run / CURATION).is_file()
+    notebook = _executed(run / (CURATION if only_curated else NOTEBOOK))
     manifests = _manifests(run)
     exporter = HTMLExporter(
         template_name="report_template", extra_template_basedirs=[str(Path(__file__).parent)], exclude_anchor_links=True

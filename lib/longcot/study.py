@@ -11,6 +11,8 @@ from longcot.settings import LoraSettings, Sampling, Server, Strict
 Style = Literal["zero_shot", "reasoning_style", "outline"]  # prompts.STYLES but few_shot, which is `use: examples`
 Edit = Literal["explore", "verify", "backtrack", "join"]  # prompts.EDITS
 Name = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")  # becomes a file's name and cannot leave the run directory
+Text = Annotated[str, Field(min_length=1)]
+Where = dict[str, str | list[str]]  # column: its value, or one of several, in the rows to take
 
 
 class ProblemSet(Strict):
@@ -21,7 +23,7 @@ class ProblemSet(Strict):
     columns: dict[str, str] = {}
     revision: str | None = None
     limit: int | None = Field(None, ge=1)
-    where: dict[str, str] = {}  # column: value of the rows to take
+    where: Where = {}
 
 
 class Problems(Strict):
@@ -48,7 +50,7 @@ class Imported(Strict):
 
     source: str  # a JSONL file, a Hub dataset, or the miniature's
     keys: dict[str, str]
-    where: dict[str, str] = {}
+    where: Where = {}
     split: str = "train"
     revision: str | None = None
 
@@ -61,6 +63,7 @@ class TrainingTraces(Strict):
     name: str = Name  # the model's where none is given
     model: str = ""
     samples: int = Field(1, ge=1)
+    temperature: float | None = Field(None, ge=0)  # the study's where none is given
     style: Style = "zero_shot"
     edits: list[Edit] = []  # passes over the model's own traces, each a stage of its own
     imported: Imported | None = None
@@ -90,20 +93,59 @@ class Data(Choice):
     filters: list[Annotated[FilterSpec, AfterValidator(_known_filter)]] = ["correct", "finished"]
 
 
+class Condition(Strict):
+    """What an arm stands for in a comparison of conditions: the value of each property that it shows, over its draws.
+
+    An arm of several draws is as many arms, `name-1`, `name-2` and so on, each with the next seed for its choice. The
+    arms of one value are reported together (`conditions.condition_table`).
+    """
+
+    of: dict[Text, Text] = Field(min_length=1)  # property: value, as {length: long}
+    draws: int = Field(1, ge=1)
+
+
 class Arm(Strict):
     """One row of the comparison: a model, what was done to it, and how it is asked."""
 
     name: str = Name
     model: str = ""
     data: Data | None = None
-    use: Literal["finetune", "examples"] = "finetune"  # what the data is for: training, or examples in the prompt
+    use: Literal["finetune", "examples", "curate"] = "finetune"  # the data: to train on, to put in the prompt, to have
     style: Style = "zero_shot"  # of the benchmark's prompts
     imported: Imported | None = None
+    condition: Condition | None = None
+
+    @model_validator(mode="after")
+    def _has_what_it_needs(self) -> "Arm":
+        if self.use == "curate" and not self.data:
+            raise ValueError("use: curate without data; say which traces to choose")
+        if self.condition and self.condition.draws > 1 and not self.data:
+            raise ValueError(f"{self.condition.draws} draws without data; say which traces to draw")
+        return self
 
     @property
     def trained(self) -> bool:
         """Whether the arm is fine-tuned."""
         return self.data is not None and self.use == "finetune"
+
+    @property
+    def reported(self) -> bool:
+        """Whether the arm has traces of the benchmark: not one that is only curated."""
+        return self.use != "curate"
+
+
+def _each_draw(arms: list[Arm]) -> list[Arm]:
+    """The arms with each draw of a condition as an arm of its own."""
+    expanded = []
+    for arm in arms:
+        if not arm.condition or arm.condition.draws == 1:
+            expanded.append(arm)
+            continue
+        for draw in range(1, arm.condition.draws + 1):
+            changes = {"name": f"{arm.name}-{draw}", "condition": Condition(of=arm.condition.of)}
+            changes["data"] = arm.data.model_copy(update={"seed": arm.data.seed + draw})
+            expanded.append(arm.model_copy(update=changes))
+    return expanded
 
 
 class Prompt(Strict):
@@ -144,8 +186,8 @@ class Study(Strict):
     training_traces: list[TrainingTraces] = []
     difficulty_model: str = ""  # the model among training_traces whose pass rates are the problems' difficulty
     lora: LoraSettings = LoraSettings()
-    arms: list[Arm] = Field(min_length=1)
-    main_arm: str
+    arms: Annotated[list[Arm], Field(min_length=1), AfterValidator(_each_draw)]
+    main_arm: str = ""  # the one that others are compared with; none where all are only curated
     deviations: list[str] = []
     jobs: Jobs = Jobs()
     assume: Assume = Assume()
@@ -155,13 +197,14 @@ class Study(Strict):
         names = [arm.name for arm in self.arms]
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"arms: {', '.join(sorted(twice))} stands twice; give each arm a name of its own")
-        if self.main_arm not in names:
-            raise ValueError(f"main_arm: no arm {self.main_arm!r}; use one of {', '.join(names)}")
+        reported = [arm.name for arm in self.arms if arm.reported]
+        if reported and self.main_arm not in reported:
+            raise ValueError(f"main_arm: no arm {self.main_arm!r}; use one of {', '.join(reported)}")
         teachers = [teacher.name for teacher in self.training_traces]
         if twice := {name for name in teachers if teachers.count(name) > 1}:
             raise ValueError(f"training_traces: {', '.join(sorted(twice))} stands twice; give each a name of its own")
         for arm in self.arms:
-            if arm.imported is None and arm.model not in self.models:
+            if arm.reported and arm.imported is None and arm.model not in self.models:
                 raise ValueError(f"arm {arm.name}: no model {arm.model!r}; use one of {', '.join(self.models)}")
             if arm.data:
                 self._check_data(arm.name, arm.data)
@@ -170,7 +213,7 @@ class Study(Strict):
                 raise ValueError(f"training_traces: no model {teacher.model!r}; use one of {', '.join(self.models)}")
         if self.difficulty_model and self.difficulty_model not in teachers:
             raise ValueError(f"difficulty_model: no training_traces of {self.difficulty_model!r}; add them")
-        sampled = any(arm.imported is None for arm in self.arms)
+        sampled = any(arm.imported is None for arm in self.arms if arm.reported)
         if sampled and not (self.problems.benchmark and self.sampling):
             raise ValueError("arms that are sampled need problems.benchmark and sampling; add both")
         if any(teacher.model for teacher in self.training_traces) and not self.problems.train:

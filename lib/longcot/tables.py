@@ -42,6 +42,7 @@ class Arm(BaseModel):
     n_train: int = Field(0, ge=0)  # traces it was fine-tuned on in this study
     data: str = ""  # whose traces it was given, to learn from or in its prompt
     adapter: str = ""
+    condition: dict[str, str] = {}  # property: value, of an arm that is reported with others (see `conditions`)
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,7 @@ def import_traces(
     source: str | Path,
     keys: dict[str, str],
     prompt_style: str = "",
-    where: dict[str, str] | None = None,
+    where: dict[str, str | list[str]] | None = None,
     split: str = "train",
     revision: str | None = None,
 ) -> list[Trace]:

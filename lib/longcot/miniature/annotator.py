@@ -18,16 +18,16 @@ SOURCE = "program-written stand-in for human annotators"
 CHECK_EVERY = 4  # steps, in the last stage
 
 
-def _line(step: Step) -> str:
+def step_line(step: Step) -> str:
     return f"{step.label}: {step.expression}{step.result}."
 
 
-def _close(draft: Draft) -> str:
+def closing(draft: Draft) -> str:
     return f"The answer is \\boxed{{{draft.steps[-1].result}}}."
 
 
-def _checked(rng: random.Random, step: Step) -> str:
-    return f"{rng.choice(CHECKS)} {_line(step)} Yes."
+def checked_line(rng: random.Random, step: Step) -> str:
+    return f"{rng.choice(CHECKS)} {step_line(step)} Yes."
 
 
 def _doubted_guess(rng: random.Random, draft: Draft) -> str:
@@ -38,18 +38,18 @@ def _doubted_guess(rng: random.Random, draft: Draft) -> str:
 
 def terse(rng: random.Random, draft: Draft) -> str:
     """The plan and the bare results."""
-    return "\n".join([draft.plan, *(f"{step.label}: {step.result}." for step in draft.steps), _close(draft)])
+    return "\n".join([draft.plan, *(f"{step.label}: {step.result}." for step in draft.steps), closing(draft)])
 
 
 def worked(rng: random.Random, draft: Draft) -> str:
     """Every step with its expression."""
-    return "\n".join([rng.choice(OPENINGS), *map(_line, draft.steps), _close(draft)])
+    return "\n".join([rng.choice(OPENINGS), *map(step_line, draft.steps), closing(draft)])
 
 
 def explored(rng: random.Random, draft: Draft) -> str:
     """A guess that is doubted, then every step and a check of the last."""
-    lines = [_doubted_guess(rng, draft), *map(_line, draft.steps), _checked(rng, draft.steps[-1])]
-    return "\n".join([*lines, _close(draft)])
+    lines = [_doubted_guess(rng, draft), *map(step_line, draft.steps), checked_line(rng, draft.steps[-1])]
+    return "\n".join([*lines, closing(draft)])
 
 
 def doubted(rng: random.Random, draft: Draft) -> str:
@@ -57,13 +57,13 @@ def doubted(rng: random.Random, draft: Draft) -> str:
     wrong = rng.randrange(len(draft.steps))
     lines = [_doubted_guess(rng, draft)]
     for number, step in enumerate(draft.steps):
-        line = _line(step)
+        line = step_line(step)
         if number == wrong:
             line = f"{step.label}: {step.expression}{slip(rng, step.result)}. {rng.choice(NOTICES)} {line}"
         lines.append(line)
         if (number + 1) % CHECK_EVERY == 0 and number + 1 < len(draft.steps):
-            lines.append(_checked(rng, step))
-    return "\n".join([*lines, _checked(rng, draft.steps[-1]), _close(draft)])
+            lines.append(checked_line(rng, step))
+    return "\n".join([*lines, checked_line(rng, draft.steps[-1]), closing(draft)])
 
 
 STAGES: dict[str, Callable[[random.Random, Draft], str]] = {

@@ -119,13 +119,18 @@ class World:
 def named_rows(name: str) -> list[dict[str, Any]]:
     """The rows of `<split>` or `annotated`, `<name>@<world seed>` for another world. Raises BadInput for others."""
     split, _, seed = name.partition("@")
-    if split not in (*SPLITS, "annotated") or not (seed or "1").isdigit():
+    if split not in (*SPLITS, "annotated", "variants") or not (seed or "1").isdigit():
         raise BadInput(
-            f"miniature:{name}: write miniature:train, miniature:test or miniature:annotated, with @2 for world 2"
+            f"miniature:{name}: write miniature:train, miniature:test, miniature:annotated or miniature:variants, with "
+            "@2 for world 2"
         )
     world = World(int(seed or 1))
     if split == "annotated":
         from longcot.miniature.annotator import annotate
 
         return annotate(world)
+    if split == "variants":
+        from longcot.miniature.variants import variants
+
+        return variants(world)
     return [solved.problem.model_dump() for solved in world.split(split)]
