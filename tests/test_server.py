@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,10 @@ from scripted_server import (
 from transformers import AutoTokenizer
 
 from longcot.errors import BadInput
+from longcot.sampling.serve import module_name, serve_command, study_commands
 from longcot.settings import Sampling
+from longcot.study import Study
+from longcot.study_file import load_study
 
 
 def test_every_setting_is_sent(serve, run_served):
@@ -174,3 +178,28 @@ def test_a_server_started_anew_gets_its_adapter_again(serve, run_served, adapter
     server = serve(script)
     assert {trace.key for trace in run_served(server.url, adapter=adapter)} == KEYS
     assert len(server.loaded) == 2
+
+
+def test_the_command_that_serves_a_study(adapter, tmp_path):
+    words = shlex.split(serve_command("org/Base", ["base"], revision="abc", context=4096, url="http://gpu7:8123/v1"))
+    assert words[:5] == ["vllm", "serve", "org/Base", "--served-model-name", "base"] and "--enable-lora" not in words
+    options = dict(zip(words[3::2], words[4::2], strict=True))
+    assert options == options | {"--revision": "abc", "--generation-config": "vllm", "--max-model-len": "4096"}
+    assert (options["--port"], options["--dtype"]) == ("8123", "bfloat16")
+    adapters = {"arm": adapter, "later": tmp_path / "later"}
+    switch, *words = shlex.split(serve_command("org/Base", ["base"], adapters=adapters, rank=20))
+    assert switch == "VLLM_ALLOW_RUNTIME_LORA_UPDATING=True" and words[words.index("--max-lora-rank") + 1] == "32"
+    assert words[words.index("--lora-modules") + 1 :] == [f"{module_name('arm', adapter)}={adapter}"]
+
+
+def test_a_study_is_served_base_by_base():
+    study = load_study("params/miniature.yaml")
+    values = study.model_dump()
+    for model in values["models"].values():
+        model["server"] = {"urls": ["http://localhost:8000/v1", "http://gpu7:8001/v1"]}
+    (text,) = study_commands(Study.model_validate(values))
+    about, *commands = [line for line in text.splitlines() if not line.startswith("# the study's first run")]
+    assert all(name in about for name in ("base", "reasoner", "instruct", "reasoner-20-a"))
+    assert len(commands) == 2 and all("LORA_UPDATING=True vllm serve /" in command for command in commands)
+    assert "--served-model-name base --dtype float32" in commands[0] and " reasoner@" in commands[0]
+    assert "--port 8001" in commands[1] and study_commands(study) == []

@@ -2,7 +2,8 @@
 
 `python tests/benchmarks/server.py scripted [--seconds 4] [--urls 1 2]`: servers that answer each request after a fixed
 time, in processes of their own; the ideal rate is concurrency / seconds.
-`python tests/benchmarks/server.py real URL MODEL PATH`: against `vllm bench serve`, see there.
+`python tests/benchmarks/server.py real --url URL --name NAME --vllm PATH`: tokens a second of a vLLM server that has
+the miniature's base, asked by our client and by `vllm bench serve` in turn, with the same prompts and settings.
 """
 
 import argparse
@@ -10,14 +11,16 @@ import asyncio
 import json
 import multiprocessing
 import os
+import subprocess
 import tempfile
 import time
 from pathlib import Path
 
-from longcot.problems import Problem
+from longcot.problems import Problem, load_problems
 from longcot.sampling import generate_traces
 from longcot.sampling.server import ServerSampler
 from longcot.settings import Sampling, Server
+from longcot.traces import read_traces
 
 BASE = "lib/longcot/miniature/weights/world1/base"
 WORDS = "Let me think about this step by step, then check it. " * 40  # about 2 kB, a short trace
@@ -83,6 +86,38 @@ def scripted(urls: int, seconds: float, concurrency: int, rounds: int, samples: 
     return row | {"rate": round(rate, 1), "of_ideal": round(rate * seconds / concurrency, 4), "cpu_s": round(cpu, 1)}
 
 
+def ours(url: str, name: str, base: str, problems: list[Problem], sampling: Sampling, concurrency: int, _: str) -> dict:
+    """Tokens a second of our client on a real server, one sample a problem."""
+    with tempfile.TemporaryDirectory() as folder:
+        sampler = ServerSampler(Server(urls=[url], concurrency=concurrency), name, base)
+        start, out = time.perf_counter(), Path(folder) / "t.jsonl"
+        generate_traces(sampler, problems, out, sampling, model="m", template="{problem}", progress=False)
+        wall = time.perf_counter() - start
+        tokens = sum(trace.completion_tokens for trace in read_traces(out))
+    return {"tokens": tokens, "seconds": round(wall, 1), "tokens_per_s": round(tokens / wall)}
+
+
+def theirs(
+    url: str, name: str, base: str, problems: list[Problem], sampling: Sampling, concurrency: int, vllm: str
+) -> dict:
+    """The same of `vllm bench serve`, with the same prompts and settings."""
+    sampler = ServerSampler(Server(urls=[url]), name, base)
+    with tempfile.TemporaryDirectory() as folder:
+        texts = [sampler.prompt_text([{"role": "user", "content": problem.problem}]) for problem in problems]
+        rows = [json.dumps({"prompt": text, "output_tokens": sampling.max_tokens}) for text in texts]
+        (Path(folder) / "prompts.jsonl").write_text("\n".join(rows))
+        command = f"""{vllm} bench serve --backend openai --base-url {url.removesuffix("/v1")} --model {name}
+            --tokenizer {base} --dataset-name custom --dataset-path {folder}/prompts.jsonl --skip-chat-template
+            --custom-output-len {sampling.max_tokens} --num-prompts {len(problems)} --max-concurrency {concurrency}
+            --temperature {sampling.temperature} --top-p {sampling.top_p} --disable-shuffle --disable-tqdm
+            --save-result --result-dir {folder} --result-filename result.json"""
+        extra = ["--extra-body", json.dumps({"stop_token_ids": sampler._stops.ids})]
+        subprocess.run([*command.split(), *extra], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        found = json.loads((Path(folder) / "result.json").read_text())
+    tokens, wall = found["total_output_tokens"], found["duration"]
+    return {"tokens": tokens, "seconds": round(wall, 1), "tokens_per_s": round(tokens / wall)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["scripted", "real"])
@@ -91,11 +126,25 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--samples", type=int, default=1)
+    parser.add_argument("--url", default="http://localhost:8000/v1")
+    parser.add_argument("--base", default=BASE, help="what is served")
+    parser.add_argument("--name", default="base", help="of the model or adapter, as the server lists it")
+    parser.add_argument("--problems", type=int, default=512)
+    parser.add_argument("--times", type=int, default=3)
+    parser.add_argument("--vllm", default="vllm", help="the vllm command")
     given = parser.parse_args()
     rows = []
-    for urls in given.urls:
-        rows.append(scripted(urls, given.seconds, given.concurrency, given.rounds, given.samples))
-        print(rows[-1] | {"load": round(os.getloadavg()[0], 1)}, flush=True)
+    if given.what == "scripted":
+        for urls in given.urls:
+            rows.append(scripted(urls, given.seconds, given.concurrency, given.rounds, given.samples))
+            print(rows[-1] | {"load": round(os.getloadavg()[0], 1)}, flush=True)
+    else:
+        how = (load_problems("miniature:train")[: given.problems], Sampling(max_tokens=400, seed=1), given.concurrency)
+        for _ in range(given.times):
+            for name, call in (("ours", ours), ("vllm bench serve", theirs)):
+                found = call(given.url, given.name, given.base, *how, given.vllm)
+                rows.append({"client": name} | found)
+                print(rows[-1] | {"load": round(os.getloadavg()[0], 1)}, flush=True)
     print(json.dumps({"rows": rows}))
 
 

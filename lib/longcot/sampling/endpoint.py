@@ -23,6 +23,7 @@ from longcot.sampling.dialect import EXTRAS, Manner, Prompt, Stops, asked_less, 
 from longcot.sampling.reply import completions, retry_after, said
 from longcot.settings import Sampling, Server
 
+LOG = logging.getLogger(__name__)
 CONNECT_S = 30.0  # to connect, and for a list of models
 LOAD_S = 600.0  # for an adapter to be loaded on a busy server
 CONNECTIONS = 8  # of one client, about
@@ -122,7 +123,7 @@ class Endpoint:
         metrics = await self._look_up(str(httpx2.URL(self.url).join("/metrics")))
         found = re.search(r'cache_config_info\{[^}]*kv_cache_memory_bytes="\d', metrics) is not None
         if found:
-            logging.warning("%s is vLLM on a CPU: asked without seeds, which it does not bear", self.url)
+            LOG.warning("%s is vLLM on a CPU: asked without seeds, which it does not bear", self.url)
         return found
 
     async def close(self) -> None:
@@ -131,14 +132,17 @@ class Endpoint:
 
     async def _load_adapter(self) -> None:
         fix = (
-            "start vLLM with --enable-lora and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True in its environment, or with "
-            f"--lora-modules {self.model}={self.adapter}"
+            "start vLLM with --enable-lora, a --max-lora-rank that holds it and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True "
+            f"in its environment, or --lora-modules {self.model}={self.adapter}"
         )
         body = {"lora_name": self.model, "lora_path": str(self.adapter)}
         try:
             await self._call("/load_lora_adapter", body, LOAD_S)
-        except openai.APIStatusError as error:
-            if "already been loaded" not in (what := said(error, self._key)):
+        except (openai.APIStatusError, Fault) as error:
+            what = str(error) if isinstance(error, Fault) else said(error, self._key)
+            if isinstance(error, Fault) and "add_lora" not in what:  # with which vLLM says 500 to a rank too large
+                raise
+            if "already been loaded" not in what:
                 raise BadInput(f"{self.url} does not serve the adapter {self.model} ({what}); {fix}") from None
 
     async def ask(
@@ -189,7 +193,7 @@ class Endpoint:
         if less is None:
             raise BadInput(f"{self.url} refuses the request ({what}); mend what it names in the study")
         if less.extras == EXTRAS[-1] != self.manner.extras:
-            logging.warning("%s takes no top_k or repetition_penalty (%s): its own defaults hold", self.url, what)
+            LOG.warning("%s takes no top_k or repetition_penalty (%s): its own defaults hold", self.url, what)
         self.manner = less
 
     def _not_served(self, status: int, what: str) -> Exception:

@@ -54,6 +54,8 @@ def serve_command(
     words += ["--dtype", dtype]
     words += ["--generation-config", "vllm"]  # else top_k or a penalty of the model's own file would hold
     words += ["--max-model-len", str(context)] if context else []
+    host = urlsplit(url).hostname or ""
+    words += ["--host", host] if host in ("localhost", "127.0.0.1") else []  # else vLLM listens to the whole network
     words += ["--port", str(urlsplit(url).port or 8000)]
     if not rank:
         return shlex.join(words)
