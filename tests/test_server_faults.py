@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -20,6 +21,8 @@ from longcot.settings import Sampling
 def test_wrong_url(run_served, serve, tmp_path):
     with pytest.raises(BadInput, match=r"no server at http://127.0.0.1.*start one, .*vllm serve \S+ --served-model"):
         run_served(free_url())
+    with pytest.raises(BadInput, match="no server at localhost:1/v1"):
+        run_served("localhost:1/v1")
     with pytest.raises(BadInput, match=r"404.*ends in /v1"):
         run_served(serve().url.removesuffix("/v1"))
     assert on_disk(tmp_path) == set()
@@ -81,7 +84,7 @@ def test_too_many_requests(serve, run_served, headers):
     server = serve(script)
     assert {trace.key for trace in run_served(server.url)} == KEYS
     assert asked_samples(server) == 24 + 16
-    assert (times[4] - times[0] >= 0.3) == bool(headers)
+    assert times[4] - times[0] >= float(headers.get("Retry-After", 0))
 
 
 def test_a_storm_of_500s(serve, run_served, tmp_path):
@@ -142,10 +145,10 @@ def test_a_text_that_no_file_takes(serve, run_served):
 
 
 def test_a_stalled_connection(serve, run_served):
-    server = serve(lambda number, body: Reply(body=answer(body), stall_s=3) if number in (0, 3) else None)
+    server = serve(lambda number, body: Reply(body=answer(body), stall_s=9) if number in (0, 3) else None)
     began = time.monotonic()
-    assert {trace.key for trace in run_served(server.url, timeout_s=0.3)} == KEYS
-    assert time.monotonic() - began < 2.5 and len(server.asked) == 8
+    assert {trace.key for trace in run_served(server.url, timeout_s=1.0)} == KEYS
+    assert time.monotonic() - began < 9 and len(server.asked) == 8
 
 
 def test_a_server_that_dies_half_way_and_comes_back(serve, run_served):
@@ -184,6 +187,15 @@ def test_one_of_two_servers_is_dead(serve, run_served):
     server = serve()
     assert {trace.key for trace in run_served(free_url(), server.url)} == KEYS
     assert asked_samples(server) == 24
+
+
+def test_one_of_two_servers_never_answers(serve, run_served):
+    server = serve(lambda number, body: Reply(body=answer(body), stall_s=0.1))
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"http://127.0.0.1:{mute.getsockname()[1]}/v1"
+        began = time.monotonic()
+        assert {trace.key for trace in run_served(url, server.url, timeout_s=2.0)} == KEYS
+    assert time.monotonic() - began < 10  # not a second for each request
 
 
 def test_a_dead_server_is_tried_again(serve, run_served):

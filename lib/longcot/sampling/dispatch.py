@@ -119,6 +119,7 @@ class Dispatch:
                 return found
             except Fault as fault:
                 endpoint.rest_until, last = time.monotonic() + self.backoff_s, fault
+                endpoint.ready = endpoint.ready and fault.status is not None  # no answer: it may be another one by now
             finally:
                 endpoint.in_flight -= 1
             if number < self.retries:
@@ -136,6 +137,13 @@ class Dispatch:
         return longest * random.uniform(0.75, 1.25)  # not all at once
 
     def _free(self, failed: Endpoint | None) -> Endpoint:
-        """The server with the least to do; one that has just failed, or that failed here, only if there is no other."""
+        """The server with the least to do; one that has just failed, or that failed here, only if there is no other.
+
+        One that is not known to be there gets one request to find out, not all that are free to wait for it.
+        """
         now = time.monotonic()
-        return min(self.endpoints, key=lambda one: (one.rest_until > now, one is failed, one.in_flight))
+
+        def order(one: Endpoint) -> tuple:
+            return one.rest_until > now, one is failed, not one.ready and one.in_flight > 0, one.in_flight
+
+        return min(self.endpoints, key=order)

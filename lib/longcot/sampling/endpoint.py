@@ -218,7 +218,8 @@ class Endpoint:
             raise Fault(f"{self.url}: no reply within {seconds:g} s") from None
         except openai.APIConnectionError as error:
             what = type(error.__cause__ or error).__name__  # its text may hold the key
-            raise Fault(f"{self.url}: no connection ({what})", unreachable=what == "ConnectError") from None
+            unreachable = what in ("ConnectError", "UnsupportedProtocol")
+            raise Fault(f"{self.url}: no connection ({what})", unreachable=unreachable) from None
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
             what, fix = said(error, self._key), "put the right one into the environment variable that the study names"
             raise BadInput(f"{self.url} refuses the key ({what}); {fix}") from None
