@@ -1,0 +1,105 @@
+"""Conditions of a study compared: the arms that show one value of a property, together over draws and problems."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from longcot.draws import draws_difference, draws_interval, draws_spread
+from longcot.errors import BadInput
+from longcot.metrics import holm
+from longcot.tables import Result
+
+CONDITIONS = ("property", "value", "n_train", "n_draws", "n_problems", "n_samples")
+CONDITIONS += ("pass_at_1", "pass_at_1_low", "pass_at_1_high", "lowest", "highest")
+CONDITIONS += ("sd_draws", "sd_expected", "sd_own", "mean_tokens", "finished")
+CONDITIONS += ("compared_to", "difference", "low", "high", "p_value", "p_corrected")  # columns of tables/curation.csv
+
+
+def groups_of(results: Sequence[Result]) -> dict[str, dict[str, list[Result]]]:
+    """The arms of each property and value, all in the study's order; empty where no arm has a condition."""
+    groups: dict[str, dict[str, list[Result]]] = {}
+    for result in results:
+        for name, value in result.arm.condition.items():
+            groups.setdefault(name, {}).setdefault(value, []).append(result)
+    return groups
+
+
+def alone(results: Sequence[Result]) -> list[Result]:
+    """The arms to be shown one by one: those without a condition, and the main one."""
+    return [result for result in results if not result.arm.condition or result.role == "main"]
+
+
+def accuracies(results: Sequence[Result]) -> np.ndarray:
+    """Arms by problems: each one's accuracy on each problem. Raises BadInput where arms are on different problems."""
+    rows, names = [], None
+    for result in results:
+        verdicts: dict[str, list[bool]] = {}
+        for trace in result.traces:
+            verdicts.setdefault(trace.problem_id, []).append(bool(trace.correct))
+        names = names or list(verdicts)
+        if verdicts.keys() != set(names):
+            raise BadInput(
+                f"arms {results[0].arm.name} and {result.arm.name} of one condition are on different problems; "
+                "give the study a benchmark"
+            )
+        rows.append([np.mean(verdicts[name]) for name in names])
+    return np.array(rows)
+
+
+def condition_table(results: Sequence[Result]) -> pd.DataFrame:
+    """One row a property and value, `CONDITIONS`: what its arms score together. Empty where no arm has a condition.
+
+    `pass_at_1` is the mean over draws and problems with its 95% interval over both (`draws.draws_interval`); `lowest`
+    and `highest` are single draws; `sd_draws` is how far draws lie apart, `sd_expected` what chance alone would give
+    and `sd_own` what is left for the draws (`draws.draws_spread`). The difference is to the property's first value,
+    paired over problems (`draws.draws_difference`); `p_corrected` is Holm's over all differences of the table.
+    """
+    rows = []
+    for name, values in groups_of(results).items():
+        tables = {value: accuracies(arms) for value, arms in values.items()}
+        first = next(iter(values))
+        for value, arms in values.items():
+            table, traces = tables[value], [trace for arm in arms for trace in arm.traces]
+            mean, spread = draws_interval(table), draws_spread(table)
+            sizes = {arm.arm.n_train for arm in arms}
+            ends = [trace.finish_reason == "stop" for trace in traces if trace.finish_reason is not None]
+            tokens = [trace.completion_tokens for trace in traces if trace.completion_tokens is not None]
+            row = {
+                "property": name,
+                "value": value,
+                "n_train": sizes.pop() if len(sizes) == 1 else None,
+                "n_draws": len(arms),
+                "n_problems": table.shape[1],
+                "n_samples": len(traces),
+                "pass_at_1": mean.value,
+                "pass_at_1_low": mean.low,
+                "pass_at_1_high": mean.high,
+                "lowest": table.mean(axis=1).min(),
+                "highest": table.mean(axis=1).max(),
+                "sd_draws": spread.seen,
+                "sd_expected": spread.expected,
+                "sd_own": spread.own,
+                "mean_tokens": np.mean(tokens) if tokens else np.nan,
+                "finished": np.mean(ends) if ends else np.nan,
+                "compared_to": "" if value == first else first,
+            }
+            if value != first:
+                gap = draws_difference(tables[first], table)
+                row |= {"difference": gap.value, "low": gap.low, "high": gap.high, "p_value": gap.p_value}
+            rows.append(row)
+    compared = [row for row in rows if row["compared_to"]]
+    for row, p_value in zip(compared, holm([row["p_value"] for row in compared]), strict=True):
+        row["p_corrected"] = p_value
+    return pd.DataFrame(rows, columns=list(CONDITIONS))
+
+
+def draws_table(results: Sequence[Result]) -> pd.DataFrame:
+    """One row a property, value and arm: its `pass_at_1`."""
+    rows = [
+        {"property": name, "value": value, "arm": arm.arm.name, "pass_at_1": accuracies([arm]).mean()}
+        for name, values in groups_of(results).items()
+        for value, arms in values.items()
+        for arm in arms
+    ]
+    return pd.DataFrame(rows, columns=["property", "value", "arm", "pass_at_1"])

@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+from synthetic_study import ARMS, make_arm, make_problems, make_study
+
+from longcot import conditions, curation_figures, figures, tables
+from longcot.errors import BadInput
+from longcot.problems import load_problems
+
+SHOWN = {
+    "reasoner-20-a": {"traces": "twenty", "choice": "even"},
+    "reasoner-20-b": {"traces": "twenty", "choice": "even"},
+    "reasoner-20-c": {"traces": "twenty"},
+    "reasoner-1": {"traces": "one"},
+    "instruct-20": {"choice": "bad"},
+}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    parameters = make_study(folder, count=32)
+    arms = [arm | ({"condition": SHOWN[arm["name"]]} if arm["name"] in SHOWN else {}) for arm in parameters["arms"]]
+    return tables.read_results(folder, arms, load_problems(folder / "problems.jsonl"), "base")
+
+
+def test_one_row_a_value_over_its_draws(results):
+    table = conditions.condition_table(results).set_index(["property", "value"])
+    assert list(table.index) == [("traces", "twenty"), ("traces", "one"), ("choice", "even"), ("choice", "bad")]
+    scores = tables.arms_table(results).set_index("arm")["pass_at_1"]
+    draws = scores[["reasoner-20-a", "reasoner-20-b", "reasoner-20-c"]]
+    twenty, one = table.loc[("traces", "twenty")], table.loc[("traces", "one")]
+    assert twenty["pass_at_1"] == pytest.approx(draws.mean()) and twenty["n_draws"] == 3
+    assert (twenty["lowest"], twenty["highest"]) == pytest.approx((draws.min(), draws.max()))
+    assert twenty["sd_draws"] == pytest.approx(draws.std()) and np.isnan(one["sd_draws"])
+    assert one["difference"] == pytest.approx(scores["reasoner-1"] - draws.mean()) and one["high"] < 0
+    assert list(table["compared_to"]) == ["", "twenty", "", "even"]
+    assert table["p_corrected"].min() == pytest.approx(min(2 * table["p_value"].min(), table["p_value"].max()))
+    assert list(table["n_train"]) == [20, 1, 20, 20] and list(table["n_samples"]) == [384, 128, 256, 128]
+
+
+def test_arms_of_a_condition_are_not_shown_one_by_one(results):
+    alone = {result.arm.name for result in conditions.alone(results)}
+    assert alone == {arm[0] for arm in ARMS} - SHOWN.keys()
+
+
+def test_the_figure_has_every_draw_and_every_condition(results, tmp_path):
+    table, draws = conditions.condition_table(results), conditions.draws_table(results)
+    figure = curation_figures.conditions(table, draws, tables.arms_table(results).head(2))
+    (axes,) = figure.axes
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["twenty (3)", "one (1)", "even (2)", "bad (1)"]
+    points = [
+        x for line in axes.lines if line.get_marker() == "|" and line.get_markersize() == 6 for x in line.get_xdata()
+    ]
+    assert sorted(points)[:1] == [draws["pass_at_1"].min()] and set(draws["pass_at_1"]) <= set(points)
+    figures.save_figure(figure, draws, tmp_path / "conditions")
+    empty = conditions.condition_table(results[:1])
+    assert empty.empty and len(curation_figures.conditions(empty, draws, draws).axes) == 1
+
+
+def test_draws_on_other_problems_are_refused(tmp_path):
+    few, more = make_problems(tmp_path / "p.jsonl", 8), make_problems(tmp_path / "p.jsonl", 12)
+    arms = [make_arm(tmp_path, ARMS[4], few), make_arm(tmp_path, ARMS[5], more)]
+    arms = [arm | {"condition": {"traces": "twenty"}} for arm in arms]
+    results = tables.read_results(tmp_path, arms, [], "reasoner-20-a")
+    with pytest.raises(BadInput, match="reasoner-20-a and reasoner-20-b of one condition are on different problems"):
+        conditions.condition_table(results)
