@@ -83,7 +83,7 @@ def _commands(study: "Study", names: list[str]) -> list[str]:
     base, run_dir = models[0], resolve(study.run_dir)
     trained = [arm.name for arm in study.arms if arm.trained and arm.model in names]
     adapters = {name: resolve(model.adapter) for name, model in zip(names, models, strict=True) if model.adapter}
-    rank = max([study.lora.rank if trained else 0, *(_rank(folder) for folder in adapters.values())])
+    rank = max([study.lora.rank if trained else 0, *(adapter_rank(folder) for folder in adapters.values())])
     adapters |= {name: run_dir / "adapters" / name for name in trained}
     path, revision, dtype, notes = model_source(base.path), base.revision, base.precision, []
     if base.precision == "nf4":
@@ -98,7 +98,7 @@ def _commands(study: "Study", names: list[str]) -> list[str]:
     return ["\n".join([about, *notes, *commands])]
 
 
-def _rank(adapter: Path) -> int:
+def adapter_rank(adapter: Path) -> int:
     """The rank of a PEFT adapter; 0 where there is none."""
     try:
         return int(json.loads((adapter / ADAPTER_FILES[0]).read_text())["r"])

@@ -16,7 +16,7 @@ from longcot.sampling.background import in_background
 from longcot.sampling.dialect import Manner, Prompt, Stops
 from longcot.sampling.dispatch import Dispatch, NoServer
 from longcot.sampling.endpoint import Endpoint
-from longcot.sampling.serve import module_name, serve_command
+from longcot.sampling.serve import adapter_rank, module_name, serve_command
 from longcot.settings import Sampling, Server
 from longcot.traces import Key
 
@@ -50,16 +50,15 @@ class ServerSampler:
     ):
         self.server, self.base, self.adapter, self.backoff_s = server, base, adapter, backoff_s
         self.served_as = module_name(served_as, adapter) if adapter else served_as
-        names, modules = ([], {served_as: adapter}) if adapter else ([served_as], {})
-        self._command = serve_command(
-            base, names, revision=revision, dtype=dtype, context=context, adapters=modules, rank=16 if adapter else 0
-        )
+        how = {"adapters": {served_as: adapter}, "rank": adapter_rank(adapter)} if adapter else {}
+        names = [] if adapter else [served_as]
+        self._command = serve_command(base, names, revision=revision, dtype=dtype, context=context, **how)
         self._key = os.environ.get(server.key, "").strip() or "EMPTY"
         self.tokenizer, longest = _tokenizer(base, revision)
         if self.tokenizer is None and server.api == "completions":
             raise BadInput(f"{shown(base)}: no tokenizer there, which api: completions needs; mend it or use api: chat")
         self.context = min(filter(None, (context, longest)), default=None)
-        self._stops = _stops(self.tokenizer)
+        self._stops = _stops(self.tokenizer, base, revision)
 
     def prompt_text(self, messages: Messages) -> str:
         """The prompt as the model sees it; with api `chat` by the template beside its tokenizer, or as JSON."""
@@ -97,15 +96,13 @@ class ServerSampler:
             for pairs in in_background(dispatch.run):
                 received.update(request.key for request, _ in pairs)
                 yield pairs
-        except NoServer as error:
-            raise BadInput(f"{error}; start one, for example with: {self._command}") from None
-        missing = [request.key for request in asked if request.key not in received]
-        if missing:
-            named = ", ".join(f"{problem} sample {sample} {stage}".strip() for problem, sample, stage in missing[:3])
+        except BadInput as error:
+            start = f"; start one, for example with: {self._command}" if isinstance(error, NoServer) else ""
+            raise BadInput(f"{error}{start}; {_missing(requests, asked, received)}") from None
+        if len(received) < len(asked):
             raise BadInput(
-                f"{self.served_as}: {len(missing)} of {len(requests)} samples are missing ({named}"
-                f"{', …' if len(missing) > 3 else ''}) after {self.server.retries + 1} tries each, the last fault: "
-                f"{dispatch.last_fault}; see to the server and run again: only these are asked for"
+                f"{self.served_as}: after {self.server.retries + 1} tries each, the last fault {dispatch.last_fault}, "
+                f"{_missing(requests, asked, received)}; see to the server and run again: only these are asked for"
             )
 
     def _endpoints(self) -> list[Endpoint]:
@@ -121,6 +118,13 @@ class ServerSampler:
         return len(self.tokenizer(one.text, add_special_tokens=False)["input_ids"]) + (one.finish_reason == "stop")
 
 
+def _missing(requests: Sequence[Request], asked: Sequence[Request], received: set[Key]) -> str:
+    """How many samples are missing, and the first of them by name."""
+    keys = [request.key for request in asked if request.key not in received]
+    named = ", ".join(f"{problem} sample {sample} {stage}".strip() for problem, sample, stage in keys[:3])
+    return f"{len(keys)} of {len(requests)} samples are missing ({named}{', …' if len(keys) > 3 else ''})"
+
+
 def _tokenizer(base: str, revision: str) -> tuple[Any, int | None]:
     """A model's tokenizer and the length of its context, None for what is not at hand."""
     from transformers import AutoConfig, AutoTokenizer
@@ -133,9 +137,17 @@ def _tokenizer(base: str, revision: str) -> tuple[Any, int | None]:
     return tokenizer, getattr(config, "max_position_embeddings", None)
 
 
-def _stops(tokenizer: Any) -> Stops:
-    """The end of the turn and the EOS; the server's own EOS alone where no tokenizer is at hand."""
+def _stops(tokenizer: Any, base: str, revision: str) -> Stops:
+    """The end of the turn, the EOS and those of the model's own file; the server's own EOS where no tokenizer is."""
+    from transformers import GenerationConfig
+
     if tokenizer is None:
         return Stops([], [])
-    texts = list(dict.fromkeys(filter(None, (turn_end(tokenizer), tokenizer.eos_token))))
-    return Stops(texts, tokenizer.convert_tokens_to_ids(texts))
+    try:
+        own = GenerationConfig.from_pretrained(base, revision=revision or "main").eos_token_id
+    except OSError:
+        own = None
+    known = [turn_end(tokenizer), tokenizer.eos_token]
+    known += tokenizer.convert_ids_to_tokens(own if isinstance(own, list) else [] if own is None else [own])
+    texts = list(dict.fromkeys(filter(None, known)))
+    return Stops(texts[:4], tokenizer.convert_tokens_to_ids(texts))  # four strings are what OpenAI's API takes
