@@ -56,7 +56,7 @@ class Finished(Strict):
     """The response ended by itself, as far as its source says."""
 
     def reasons(self, traces: Sequence[Trace], pool: Pool) -> Reasons:
-        return ["cut at the limit of tokens" if trace.finish_reason == "length" else None for trace in traces]
+        return ["cut at the limit of tokens" if trace.cut else None for trace in traces]
 
 
 class NoLoop(Strict):

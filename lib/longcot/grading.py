@@ -58,10 +58,10 @@ def group_equivalent(answers: Sequence[str | None], timeout: float = 5.0) -> lis
 def grade(traces: Sequence[Trace], timeout: float = 5.0) -> list[Trace]:
     """Copies of the traces with `answer` and `correct` set.
 
-    A trace that was cut (`finish_reason` "length") has no answer; no answer is not correct. Each distinct pair of
+    A trace that was cut (`Trace.cut`) has no answer; no answer is not correct. Each distinct pair of
     answer and reference is compared once, several at a time, `timeout` seconds each.
     """
-    found = [None if trace.finish_reason == "length" else extract_answer(trace.text) for trace in traces]
+    found = [None if trace.cut else extract_answer(trace.text) for trace in traces]
     pairs = {(answer, trace.expected_answer): None for answer, trace in zip(found, traces, strict=True) if answer}
     verdicts = {pair: quick(*pair) for pair in pairs}
     open_pairs = [pair for pair, verdict in verdicts.items() if verdict is None]

@@ -29,7 +29,7 @@ class Trace(BaseModel):
     stage: str = ""
     parent: str = ""
     text: str
-    finish_reason: str | None = None  # "stop", "length", or None where the source does not say
+    finish_reason: str | None = None  # "stop", "length", "overflow" (no room after the prompt), None: not said
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     answer: str | None = None
@@ -39,6 +39,11 @@ class Trace(BaseModel):
     def key(self) -> Key:
         """What is unique in a file."""
         return self.problem_id, self.sample, self.stage
+
+    @property
+    def cut(self) -> bool:
+        """Whether it did not come to its end: the limit of tokens, or the context, was reached."""
+        return self.finish_reason in ("length", "overflow")
 
 
 def _parse(line: bytes, path: Path, number: int) -> Trace:
