@@ -11,7 +11,8 @@ from longcot.errors import BadInput
 from longcot.qlora import LoraSettings, load_base_4bit, save_dequantized, tokenize, train_adapter
 from longcot.sampling import Sampling
 from longcot.sampling.local import LocalSampler
-from longcot.training_set import IGNORED, read_training_set
+from longcot.trainer import IGNORED
+from longcot.training_set import read_training_set
 
 SETTINGS = LoraSettings(
     rank=8, alpha=16, learning_rate=2e-2, epochs=4, batch_size=2, max_length=250, compute_dtype="float32"

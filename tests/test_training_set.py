@@ -12,7 +12,8 @@ from longcot.prompts import build_messages
 from longcot.qlora import tokenize
 from longcot.sampling import Sampling
 from longcot.sampling.local import LocalSampler
-from longcot.training_set import IGNORED, read_training_set
+from longcot.trainer import IGNORED
+from longcot.training_set import read_training_set
 
 
 def turns(*contents: str) -> list[dict[str, str]]:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from longcot.adapter import check_base
 from longcot.choice import Choice, pick_traces
 from longcot.curation import Filtered, filter_file, row_fates, training_rows, write_training_set
 from longcot.data_sheet import write_data_sheet
@@ -98,6 +99,7 @@ def sample_arm(
     `style` (of the prompt), `samples` and `temperature` (instead of the study's), `examples` (a training set whose
     problems and traces stand in the prompt), `edits` (passes over the arm's own traces), and `server` with `served_as`,
     its name there. Where it is served and how hard the server is pressed do not make a finished file another one.
+    Raises BadInput for an adapter of another base.
     """
     from longcot.sampling import generate_traces
 
@@ -107,6 +109,8 @@ def sample_arm(
     settings = Sampling(**sampling | own)
     adapter = resolve(arm["adapter"]) if arm.get("adapter") else None
     shown_set = run_dir / arm["examples"] if arm.get("examples") else None
+    if adapter:
+        check_base(adapter, arm["path"])
     inputs = [path for path in (Path(base) if Path(base).is_dir() else None, adapter, shown_set) if path]
     style = "few_shot" if shown_set else arm.get("style", "zero_shot")
     edits, server = arm.get("edits", []), arm.get("server")

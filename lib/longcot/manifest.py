@@ -101,7 +101,7 @@ class Making:
                 "git": git_state(),
                 "machine": machine(),
                 "seconds": round(time.time() - self.start, 1),
-                "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+                "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 // 10**6,
                 "finished_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             },
         )
@@ -144,11 +144,11 @@ def git_state() -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """Processor, cores, memory and GPU, without the machine's name."""
+    """Processor, cores, memory (10⁹ bytes) and GPU, without the machine's name."""
     found: dict[str, Any] = {
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
-        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9),
     }
     if "torch" in sys.modules:  # looked at only where torch is loaded already: its import takes seconds
         torch = sys.modules["torch"]

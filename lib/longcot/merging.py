@@ -6,7 +6,6 @@ So nothing in a study is measured on a merged model.
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import get_args
@@ -14,6 +13,7 @@ from typing import get_args
 import torch
 from peft import PeftModel
 
+from longcot.adapter import check_base
 from longcot.errors import BadInput
 from longcot.files import model_name, model_source, resolve, shown, whole_folder
 from longcot.nf4 import dequantized, load_tokenizer, turn_generation_config
@@ -29,11 +29,7 @@ def merge_adapter(
     no model or adapter is, and for an adapter that was trained on another base.
     """
     adapter, out_dir = Path(adapter), Path(out_dir)
-    if not (adapter / "adapter_config.json").is_file():
-        raise BadInput(f"{shown(adapter)}: no adapter_config.json in it; give the directory of a PEFT adapter")
-    own = json.loads((adapter / "adapter_config.json").read_text())["base_model_name_or_path"]
-    if own != model_name(base):
-        raise BadInput(f"{shown(adapter)}: trained on {own}, not on {model_name(base)}; give its own base")
+    check_base(adapter, base)
     tokenizer = load_tokenizer(base, revision)
     plain = dequantized(base, "float32", revision)
     try:

@@ -34,8 +34,8 @@ from longcot.manifest import sha256
 from longcot.nf4 import load_base_4bit, save_dequantized, turn_generation_config
 from longcot.preflight import advice
 from longcot.settings import LoraSettings
-from longcot.trainer import AdapterTrainer
-from longcot.training_set import IGNORED, read_training_set, tokenize
+from longcot.trainer import IGNORED, AdapterTrainer
+from longcot.training_set import read_training_set, tokenize
 
 __all__ = ["LoraSettings", "load_base_4bit", "save_dequantized", "tokenize", "train_adapter"]
 
@@ -75,12 +75,13 @@ def train_adapter(
     """Train a fresh LoRA adapter on the conversations of a JSONL file and write it to `out_dir`, whole or not at all.
 
     The base comes from `load_base_4bit` and is as before afterwards, so one load serves many adapters. A checkpoint
-    after each epoch lies in `<out_dir>.training/`: a killed call goes on from there, on a CPU to the same bytes. In
-    `out_dir` lie PEFT's files, a generation config that stops on the turn's end, `loss.csv` and `training.json`, which
-    is also returned: `settings, loss` (of each step), `steps, traces, dropped` (those too long, by name), `tokens` (of
-    one epoch), `longest` (tokens), `seconds, tokens_per_s` (of this call), `peak_memory_gb` (10⁹ bytes, of the GPU,
-    else of the process). `on_step` gets a dict of `LOGGED` each step. Raises BadInput for an unusable training set, a
-    checkpoint of another training, and where the GPU's memory runs out, with what to change.
+    after each epoch lies in `<out_dir>.training/`: a killed call goes on from there, on a CPU to the same bytes, on a
+    GPU to the same final loss within 0.002 (tests/benchmarks/README.md). In `out_dir` lie PEFT's files, a generation
+    config that stops on the turn's end, `loss.csv` and `training.json`, which is also returned: `settings, loss` (of
+    each step), `steps, traces, dropped` (those too long, by name), `tokens` (of one epoch), `longest` (tokens),
+    `seconds, tokens_per_s` (of this call), `peak_memory_gb` (10⁹ bytes, of the GPU, else of the process). `on_step`
+    gets a dict of `LOGGED` each step. Raises BadInput for an unusable training set, a checkpoint of another training,
+    and where the GPU's memory runs out, with what to change.
     """
     out_dir, work = Path(out_dir), Path(out_dir).with_name(Path(out_dir).name + ".training")
     rows, dropped = read_training_set(

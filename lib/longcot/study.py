@@ -40,7 +40,7 @@ class Model(Strict):
     path: str  # a directory, relative to the project, or a Hub id
     revision: str = ""  # of a Hub id: branch, tag or commit
     adapter: str = ""  # the directory of a PEFT adapter on it
-    precision: Literal["nf4", "float32", "bfloat16", "float16"] = "nf4"
+    precision: Literal["nf4", "float32", "bfloat16", "float16"] = "nf4"  # nf4: QLoRA's, with double quantization
     context: int | None = Field(None, ge=1)  # tokens of prompt and response together; default: what the model has
     server: Server | None = None  # where it is served; none: it is sampled in process
 

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from longcot.adapter import check_base
 from longcot.errors import BadInput
 from longcot.files import resolve, shown
 from longcot.study import Study
@@ -125,6 +126,8 @@ def check_inputs(study: Study) -> None:
         for kind, folder in (("path", model.path), ("adapter", model.adapter)):
             if folder and _is_local(folder) and not resolve(folder).is_dir():
                 raise BadInput(f"{study.name}: models.{name}.{kind}: no directory {folder}; mend the path")
+        if model.adapter and resolve(model.adapter).is_dir():
+            check_base(resolve(model.adapter), model.path)
     for one in [*study.arms, *study.training_traces]:
         if one.imported and _is_local(one.imported.source) and not resolve(one.imported.source).exists():
             raise BadInput(f"{study.name}: {one.name}: no file {one.imported.source}; mend the path")

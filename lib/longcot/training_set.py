@@ -7,8 +7,7 @@ from transformers import PreTrainedTokenizerBase
 from longcot.errors import BadInput
 from longcot.files import json_rows, shown
 from longcot.prompts import render, turn_end
-
-IGNORED = -100  # the label that torch's cross-entropy leaves out
+from longcot.trainer import IGNORED
 
 
 def tokenize(

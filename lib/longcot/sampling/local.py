@@ -10,6 +10,7 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, StaticCache
 
+from longcot.adapter import adapter_config
 from longcot.errors import BadInput
 from longcot.files import shown
 from longcot.prompts import render, turn_end
@@ -77,12 +78,11 @@ class LocalSampler:
         if path is None:
             return
         path = Path(path)
-        if not (path / "adapter_config.json").is_file():
-            raise BadInput(f"{shown(path)}: no adapter_config.json in it; give the directory of a PEFT adapter")
+        adapter_config(path)
         merge = self.base.dtype == torch.float32
         try:
             model = PeftModel.from_pretrained(copy.deepcopy(self.base) if merge else self.base, str(path))
-        except (RuntimeError, ValueError, json.JSONDecodeError) as error:
+        except (RuntimeError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise BadInput(f"{shown(path)}: this adapter does not fit the base ({reason}); use its own base") from None
         self.model = (model.merge_and_unload() if merge else model).eval()
