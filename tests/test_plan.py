@@ -61,3 +61,4 @@ def test_the_plan_says_how_to_serve(fresh):
     text = plan(fresh.model_copy(update={"models": models}), cores=2)
     assert text.count("vllm serve ") == 1, "one command for the base and the adapters on it"
     assert "--enable-lora" in text and "--generation-config vllm" in text and "hours with 2 jobs at once" in text
+    assert "\n\ntraining on base: " in text

@@ -2,16 +2,21 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
+import psutil
 import pytest
 import torch
 from transformers import AutoConfig, AutoTokenizer, Qwen2Config
 
 from longcot.errors import BadInput
+from longcot.files import ROOT
 from longcot.preflight import STEP, check_arm, check_training, host_memory_gb, longest_trace, training_memory_gb
 from longcot.qlora import load_base_4bit, train_adapter
 from longcot.settings import LoraSettings
+from longcot.study_file import load_study
 from longcot.trainer import AdapterTrainer
+from longcot.training_fit import misfits, training_fit
 
 QWEN_32B = Qwen2Config(
     num_hidden_layers=64,
@@ -29,13 +34,14 @@ GB_24, GB_80 = 24.0, 80.0
 
 @pytest.fixture
 def gpu(monkeypatch):
-    """A function that makes torch report a GPU with so much free memory; `bf16` whether it computes in bfloat16."""
+    """A function that makes torch report a GPU with so much free memory, and the host so much of its own."""
 
-    def make(free_gb: float, bf16: bool = True) -> None:
+    def make(free_gb: float, bf16: bool = True, host_gb: float = 200.0) -> None:
         monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: bf16)
         monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Some GPU")
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (int(free_gb * 1e9), int(free_gb * 1e9)))
+        monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=host_gb * 1e9))
 
     return make
 
@@ -61,27 +67,36 @@ def test_the_longest_trace_is_the_longest():
 
 def test_says_before_loading_what_to_change(gpu):
     gpu(GB_80)
-    row = check_training(QWEN_32B, LORA, 32768, "a")
+    row = check_training(QWEN_32B, LORA, 32768, "arm a")
     assert row["longest"] == 32768 and row["gpu_free_gb"] == 80.0 and 25 < row["gpu_gb"] < 35
+    assert row["gpu_spare_gb"] == pytest.approx(80.0 - 1.1 * row["gpu_gb"], abs=0.01)
     gpu(32.0)
     with pytest.raises(BadInput) as error:
-        check_training(QWEN_32B, LORA, 100_000, "a")
+        check_training(QWEN_32B, LORA, 100_000, "arm a")
     words = str(error.value)
     limit = longest_trace(QWEN_32B, LORA, 32.0 / 1.1)
     assert f"lora.max_length to {limit} " in words and "too little" in words and "\n" not in words
-    check_training(QWEN_32B, LORA, limit, "a")
+    check_training(QWEN_32B, LORA, limit, "arm a")
+    gpu(GB_80, host_gb=11.0)
+    with pytest.raises(
+        BadInput, match=r"arm a: a trace of 32768 tokens keeps 21.5 GB in the host's memory, which has 11"
+    ):
+        check_training(QWEN_32B, LORA, 32768, "arm a")
+    check_training(QWEN_32B, LORA, 16640, "arm a")  # as it is told
     gpu(GB_24)
     with pytest.raises(BadInput, match="even the shortest does not fit: take a smaller base"):
-        check_training(QWEN_32B, LORA, 4096, "a")
+        check_training(QWEN_32B, LORA, 4096, "arm a")
 
 
 def test_devices_that_will_not_do(gpu):
-    with pytest.raises(BadInput, match="arm a: a base of 32.8 billion weights and no GPU"):
-        check_training(QWEN_32B, LORA, 4096, "a")
+    with pytest.raises(
+        BadInput, match="arm a: a base of 32.8 billion weights and no GPU; train it where one has 27 GB"
+    ):
+        check_training(QWEN_32B, LORA, 4096, "arm a")
     gpu(GB_80, bf16=False)
     with pytest.raises(BadInput, match="Some GPU has no bfloat16; set lora.compute_dtype to float16"):
-        check_training(QWEN_32B, LORA, 4096, "a")
-    check_training(QWEN_32B, LORA.model_copy(update={"compute_dtype": "float16"}), 4096, "a")
+        check_training(QWEN_32B, LORA, 4096, "arm a")
+    check_training(QWEN_32B, LORA.model_copy(update={"compute_dtype": "float16"}), 4096, "arm a")
 
 
 def conversations(path, *lengths):
@@ -151,3 +166,28 @@ def test_long_traces_want_layers_of_a_known_kind(tiny_model, tmp_path, monkeypat
     base.config.model_type = "gemma2"
     with pytest.raises(BadInput, match="on a base of type gemma2; use one of llama"):
         train_adapter(base, tokenizer, tmp_path / "set.jsonl", tmp_path / "a", LoraSettings(compute_dtype="float32"))
+
+
+def test_a_study_says_before_it_starts_what_cannot_be_trained(gpu, tmp_path):
+    """A configuration is enough, and no word is said of what fits or is trained already."""
+    folder, run_dir = tmp_path / "32b", ROOT / f"runs/{tmp_path.name}"
+    QWEN_32B.save_pretrained(folder)
+    study = load_study("params/miniature.yaml", [f"name={tmp_path.name}", f"models.base.path={folder}"])
+    assert misfits(study) == []  # no weights in the directory
+    with open(folder / "model.safetensors", "wb") as weights:
+        weights.truncate(20 * 10**9)  # a hole of that size
+    (words,) = misfits(study)
+    assert words == "training on base: a base of 32.8 billion weights and no GPU; train it where one has 29 GB free"
+    gpu(GB_80)
+    assert misfits(study) == []
+    ((fits, words),) = training_fit(study).values()
+    assert fits and "a trace of 400 tokens, the longest that may come, takes" in words and "leaves 5" in words
+    gpu(GB_24)
+    assert "even the shortest does not fit" in misfits(study)[0]
+    try:
+        for arm in study.arms:
+            (run_dir / "adapters" / arm.name).mkdir(parents=True)
+            (run_dir / "adapters" / f"{arm.name}.manifest.json").write_text("{}")
+        assert misfits(study) == []
+    finally:
+        shutil.rmtree(run_dir, ignore_errors=True)

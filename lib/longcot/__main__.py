@@ -16,6 +16,7 @@ from longcot.files import ROOT, resolve, shown, write_whole
 from longcot.jobs import Job, study_jobs
 from longcot.study import Study
 from longcot.study_file import check_inputs, load_study
+from longcot.training_fit import misfits
 
 
 def forget_lost(study: Study, jobs: Sequence[Job]) -> None:
@@ -86,6 +87,9 @@ def main() -> int:
     try:
         study = load_study(arguments.study, arguments.config)
         check_inputs(study)
+        if arguments.command != "plan" and not arguments.redraw:
+            for words in misfits(study):
+                print(f"warning: {words}", file=sys.stderr)
         if arguments.command == "run":
             run(study, arguments.cores, arguments.redraw, rest)
         elif arguments.command == "plan":

@@ -1,6 +1,5 @@
 """What a study would do and what it would cost, before anything runs. Lengths are measured ones where traces exist."""
 
-import functools
 import heapq
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,13 +7,14 @@ from typing import Any
 
 import pandas as pd
 
-from longcot.files import model_source, resolve, shown
+from longcot.files import resolve, shown
 from longcot.jobs import Job, study_jobs, training_traces
 from longcot.manifest import status
 from longcot.problems import load_problems
 from longcot.study import Model, ProblemSet, Study
 from longcot.study_file import at_hand
 from longcot.traces import iter_traces
+from longcot.training_fit import longest_expected, model_config, training_fit
 
 BYTES = {"nf4": 2, "bfloat16": 2, "float16": 2, "float32": 4}  # a weight as sampled: an nf4 base is dequantized
 BYTES_PER_TOKEN = 4  # of a trace on disk, about: English and LaTeX in the tokens of Qwen2.5
@@ -95,15 +95,13 @@ def model_row(study: Study, name: str, model: Model) -> dict[str, Any]:
     is known of a Hub model whose configuration is not at hand.
     """
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM
 
     from longcot.preflight import training_memory_gb
 
     row: dict[str, Any] = {"model": name, "path": model.path, "precision": model.precision}
-    source, here = model_source(model.path), not _hub_answers()
-    try:
-        config = AutoConfig.from_pretrained(source, revision=model.revision or None, local_files_only=here)
-    except (OSError, ValueError):
+    config = model_config(model)
+    if config is None:
         return row
     with torch.device("meta"):
         network = AutoModelForCausalLM.from_config(config)
@@ -119,22 +117,9 @@ def model_row(study: Study, name: str, model: Model) -> dict[str, Any]:
     row |= {"adapter_gb": lora * BYTES_PER_LORA_WEIGHT / 1e9}
     row |= {"disk_gb": row["weights_gb"] if model.precision == "nf4" else 0.0}
     if any(arm.trained and arm.model == name for arm in study.arms):
-        longest = min(study.lora.max_length, full or study.lora.max_length)
-        row["train_gb"] = training_memory_gb(config, study.lora, longest)
+        row["train_gb"] = training_memory_gb(config, study.lora, longest_expected(study, config))
     room = (study.assume.gpu_memory_gb or 0) * 0.9 - row["weights_gb"]  # vLLM takes 90% of a GPU unless told
     return row | ({"at_once": max(int(room / row["cache_gb"]), 0)} if study.assume.gpu_memory_gb else {})
-
-
-@functools.cache
-def _hub_answers() -> bool:
-    """Whether the Hub can be reached: asked once, since its own client tries for half a minute, file by file."""
-    from huggingface_hub import constants, get_session
-
-    try:
-        get_session().head(constants.ENDPOINT, timeout=5)
-    except Exception:  # of whatever the session is made of
-        return False
-    return not constants.HF_HUB_OFFLINE
 
 
 def serve_commands(study: Study) -> list[str]:
@@ -173,6 +158,7 @@ def plan(study: Study, cores: int) -> str:
     parts = [study.title, jobs.to_string(index=False, formatters=formats, na_rep="?")]
     if len(models):
         parts.append(models.to_string(index=False, formatters=formats, na_rep="not at hand"))
+    parts += ["\n".join(words for _, words in fit.values())] if (fit := training_fit(study)) else []
     parts.append(_whole(study, jobs, models, max(cores // study.jobs.threads, 1)))
     return "\n\n".join([*parts, *serve_commands(study)])
 

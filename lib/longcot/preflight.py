@@ -8,6 +8,7 @@ sets it against measured peaks.
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from peft import LoraConfig
 from peft.tuners.tuners_utils import check_target_module_exists
@@ -91,12 +92,12 @@ class _Sizes:
         return max(self.layer + held + max(attention, mlp), output)
 
 
-def check_training(config: PretrainedConfig, lora: LoraSettings, length: int, name: str) -> dict[str, Any]:
-    """Whether the arm `name`, longest trace `length` tokens, can be trained on the device at hand; nothing is loaded.
+def check_training(config: PretrainedConfig, lora: LoraSettings, length: int, what: str) -> dict[str, Any]:
+    """Whether `what` (an error's first words), longest trace `length` tokens, can be trained here; nothing is loaded.
 
-    Returns `longest` (tokens), `gpu_gb` and `host_gb` (needed), `gpu_free_gb` (None without a GPU). Raises BadInput
-    where it does not fit, with what to change, for a GPU that cannot compute in the study's type, and for a large
-    model without a GPU.
+    Returns `longest` (tokens), `gpu_gb` and `host_gb` (needed), `gpu_free_gb` and `gpu_spare_gb`, what is left of it
+    after `HELD` times the need (both None without a GPU). Raises BadInput where it does not fit, with what to change,
+    for a GPU that cannot compute in the study's type, and for a large model without a GPU.
     """
     sizes = _Sizes(config, lora)
     row = {
@@ -104,17 +105,25 @@ def check_training(config: PretrainedConfig, lora: LoraSettings, length: int, na
         "gpu_gb": round(sizes.fixed + sizes.at(length), 2),
         "host_gb": round(host_memory_gb(config, lora, length), 2),
         "gpu_free_gb": None,
+        "gpu_spare_gb": None,
     }
     if not torch.cuda.is_available():
         if sizes.parameters > ON_A_CPU:
-            billions = sizes.parameters / 1e9
-            raise BadInput(f"arm {name}: a base of {billions:.1f} billion weights and no GPU; train it where one is")
+            base = f"a base of {sizes.parameters / 1e9:.1f} billion weights"
+            raise BadInput(f"{what}: {base} and no GPU; train it where one has {row['gpu_gb'] * HELD:.0f} GB free")
         return row
     if lora.compute_dtype == "bfloat16" and not torch.cuda.is_bf16_supported(including_emulation=False):
         raise BadInput(f"{torch.cuda.get_device_name()} has no bfloat16; set lora.compute_dtype to float16")
     row["gpu_free_gb"] = round(free_gb(), 2)
-    if row["gpu_gb"] * HELD > row["gpu_free_gb"]:
-        raise BadInput(f"arm {name}: {advice(config, lora, length, row['gpu_free_gb'])}")
+    row["gpu_spare_gb"] = round(row["gpu_free_gb"] - row["gpu_gb"] * HELD, 2)
+    if row["gpu_spare_gb"] < 0:
+        raise BadInput(f"{what}: {advice(config, lora, length, row['gpu_free_gb'])}")
+    if row["host_gb"] > (free := psutil.virtual_memory().available / 1e9):
+        fits = int(free / row["host_gb"] * length) // STEP * STEP
+        raise BadInput(
+            f"{what}: a trace of {length} tokens keeps {row['host_gb']:.1f} GB in the host's memory, which has "
+            f"{free:.1f} GB free; set lora.max_length to {fits} or less and lora.too_long to drop"
+        )
     return row
 
 
@@ -129,7 +138,7 @@ def check_arm(arm: dict[str, Any], lora: dict[str, Any], run_dir: Path) -> dict[
     limit = min(settings.max_length, config.max_position_embeddings)
     rows, dropped = read_training_set(run_dir / arm["training_set"], tokenizer, limit, settings.too_long)
     longest = max(len(row["input_ids"]) for row in rows)
-    found = check_training(config, settings, longest, arm["name"])
+    found = check_training(config, settings, longest, f"arm {arm['name']}")
     return {"arm": arm["name"], "traces": len(rows), "dropped": dropped} | found
 
 
