@@ -7,7 +7,7 @@ it at the trace. A base model is loaded once for all arms that share it.
 import fcntl
 import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -219,20 +219,24 @@ def base_4bit(path: str, revision: str, compute_dtype: str) -> tuple[Any, Any]:
     return load_base_4bit(path, compute_dtype, revision or "main"), load_tokenizer(path, revision or "main")
 
 
-def train_arm(arm: dict[str, Any], lora: dict[str, Any], run_dir: Path, threads: int = 1) -> dict[str, Any]:
+def train_arm(
+    arm: dict[str, Any],
+    lora: dict[str, Any],
+    run_dir: Path,
+    threads: int = 1,
+    on_step: Callable[[dict[str, float]], None] | None = None,
+) -> dict[str, Any]:
     """Train an arm's adapter on its training set, 4-bit base; returns what `training.json` beside the adapter holds.
 
-    `arm` holds `name, path, precision, training_set, adapter`, and may hold `revision` (of a Hub id). Raises BadInput
-    for a precision other than nf4.
+    `arm` holds `name, path, precision, training_set, adapter`, and may hold `revision` (of a Hub id). `on_step` is
+    `train_adapter`'s. Raises BadInput for a precision other than nf4.
     """
     import torch
 
     from longcot.qlora import train_adapter
 
     if arm["precision"] != "nf4":
-        raise BadInput(
-            f"arm {arm['name']}: a QLoRA adapter is trained on an nf4 base; set its model's precision to nf4"
-        )
+        raise BadInput(f"arm {arm['name']}: QLoRA trains on an nf4 base; set its model's precision to nf4")
     torch.set_num_threads(threads)
     out, rows, settings = run_dir / arm["adapter"], run_dir / arm["training_set"], LoraSettings(**lora)
     base = model_source(arm["path"])
@@ -240,7 +244,6 @@ def train_arm(arm: dict[str, Any], lora: dict[str, Any], run_dir: Path, threads:
     making = Making(out, recipe, [rows, *([base] if Path(base).is_dir() else [])])
     if not making.done:
         model, tokenizer = base_4bit(base, arm.get("revision", ""), settings.compute_dtype)
-        train_adapter(model, tokenizer, rows, out, settings)
+        train_adapter(model, tokenizer, rows, out, settings, on_step)
         making.finish(precision=f"nf4 (double quantization), computed in {settings.compute_dtype}")
-    report = json.loads((out / "training.json").read_text())
-    return {"arm": arm["name"], "file": shown(out)} | report
+    return {"arm": arm["name"], "file": shown(out)} | json.loads((out / "training.json").read_text())

@@ -12,7 +12,20 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator, PercentFormatter
 
 from longcot.files import write_table
-from longcot.style import DASHES, GREY, ROW, WIDTH, arm_rows, label, legend, new_axes, note, point, source_looks
+from longcot.style import (
+    DASHES,
+    GREY,
+    PALETTE,
+    ROW,
+    WIDTH,
+    arm_rows,
+    label,
+    legend,
+    new_axes,
+    note,
+    point,
+    source_looks,
+)
 
 
 def save_figure(figure: Figure, table: pd.DataFrame, stem: str | Path) -> Figure:
@@ -180,4 +193,19 @@ def training_loss(table: pd.DataFrame) -> Figure:
     axes.set_ylabel("training loss, nats a token")
     axes.grid(axis="y")
     figure.legend(handles=list(keys.values()), loc="outside lower center", ncols=3, handlelength=3)
+    return figure
+
+
+def training_progress(table: pd.DataFrame) -> Figure:
+    """Loss and learning rate against the epoch. From rows `arm, epoch, loss, learning_rate`, one a step, in order."""
+    figure, (losses, rates) = new_axes(WIDTH, 2.8, (1, 1), sharey=False)
+    for i, (name, log) in enumerate(table.groupby("arm", sort=False)):
+        look = {"color": PALETTE[i % len(PALETTE)], "ls": DASHES[i // len(PALETTE) % len(DASHES)], "lw": 1.1}
+        losses.plot(log["epoch"], log["loss"], label=name, **look)
+        rates.plot(log["epoch"], log["learning_rate"], **look)
+    rates.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
+    for axes, name in ((losses, "training loss, nats a token"), (rates, "learning rate")):
+        axes.set(xlabel="epoch", ylabel=name, ylim=(0, None))
+        axes.grid(axis="y")
+    figure.legend(loc="outside lower center", ncols=3, handlelength=2)
     return figure

@@ -38,10 +38,12 @@ plt.rcParams.update(
 )
 
 
-def new_axes(width: float, height: float, columns: Sequence[float] = (1,)) -> tuple[Figure, list[Axes]]:
+def new_axes(
+    width: float, height: float, columns: Sequence[float] = (1,), sharey: bool = True
+) -> tuple[Figure, list[Axes]]:
     """A figure and its axes side by side, closed for pyplot so that a notebook shows it once."""
     figure, axes = plt.subplots(
-        1, len(columns), figsize=(width, height), squeeze=False, sharey=len(columns) > 1, width_ratios=columns
+        1, len(columns), figsize=(width, height), squeeze=False, sharey=sharey, width_ratios=columns
     )
     plt.close(figure)
     return figure, list(axes[0])

@@ -83,6 +83,10 @@ def test_a_study_runs_once_and_a_killed_one_gives_the_same(study):
     row = json.loads((folder / "training_sets/reasoner-4.jsonl").read_text().split("\n")[0])
     assert [turn["role"] for turn in row["messages"]] == ["user", "assistant"] and row["correct"]
 
+    trained = (folder / "notebooks/03_finetune_qlora-0.ipynb").read_text()
+    assert trained.count("image/png") == 1 and trained.count("before: ") == trained.count("after: ") == 3
+    assert all(name in trained for name in ("[<|im_end|>]", "tokens_per_s", "peak_memory_gb", "seconds"))
+
     assert yaml.safe_load((folder / "study.yaml").read_text())["sampling"]["temperature"] == 0.6, "as resolved"
     before = files(folder)
     run(file)
