@@ -35,6 +35,6 @@ def check_base(folder: str | Path, base: str | Path) -> None:
     both_here = resolve(own).is_dir() and resolve(base).is_dir()
     if both_here or Path(own).name.lower() != Path(base).name.lower():
         raise BadInput(
-            f"{shown(folder)}: trained on {model_name(own)}, not on {model_name(base)}; give its own base, or name this "
-            "one in its adapter_config.json if it is a copy"
+            f"{shown(folder)}: trained on {model_name(own)}, not on {model_name(base)}; give its own base, or name "
+            "this one in its adapter_config.json if it is a copy"
         )

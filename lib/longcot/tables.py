@@ -27,7 +27,8 @@ SCORES += ("mean_tokens", "finished", "n_problems", "n_samples")
 ARMS = ("arm", "model", "n_train", *SCORES)  # the columns of tables/arms.csv
 BREAKDOWN = ("arm", "by", "value", *SCORES)  # the columns of tables/breakdown.csv
 PARTS = ("subset", "level", "subject")  # what a benchmark is broken down by
-ENDINGS = {"stop": "finished", "length": "cut off", "overflow": "cut off"}  # any other finish reason, or none: not stated
+# Any other finish reason, or none: not stated.
+ENDINGS = {"stop": "finished", "length": "cut off", "overflow": "cut off"}
 QUANTILES = {"p5": 5, "p25": 25, "p50": 50, "p75": 75, "p95": 95}
 
 
