@@ -100,7 +100,7 @@ def test_a_study_runs_once_and_a_killed_one_gives_the_same(study):
 
     whole = folder.rename(resolve(f"runs/{study('first').stem}"))
     for stage in ("traces/reasoner/benchmark.jsonl", "adapters/reasoner-4.training"):
-        shutil.rmtree(folder / "adapters", ignore_errors=True)  # on a busy machine it may be there before the first kill
+        shutil.rmtree(folder / "adapters", ignore_errors=True)  # a busy machine may have trained already
         process = subprocess.Popen(command(file), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT)
         until = time.monotonic() + 300
         while not (folder / stage).exists() and process.poll() is None and time.monotonic() < until:
