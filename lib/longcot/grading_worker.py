@@ -132,6 +132,9 @@ def serve() -> None:
     (
         # imports, and the parser's tables, before the fork
         equivalent(r"\frac{\sin x}{2}", "y"),
+        equivalent(r"2^{10} \cdot 5! - \sqrt[3]{4\pi}", r"\frac{-1+2\sqrt{3}}{\binom{7}{3}}"),
+        equivalent(r"4 (2-\sqrt{\frac{9}{5}})", r"3 + \frac{\pi}{2}"),
+        equivalent(r"(1,2) \cup (3,4)", "x > 1"),
         math_verify("x > 1", "x > 2"),
     )
     while True:
