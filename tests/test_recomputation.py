@@ -41,9 +41,9 @@ def batch(padded: bool) -> dict[str, torch.Tensor]:
     ids = torch.randint(0, 200, (2, TOKENS))
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids.clone()}
     inputs["labels"][:, :10] = IGNORED
-    if padded:
-        inputs["attention_mask"][0, 60:] = 0
-        inputs["labels"][0, 60:] = IGNORED
+    if padded:  # on the left, where attention reaches
+        inputs["attention_mask"][0, :30] = 0
+        inputs["labels"][0, :31] = IGNORED
     return inputs
 
 
