@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from longcot.analysis import at_equal_problems, group_table, set_table, trace_table
+from longcot.analysis import group_table, set_table, trace_table
 from longcot.behaviours import behaviour_rates
 from longcot.errors import BadInput
 from longcot.pool import Pool
@@ -46,7 +46,7 @@ def test_lengths_that_do_not_compare_are_refused():
         trace_table([], Ruler("words"))
 
 
-def test_groups_compare_at_equal_problems():
+def test_one_row_a_group_with_its_accuracy():
     traces = [
         trace("a"),
         trace("a", 1, correct=False),
@@ -58,10 +58,6 @@ def test_groups_compare_at_equal_problems():
     groups = group_table(table, "model").set_index("model")
     assert groups.traces.to_dict() == {"m": 3, "n": 2} and groups.accuracy.to_dict() == {"m": 0.75, "n": 0.5}
     assert (groups.accuracy_low < groups.accuracy).all() and (groups.accuracy < groups.accuracy_high).all()
-    equal = group_table(at_equal_problems(table, "model"), "model").set_index("model")
-    assert equal.accuracy.to_dict() == {"m": 0.5, "n": 1.0} and equal.problems.to_dict() == {"m": 1, "n": 1}
-    with pytest.raises(BadInput, match="groups of model have no problem in common"):
-        at_equal_problems(table[table.problem_id != "a"], "model")
 
 
 def test_accuracy_is_left_out_where_it_is_not_known():

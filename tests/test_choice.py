@@ -131,6 +131,13 @@ def test_matched_arms_differ_in_one_property_alone(match):
     assert max(parts) - min(parts) <= 1, "strata of one size give as evenly as n allows"
 
 
+def test_balanced_counts_over_strata():
+    """Five of each level and all subjects alike: what a stratum took is not forgotten in the next."""
+    for seed in range(5):
+        chosen = pick("balanced", 20, seed, match=["level"])
+        assert set(strata(chosen, "level").values()) == {5} and sorted(strata(chosen, "subject").values()) == [6, 7, 7]
+
+
 def test_arms_may_be_matched_on_the_problem_itself():
     long, short, drawn = (pick(name, 20, match=["problem"]) for name in ("longest", "shortest", "random"))
     assert {r.problem_id for r in long} == {r.problem_id for r in short} == {r.problem_id for r in drawn}

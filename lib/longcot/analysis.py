@@ -6,15 +6,16 @@ Traces are read one by one and only numbers are kept, so that a file of any size
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from longcot.behaviours import behaviour_rates
+from longcot.behaviours import BEHAVIOURS, behaviour_rates
 from longcot.diversity import TFIDF, embed, mean_distance, vendi_score
 from longcot.errors import BadInput
 from longcot.intervals import pass_at_1_interval
 from longcot.pool import Pool
 from longcot.properties import Ruler, answer_type, compression_ratio, loops, repeated_ngrams, scripts, split_thinking
-from longcot.traces import Trace
+from longcot.traces import Trace, iter_traces
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -26,6 +27,23 @@ _EMBEDDED = 1000  # traces of a set at most for its diversity: Vendi's score tak
 def per_1000(behaviour: str, unit: str) -> str:
     """The name of a behaviour's column, which says what it counts: `verification_per_1000_words`."""
     return f"{behaviour.replace(' ', '_')}_per_1000_{unit}"
+
+
+def behaviour_columns(table: "DataFrame") -> list[str]:
+    """The columns of behaviours in a table of traces."""
+    starts = tuple(per_1000(name, "") for name in BEHAVIOURS)
+    return [column for column in table if column.startswith(starts)]
+
+
+def common_ruler(files: Iterable[Path], tokenizer: str = "") -> Ruler:
+    """What measures the traces of all files alike.
+
+    Tokens as they were counted where one model counted all, else tokens of `tokenizer`, else words.
+    """
+    models = {None if t.completion_tokens is None else t.model for file in files for t in iter_traces(file)}
+    if len(models) == 1 and None not in models:
+        return Ruler("tokens")
+    return Ruler("tokens", tokenizer) if tokenizer else Ruler("words")
 
 
 def measure_trace(trace: Trace, ruler: Ruler) -> dict[str, Any]:
@@ -46,7 +64,7 @@ def measure_trace(trace: Trace, ruler: Ruler) -> dict[str, Any]:
         "stage": trace.stage,
         "model": trace.model,
         "correct": None if trace.correct is None else float(trace.correct),
-        "finished": None if trace.finish_reason is None else float(trace.finish_reason != "length"),
+        "finished": None if trace.finish_reason is None else float(not trace.cut),
         "answer_type": answer_type(trace.expected_answer),
         unit: length,
         f"thinking_{unit}": None if thinking is None else ruler.of(thinking),
@@ -79,16 +97,65 @@ def trace_table(traces: Iterable[Trace], ruler: Ruler) -> "DataFrame":
     return table
 
 
-def at_equal_problems(table: "DataFrame", by: str) -> "DataFrame":
-    """The rows of those problems that every group of `by` has a trace of, so that groups compare at equal problems.
+def pools_table(run_dir: Path, sources: Mapping[str, str], pool: Pool, ruler: Ruler) -> "DataFrame":
+    """One row a trace of several files (teacher: file in the run directory): `trace_table`, and where it is from.
 
-    Raises BadInput where they have none in common.
+    `pool` is the teacher, with the stage where there is one, `file` and `line` its place; `subject`, `level` and
+    `base_pass_rate` are its problem's, None where they are not known. Raises BadInput like `trace_table`.
     """
-    groups = table.groupby("problem_id")[by].nunique()
-    common = groups.index[groups == table[by].nunique()]
-    if not len(common):
-        raise BadInput(f"the groups of {by} have no problem in common; their traces must name problems alike")
-    return table[table.problem_id.isin(common)]
+    import pandas as pd
+
+    tables = []
+    for teacher, file in sources.items():
+        table = trace_table(iter_traces(run_dir / file), ruler)
+        names = teacher + table["stage"].where(table["stage"] == "", ", " + table["stage"])
+        tables.append(table.assign(pool=names, file=file, line=range(1, len(table) + 1)))
+    whole = pd.concat(tables, ignore_index=True)
+    whole["pool"] = pd.Categorical(whole["pool"], whole["pool"].unique())
+    for name in ("subject", "level"):
+        whole[name] = [getattr(pool.problems.get(problem), name, None) for problem in whole["problem_id"]]
+    whole["base_pass_rate"] = whole["problem_id"].map(pool.pass_rates).astype(float)
+    return whole
+
+
+def shared_problems(table: "DataFrame", by: str) -> list["DataFrame"]:
+    """The rows of problems that the same groups have traces of, for each such company of groups, the largest first.
+
+    So the groups of one company compare at equal problems. Problems of one group alone are left out.
+    """
+    company = table.groupby("problem_id", sort=False)[by].agg(lambda names: tuple(sorted(set(names))))
+    counts = company[company.map(len) > 1].value_counts()
+    order = sorted(counts.items(), key=lambda pair: (-len(pair[0]) * pair[1], pair[0]))
+    return [
+        table[table["problem_id"].isin(company.index[company.map(lambda own, names=names: own == names)])]
+        for names, _ in order
+    ]
+
+
+def profile_table(table: "DataFrame", by: str, measures: Sequence[str]) -> "DataFrame":
+    """One row a group and measure: its mean over problems, `low` to `high` the 95% interval, problems counting alike.
+
+    Student's interval over the problems' means, for `correct` that of `intervals.pass_at_1_interval`; NaN where a group
+    has one problem. A measure that a group does not have has no row.
+    """
+    import pandas as pd
+    from scipy.stats import t
+
+    rows = []
+    for name, group in table.groupby(by, sort=False, observed=True):
+        for measure in measures:
+            known = group[group[measure].notna()]
+            means = known.groupby("problem_id")[measure].mean()
+            if means.empty:
+                continue
+            half = t.ppf(0.975, len(means) - 1) * means.sem() if len(means) > 1 else float("nan")
+            low, high = means.mean() - half, means.mean() + half
+            if measure == "correct":
+                counts = known.groupby("problem_id")[measure].agg(["sum", "size"])
+                low, high = pass_at_1_interval(counts["sum"].tolist(), counts["size"].tolist())
+            rows.append({by: name, "measure": measure, "problems": len(means), "mean": means.mean()})
+            rows[-1] |= {"low": low, "high": high}
+    return pd.DataFrame(rows)
 
 
 def group_table(table: "DataFrame", by: str) -> "DataFrame":
@@ -101,14 +168,14 @@ def group_table(table: "DataFrame", by: str) -> "DataFrame":
 
     rows = []
     unit = next(unit for unit in ("tokens", "words", "characters") if unit in table)
-    for name, group in table.groupby(by, sort=False):
+    for name, group in table.groupby(by, sort=False, observed=True):
         row = {by: name, "traces": len(group), "problems": group.problem_id.nunique()}
         if group.correct.notna().all():
             problems = group.groupby("problem_id").correct.agg(["sum", "size"])
             low, high = pass_at_1_interval(problems["sum"].tolist(), problems["size"].tolist())
             rate = (problems["sum"] / problems["size"]).mean()
             row |= {"accuracy": rate, "accuracy_low": low, "accuracy_high": high}
-        numbers = group.select_dtypes("number").drop(columns=["sample", "correct", "loops"])
+        numbers = group.select_dtypes("number").drop(columns=["sample", "correct", "loops", "line"], errors="ignore")
         row |= {"with_loop": (group.loops > 0).mean(), f"median_{unit}": group[unit].median()}
         rows.append(row | numbers.mean().to_dict())
     return pd.DataFrame(rows)

@@ -75,8 +75,10 @@ def pick_traces(traces: Sequence[Trace], choice: Choice, pool: Pool, name: str) 
         raise BadInput(f"arm {name}: {error}") from None
 
 
-def _take(groups: Groups, n: int, choice: Choice, pool: Pool, ruler: Ruler, stratum: str) -> list[Trace]:
-    """`n` traces of the groups by the strategy, fewer where there are no more."""
+def _take(
+    groups: Groups, n: int, choice: Choice, pool: Pool, ruler: Ruler, stratum: str, taken: Sequence[Trace] = ()
+) -> list[Trace]:
+    """`n` traces of the groups by the strategy, fewer where there are no more; `taken` were taken before."""
     rng = random.Random(f"{choice.strategy} {choice.seed}{stratum}")
     if choice.strategy in RANKING:
         value = RANKING[choice.strategy]
@@ -85,7 +87,7 @@ def _take(groups: Groups, n: int, choice: Choice, pool: Pool, ruler: Ruler, stra
             order = order[: max(n, ceil(choice.top * len(order)))]
             order = rng.sample(order, len(order))
     else:
-        order = DRAWING[choice.strategy](groups, n, pool, rng, choice.embedding)
+        order = DRAWING[choice.strategy](groups, n, pool, rng, choice.embedding, taken)
     chosen: list[Trace] = []
     for problem in order:
         room = min(choice.per_problem, n - len(chosen), len(groups[problem]))
@@ -116,14 +118,14 @@ def _matched(traces: Sequence[Trace], choice: Choice, pool: Pool, ruler: Ruler) 
     for key in sorted(strata):
         taken = {trace.problem_id for trace in chosen}
         free = {problem: group for problem, group in strata[key].items() if problem not in taken}
-        chosen += _take(free, int(shares[key]) + (key in extra), choice, pool, ruler, f" {key}")
+        chosen += _take(free, int(shares[key]) + (key in extra), choice, pool, ruler, f" {key}", chosen)
     if lacking := choice.n - len(chosen):
         taken = {trace.problem_id for trace in chosen}
         left: Groups = {}
         for trace in traces:
             if trace.problem_id not in taken:
                 left.setdefault(trace.problem_id, []).append(trace)
-        chosen += _take(left, lacking, choice, pool, ruler, " rest")
+        chosen += _take(left, lacking, choice, pool, ruler, " rest", chosen)
     return chosen
 
 

@@ -154,7 +154,7 @@ def training_rows(
                 "problem": problem.problem,
                 "problem_id": trace.problem_id,
                 "sample": trace.sample,
-                "model": trace.model,
+                "model": " with ".join(filter(None, (trace.model, trace.adapter))),
                 "subject": problem.subject,
                 "level": problem.level,
                 "completion_tokens": trace.completion_tokens,

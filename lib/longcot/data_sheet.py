@@ -78,7 +78,8 @@ def data_sheet(rows: Sequence[Mapping[str, Any]], manifest: Mapping[str, Any], n
     arm = recipe.get("arm", {})
     sources = "".join(f"\n- `{file}`, SHA-256 `{digest}`" for file, digest in manifest.get("inputs", {}).items())
     removed = "".join(f"\n- {label}: {count}" for label, count in manifest.get("removed", {}).items())
-    settings = {key: arm[key] for key in arm if key not in ("name", "traces", "training_set", "use", "filters")}
+    beside = ("name", "traces", "training_set", "use", "filters")
+    settings = {key: value for key, value in arm.items() if key not in beside and value not in (None, "", [])}
     chosen = ", ".join(f"{key} {value}" for key, value in settings.items())
     made = " ".join(f"{key} {value}," for key, value in manifest.get("packages", {}).items()).rstrip(",")
     decontaminated = [label for label in manifest.get("removed", {}) if label.startswith("decontaminated")]

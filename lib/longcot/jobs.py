@@ -111,6 +111,9 @@ def _curate_job(study: Study, after: list[str]) -> Job:
         "benchmark": study.problems.benchmark.model_dump() if "decontaminated" in str(arms) else {},
         "difficulty_traces": training_traces(study.difficulty_model) if study.difficulty_model else "",
         "prompt": study.prompt.model_dump(),
+        "tokenizer": next((study.models[arm.model].path for arm in study.arms if arm.data and arm.model), ""),
+        "study": study.title,
+        "deviations": [] if any(arm.reported for arm in study.arms) else study.deviations,  # else notebook 04 has them
     }
     products = [arm["training_set"] for arm in arms]
     return Job("02_analyze_curation", "02_analyze_curation", parameters, after, products)

@@ -1,7 +1,8 @@
 """Named ways to choose traces of a pool. A strategy puts problems in the order in which they are taken.
 
-There are two kinds. A drawing strategy orders the problems; of each problem's traces one is then drawn. A ranking
-strategy gives each trace a value, and the traces of the greatest value come first, ties in a drawn order.
+There are two kinds. A drawing strategy orders the problems; of each problem's traces one is then drawn. `taken` are the
+traces that other strata have given already, where arms are matched. A ranking strategy gives each trace a value, and
+the traces of the greatest value come first, ties in a drawn order.
 """
 
 import random
@@ -18,23 +19,29 @@ from longcot.traces import Trace
 Groups = dict[str, list[Trace]]  # the traces of each problem
 
 
-def uniform(groups: Groups, n: int, pool: Pool, rng: random.Random, embedding: str = TFIDF) -> list[str]:
+def uniform(
+    groups: Groups, n: int, pool: Pool, rng: random.Random, embedding: str = TFIDF, taken: Sequence[Trace] = ()
+) -> list[str]:
     """Problems without replacement, each as likely as any other, so that a problem with many traces counts once."""
     return rng.sample(sorted(groups), len(groups))
 
 
-def balanced(groups: Groups, n: int, pool: Pool, rng: random.Random, embedding: str = TFIDF) -> list[str]:
+def balanced(
+    groups: Groups, n: int, pool: Pool, rng: random.Random, embedding: str = TFIDF, taken: Sequence[Trace] = ()
+) -> list[str]:
     """As random, but the first problem of each subject before the second of any: subjects count as evenly as can be."""
-    return _in_turn(groups, pool, rng, ("subject",))
+    return _in_turn(groups, pool, rng, ("subject",), taken)
 
 
-def balanced_levels(groups: Groups, n: int, pool: Pool, rng: random.Random, embedding: str = TFIDF) -> list[str]:
+def balanced_levels(
+    groups: Groups, n: int, pool: Pool, rng: random.Random, embedding: str = TFIDF, taken: Sequence[Trace] = ()
+) -> list[str]:
     """As random, but the first problem of each pair of subject and level before the second of any."""
-    return _in_turn(groups, pool, rng, ("subject", "level"))
+    return _in_turn(groups, pool, rng, ("subject", "level"), taken)
 
 
-def _in_turn(groups: Groups, pool: Pool, rng: random.Random, names: Sequence[str]) -> list[str]:
-    seen: Counter[tuple[str, ...]] = Counter()
+def _in_turn(groups: Groups, pool: Pool, rng: random.Random, names: Sequence[str], taken: Sequence[Trace]) -> list[str]:
+    seen = Counter(tuple(pool.attribute(trace, name) for name in names) for trace in taken)
     turns = []
     for position, problem in enumerate(rng.sample(sorted(groups), len(groups))):
         key = tuple(pool.attribute(groups[problem][0], name) for name in names)
@@ -43,14 +50,18 @@ def _in_turn(groups: Groups, pool: Pool, rng: random.Random, names: Sequence[str
     return [problem for _, _, problem in sorted(turns)]
 
 
-def diverse_problems(groups: Groups, n: int, pool: Pool, rng: random.Random, embedding: str = TFIDF) -> list[str]:
+def diverse_problems(
+    groups: Groups, n: int, pool: Pool, rng: random.Random, embedding: str = TFIDF, taken: Sequence[Trace] = ()
+) -> list[str]:
     """The problems whose statements cover those of all the others best: k-centre from a drawn first one."""
     names = sorted(groups)
     rows = embed([groups[name][0].problem for name in names], embedding)
     return [names[i] for i in k_centre(rows, n, rng)]
 
 
-def diverse_solutions(groups: Groups, n: int, pool: Pool, rng: random.Random, embedding: str = TFIDF) -> list[str]:
+def diverse_solutions(
+    groups: Groups, n: int, pool: Pool, rng: random.Random, embedding: str = TFIDF, taken: Sequence[Trace] = ()
+) -> list[str]:
     """The traces whose texts cover those of all the others best: one drawn of each problem, then k-centre over them."""
     names = sorted(groups)
     for name in names:

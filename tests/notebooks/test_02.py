@@ -1,0 +1,55 @@
+import json
+
+import nbformat
+import pandas as pd
+import papermill
+import pytest
+from synthetic_pools import make_pools
+from test_report import loads_nothing
+
+from longcot.files import ROOT
+from longcot.report import write_report
+
+NOTEBOOK = ROOT / "notebooks/02_analyze_curation.ipynb"
+
+
+def execute(folder, parameters) -> nbformat.NotebookNode:
+    (folder / "notebooks").mkdir(exist_ok=True)
+    executed = str(folder / "notebooks/02_analyze_curation.ipynb")
+    papermill.execute_notebook(str(NOTEBOOK), executed, parameters, kernel_name="python3", progress_bar=False, cwd=ROOT)
+    return nbformat.read(executed, as_version=4)
+
+
+def test_curation_is_shown_and_reported(tmp_path):
+    parameters = make_pools(tmp_path) | {"show": "long-hard", "deviations": ["Everything here is made up."]}
+    notebook = execute(tmp_path, parameters)
+    for arm in parameters["arms"]:
+        rows = [json.loads(line) for line in (tmp_path / arm["training_set"]).open()]
+        assert len(rows) == arm["n"] and (tmp_path / f"{arm['training_set']}.datasheet.md").is_file()
+    for name in ("filters", "spreads", "places", "profiles_0"):
+        assert all(
+            (tmp_path / f"figures/curation_{name}.{kind}").stat().st_size > 100 for kind in ("pdf", "png", "csv")
+        )
+    sets = pd.read_csv(tmp_path / "tables/sets.csv").set_index("set")
+    assert list(sets.index) == ["length: long", "long-hard", "short-easy", "short-hard"]
+    assert sets.loc["long-hard", "mean_pass_rate"] == 0 and sets.loc["length: long", "traces"] == 6
+    assert list(pd.read_csv(tmp_path / "tables/pools.csv")["pool"]) == ["long", "short"]
+    text = nbformat.writes(notebook)
+    assert "not no_loop" in text and "long-hard in training_sets/long-hard.jsonl" in text
+    html = write_report(tmp_path).read_text()
+    loads_nothing(html)
+    assert html.count("<img ") == 4 and "Everything here is made up." in html and "Data sheet: long-hard" in html
+
+
+def test_no_subjects_levels_or_difficulty_is_no_error(tmp_path):
+    parameters = make_pools(tmp_path) | {"problems": {}, "difficulty_traces": ""}
+    parameters["arms"] = parameters["arms"][:2]
+    text = nbformat.writes(execute(tmp_path, parameters))
+    assert "No pass rates, or no subjects and levels." in text and "No two pools have a problem in common." in text
+
+
+def test_an_arm_that_cannot_be_filled_is_named(tmp_path):
+    parameters = make_pools(tmp_path)
+    parameters["arms"][1]["n"] = 60
+    with pytest.raises(papermill.PapermillExecutionError, match="arm long-b: 60 traces wanted"):
+        execute(tmp_path, parameters)

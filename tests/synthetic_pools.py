@@ -1,0 +1,72 @@
+"""Pools of traces as teachers leave them, made up: for tests of what is curated from them."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+from longcot.grading import grade
+from longcot.problems import Problem
+from longcot.traces import Trace, write_traces
+
+SUBJECTS, LEVELS = ("sums", "shapes", "roots", "coins"), ("1", "2", "3")
+LOOP = "and so it goes on and on from here to there " * 8
+FILTERS = ["finished", "correct", "no_loop", {"length": {"low": 3, "unit": "words"}}]
+
+
+def make_problems(path: Path) -> list[Problem]:
+    """48 problems of four subjects and three levels, written as JSONL."""
+    problems = [
+        Problem(id=f"p{i}", problem=f"Problem {i} of {SUBJECTS[i % 4]}: <b>what</b> is {i} + {i}?",
+                expected_answer=str(2 * i), subject=SUBJECTS[i % 4], level=LEVELS[i // 4 % 3])
+        for i in range(48)
+    ]  # fmt: skip
+    path.write_text("".join(problem.model_dump_json(exclude_none=True) + "\n" for problem in problems))
+    return problems
+
+
+def make_teacher(folder: Path, name: str, problems: list[Problem], share: float, steps: int, **fields: Any) -> None:
+    """A teacher's graded traces, two of each problem, right by `share`, one in sixteen looping."""
+    rng = random.Random(name)
+    traces = []
+    for number, problem in enumerate(problems):
+        for sample in range(2):
+            right = rng.random() < share
+            lines = [f"then add {rng.randint(1, 999)} more to the sum\n" for _ in range(rng.randint(1, steps))]
+            text = "Let me check this. Perhaps it is so. " + "".join(lines)
+            text += LOOP if (number + sample) % 16 == 0 and steps > 1 else ""
+            text += f"\\boxed{{{problem.expected_answer if right else rng.randint(200, 300)}}}"
+            given = {"finish_reason": "length" if number in (5, 6, 7) else "stop"} | fields
+            traces.append(
+                Trace(problem_id=problem.id, sample=sample, problem=problem.problem, model=name, text=text,
+                      expected_answer=problem.expected_answer, **given)
+            )  # fmt: skip
+    write_traces(folder / "traces" / name / "training.jsonl", grade(traces))
+
+
+def make_arm(name: str, teacher: str, n: int = 6, **changes: Any) -> dict[str, Any]:
+    """An arm as notebook 02 is given it."""
+    arm = {"name": name, "use": "finetune", "traces": f"traces/{teacher}/training.jsonl", "teacher": teacher}
+    arm |= {"training_set": f"training_sets/{name}.jsonl", "n": n, "seed": 1, "strategy": "random", "stage": ""}
+    return arm | {"filters": FILTERS, "unit": "words"} | changes
+
+
+def make_pools(folder: Path) -> dict[str, Any]:
+    """A run directory with three teachers' traces; returns the parameters of notebook 02."""
+    problems = make_problems(folder / "problems.jsonl")
+    make_teacher(folder, "long", problems, 0.8, 12)
+    make_teacher(folder, "short", problems[:40], 0.5, 1)
+    make_teacher(folder, "base", problems, 0.3, 1)
+    arms = [
+        make_arm("long-a", "long", condition={"length": "long"}),
+        make_arm("long-b", "long", seed=2, condition={"length": "long"}),
+        make_arm("long-hard", "long", strategy="hardest"),
+        make_arm("short-easy", "short", filters=["correct", {"only": {"level": ["1"]}}], n=3),
+        make_arm("short-hard", "short", filters=["correct", {"only": {"level": ["3"]}}], n=3),
+    ]
+    return {
+        "run_dir": str(folder),
+        "problems": {"source": str(folder / "problems.jsonl")},
+        "arms": arms,
+        "difficulty_traces": "traces/base/training.jsonl",
+        "prompt": {"template": None, "system": None},
+    }

@@ -1,0 +1,84 @@
+"""The bad input of a curation, each through the function that notebook 02 calls: one line that names arm and fix."""
+
+import json
+
+import pytest
+from synthetic_pools import make_arm, make_pools
+
+from longcot.arms import curate_arms
+from longcot.errors import BadInput
+from longcot.pool import Pool, read_pool
+from longcot.problems import load_problems, problem_id
+from longcot.traces import read_traces, write_traces
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    make_pools(folder)
+    traces = read_traces(folder / "traces/long/training.jsonl")
+    counted = [trace.model_copy(update={"completion_tokens": 9}) for trace in traces]
+    others = [trace.model_copy(update={"model": "other"}) for trace in counted[1::2]]
+    write_traces(folder / "traces/mixed/training.jsonl", [*counted[::2], *others])
+    changed = traces[1].model_copy(update={"expected_answer": "17"})
+    write_traces(folder / "traces/torn/training.jsonl", [traces[0], changed, *traces[2:]])
+    return folder
+
+
+def curate(run, arm: dict, pool: Pool | None = None):
+    pool = pool or read_pool(load_problems(run / "problems.jsonl"), run / "traces/base/training.jsonl")
+    return curate_arms([arm], pool, {"template": None, "system": None}, "traces/base/training.jsonl", run)
+
+
+@pytest.mark.parametrize(
+    "teacher, changes, message",
+    [
+        ("long", {"unit": "tokens", "strategy": "longest"}, "no number of tokens is known; give a tokenizer"),
+        ("mixed", {"unit": "tokens", "strategy": "longest"}, r"tokens of \w+ beside tokens of \w+; give one tokenizer"),
+        ("long", {"unit": "words", "tokenizer": "x/y", "strategy": "longest"}, "length in words with a tokenizer; lea"),
+        ("mixed", {"filters": [{"length": {"low": 3}}]}, r"tokens of \w+ beside tokens of \w+; give one tokenizer"),
+        ("torn", {}, "problem p0: expected answer '0' in one trace and '17' in sample 1; mend the label"),
+        ("long", {"filters": ["correct", {"length": {"low": 900, "unit": "words"}}]}, "filter length .* removed all"),
+        ("short", {"n": 33}, "33 traces wanted, .* problems have one left after the filters; lower its n"),
+        ("long", {"strategy": "diverse_problems", "embedding": "no/such"}, "embedding model no/such: .* use tfidf"),
+        ("long", {"stage": "edited"}, "training.jsonl has no stage 'edited'; it has ''"),
+        ("long", {"filters": ["decontaminated"]}, "no benchmark to hold against; name problems.benchmark"),
+    ],
+)
+def test_what_is_wrong_is_one_line_with_the_arm_and_the_fix(run, teacher, changes, message, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(BadInput, match=f"arm mine: .*{message}") as raised:
+        curate(run, make_arm("mine", teacher, **changes))
+    assert "\n" not in str(raised.value) and not (run / "training_sets/mine.jsonl").exists()
+
+
+def test_the_same_set_again_with_every_rows_fate_and_its_data_sheet(run):
+    arm = make_arm("again", "long", strategy="hardest")
+    curate(run, arm)
+    file = run / arm["training_set"]
+    first, manifest = file.read_bytes(), json.loads((run / "training_sets/again.jsonl.manifest.json").read_text())
+    fates = [fate for *_, fate, _ in manifest["rows"]]
+    assert len(fates) == 96 and fates.count("chosen") == 6
+    assert {"correct", "finished", "no_loop", "kept", "chosen"} == set(fates)
+    sheet = file.with_name(file.name + ".datasheet.md")
+    assert "| rows | 6 |" in sheet.read_text() and "no_loop: " in sheet.read_text()
+    for made in (file, file.with_name(file.name + ".manifest.json"), sheet):
+        made.unlink()
+    curate(run, arm | {"condition": {"a": "b"}})
+    assert file.read_bytes() == first and sheet.is_file()
+    sheet.unlink()
+    curate(run, arm)
+    assert sheet.is_file(), "a sheet that a kill left out is made again"
+
+
+def test_imported_traces_find_their_problem_by_its_text(run):
+    """Traces of people carry no id of ours, and are still of a subject, a level and a difficulty."""
+    problems = load_problems(run / "problems.jsonl")
+    pool = read_pool(problems, run / "traces/base/training.jsonl")
+    traces = read_traces(run / "traces/long/training.jsonl")
+    foreign = [trace.model_copy(update={"problem_id": problem_id(trace.problem)}) for trace in traces]
+    write_traces(run / "traces/foreign/training.jsonl", foreign)
+    curate(run, make_arm("foreign", "foreign", n=8, strategy="balanced", match=["level"]), pool)
+    rows = [json.loads(line) for line in (run / "training_sets/foreign.jsonl").open()]
+    assert sorted(row["subject"] for row in rows) == sorted(["sums", "shapes", "roots", "coins"] * 2)
+    assert all(row["problem_id"].startswith("problem-") and row["base_pass_rate"] is not None for row in rows)
