@@ -151,7 +151,10 @@ def free_gb() -> float:
 def advice(config: PretrainedConfig, lora: LoraSettings, length: int, free: float) -> str:
     """What is needed, what there is, and which parameter to change, in one line."""
     need = training_memory_gb(config, lora, length) * HELD
-    words = f"a trace of {length} tokens takes {need:.1f} GB to train on, the GPU has {free:.1f} GB free"
+    words = (
+        f"a trace of {length} tokens takes {host_memory_gb(config, lora, length):.1f} GB of the host to train on, and "
+    )
+    words += f"{need:.1f} GB of the GPU, which has {free:.1f} GB free"
     words += f", {need - free:.1f} GB too little" if need > free else ""
     fits = longest_trace(config, lora, free / HELD)
     if not fits:

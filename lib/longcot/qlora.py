@@ -40,6 +40,7 @@ from longcot.training_set import read_training_set, tokenize
 __all__ = ["LoraSettings", "load_base_4bit", "save_dequantized", "tokenize", "train_adapter"]
 
 LOGGED = ("step", "epoch", "loss", "learning_rate", "grad_norm")
+NO_MEMORY = ("CUDA error: out of memory", "ALLOC_FAILED")  # pinning the host's memory, and cuBLAS, raise no class of it
 SMALL = 2**24  # tokens x layers x width of a padded batch whose activations, about 100 bytes each, can simply be kept
 
 
@@ -132,7 +133,9 @@ def train_adapter(
             "peak_memory_gb": round(peak / 1e9, 3),
         }
         _save(model, tokenizer, out_dir, log, report)
-    except torch.OutOfMemoryError:
+    except RuntimeError as error:
+        if not isinstance(error, torch.OutOfMemoryError) and not any(words in str(error) for words in NO_MEMORY):
+            raise
         size = torch.cuda.get_device_properties(0).total_memory / 1e9 if on_gpu else 0.0
         words = advice(base_model.config, settings, longest, size)
         raise BadInput(
@@ -200,8 +203,12 @@ def _trainer(
 
 
 def _what(base_model: PreTrainedModel, training_set_path: str | Path, settings: LoraSettings) -> dict[str, Any]:
-    digest = sha256(training_set_path)
-    return {"base": model_name(base_model.name_or_path), "training_set": digest, "settings": settings.model_dump()}
+    return {
+        "base": model_name(base_model.name_or_path),
+        "revision": getattr(base_model.config, "_commit_hash", None),  # of a model from the Hub
+        "training_set": sha256(training_set_path),
+        "settings": settings.model_dump(),
+    }
 
 
 def _save(model: PeftModel, tokenizer: Any, out_dir: Path, log: list[dict], report: dict[str, Any]) -> None:
