@@ -151,11 +151,9 @@ def free_gb() -> float:
 def advice(config: PretrainedConfig, lora: LoraSettings, length: int, free: float) -> str:
     """What is needed, what there is, and which parameter to change, in one line."""
     need = training_memory_gb(config, lora, length) * HELD
-    words = (
-        f"a trace of {length} tokens takes {host_memory_gb(config, lora, length):.1f} GB of the host to train on, and "
-    )
-    words += f"{need:.1f} GB of the GPU, which has {free:.1f} GB free"
+    words = f"a trace of {length} tokens takes {need:.1f} GB of the GPU to train on, which has {free:.1f} GB free"
     words += f", {need - free:.1f} GB too little" if need > free else ""
+    words += f", and {host_memory_gb(config, lora, length):.1f} GB of the host"
     fits = longest_trace(config, lora, free / HELD)
     if not fits:
         return f"{words}; even the shortest does not fit: take a smaller base, or a larger GPU"
