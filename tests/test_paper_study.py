@@ -1,7 +1,11 @@
 """Every arm of the paper's study, with miniature models put in for the big ones, through a real server.
 
-In CI the server is the one of `miniature_server`, at the smallest size. By hand, with vLLM (its command is printed by
-`python -m longcot plan`), LONGCOT_SERVER names a running one, and the study keeps its numbers of traces.
+Here the server is the one of `miniature_server`, at the smallest size. By hand, with vLLM:
+
+    python tests/test_paper_study.py run http://localhost:8000/v1 PROBLEMS N
+
+makes the base that is to be served and stops for want of a server; `plan` in place of `run` prints the command that
+starts it; `run` again runs the study, with so many problems and at most N traces an arm.
 """
 
 import json
@@ -57,6 +61,12 @@ def overrides(name: str, url: str, problems: int, n: int) -> list[str]:
     return [f"{key}={json.dumps(value)}" for key, value in values.items()]
 
 
+def command(what: str, name: str, url: str, problems: int, n: int) -> list[str]:
+    """Runs or plans the study with all that is put in place."""
+    changes = [word for one in overrides(name, url, problems, n) for word in ("--config", one)]
+    return [sys.executable, "-m", "longcot", what, PAPER, "--cores", "2", *changes]
+
+
 @pytest.fixture
 def run_dir():
     name = f"test-{os.getpid()}-paper"
@@ -66,9 +76,7 @@ def run_dir():
 
 def test_every_arm_of_the_paper(run_dir):
     with MiniatureServer(ROOT / WORLD / "base", ["base"]) as server:
-        changes = [word for one in overrides(run_dir.name, server.url, 4, 4) for word in ("--config", one)]
-        command = [sys.executable, "-m", "longcot", "run", PAPER, "--cores", "2", *changes]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+        done = subprocess.run(command("run", run_dir.name, server.url, 4, 4), capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr[-3000:]
     arms = load_study(PAPER).arms
     table = pd.read_csv(run_dir / "tables/arms.csv").set_index("arm")
@@ -84,3 +92,8 @@ def test_every_arm_of_the_paper(run_dir):
     assert len(chosen) == 4 and all("The answer is" in json.loads(row)["messages"][-1]["content"] for row in chosen)
     prompt = json.loads((run_dir / "traces/instruct-outline/training.jsonl.manifest.json").read_text())["first_prompt"]
     assert "Conclude:" in prompt and "system" not in prompt
+
+
+if __name__ == "__main__":
+    what, url, *sizes = sys.argv[1:]
+    sys.exit(subprocess.run(command(what, "paper-in-miniature", url, *map(int, sizes))).returncode)

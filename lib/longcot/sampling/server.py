@@ -52,7 +52,10 @@ class ServerSampler:
         self.served_as = module_name(served_as, adapter) if adapter else served_as
         how = {"adapters": {served_as: adapter}, "rank": adapter_rank(adapter)} if adapter else {}
         names = [] if adapter else [served_as]
-        self._command = serve_command(base, names, revision=revision, dtype=dtype, context=context, **how)
+        # As it may stand in a file: from the project's root.
+        here = shown(base) if Path(base).is_dir() else base
+        how |= {"revision": revision, "dtype": dtype, "context": context, "url": server.urls[0]}
+        self._command = serve_command(here, names, **how)
         self._key = os.environ.get(server.key, "").strip() or "EMPTY"
         self.tokenizer, longest = _tokenizer(base, revision)
         if self.tokenizer is None and server.api == "completions":
