@@ -138,6 +138,7 @@ def profile_table(table: "DataFrame", by: str, measures: Sequence[str]) -> "Data
     Student's interval over the problems' means, for `correct` that of `intervals.pass_at_1_interval`; NaN where a group
     has one problem. A measure that a group does not have has no row.
     """
+    import numpy as np
     import pandas as pd
     from scipy.stats import t
 
@@ -149,7 +150,7 @@ def profile_table(table: "DataFrame", by: str, measures: Sequence[str]) -> "Data
             if means.empty:
                 continue
             half = t.ppf(0.975, len(means) - 1) * means.sem() if len(means) > 1 else float("nan")
-            low, high = means.mean() - half, means.mean() + half
+            low, high = np.maximum(means.mean() - half, 0), means.mean() + half  # no measure is below 0
             if measure == "correct":
                 counts = known.groupby("problem_id")[measure].agg(["sum", "size"])
                 low, high = pass_at_1_interval(counts["sum"].tolist(), counts["size"].tolist())

@@ -49,13 +49,13 @@ def write_copies(path: Path, copies: int) -> None:
 
 def analyse(path: str) -> None:
     """What the process of its own does; prints how many traces, and its seconds and megabytes."""
-    from longcot.analysis import group_table, trace_table
-    from longcot.properties import Ruler
-    from longcot.traces import iter_traces
+    from longcot.analysis import behaviour_columns, common_ruler, group_table, pools_table, profile_table
+    from longcot.pool import Pool
 
-    began, cpu = time.perf_counter(), time.process_time()
-    table = trace_table(iter_traces(path), Ruler("words"))
+    began, cpu, file = time.perf_counter(), time.process_time(), Path(path)
+    table = pools_table(file.parent, {"all": file.name}, Pool(), common_ruler([file]))
     group_table(table, "model")
+    profile_table(table, "model", ["correct", "words", *behaviour_columns(table)])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps([len(table), time.perf_counter() - began, time.process_time() - cpu, peak]))
 
