@@ -45,6 +45,7 @@ def test_notebooks_take_what_their_jobs_give(file):
         ("teacher: reasoner, n: 50", "teacher: nobody, n: 50", "arm reasoner-50: no training_traces of 'nobody'"),
         ("reasoner, n: 50", "reasoner, stage: join, n: 50", "reasoner has no stage 'join'; its edits: none"),
         ("{model: base, samples: 1}", "{model: base, name: reasoner}", "training_traces: reasoner stands twice"),
+        ("reasoner-50, model: base", "reasoner-50, model: reasoner", "'reasoner' is no nf4 base without an adapter"),
         (
             "{name: base, model: base}",
             "{name: base, use: curate}",

@@ -208,6 +208,11 @@ class Study(Strict):
                 raise ValueError(f"arm {arm.name}: no model {arm.model!r}; use one of {', '.join(self.models)}")
             if arm.data:
                 self._check_data(arm.name, arm.data)
+            base = self.models.get(arm.model)
+            if arm.trained and (not base or base.precision != "nf4" or base.adapter):
+                raise ValueError(
+                    f"arm {arm.name}: {arm.model!r} is no nf4 base without an adapter; QLoRA trains on one"
+                )
         for teacher in self.training_traces:
             if teacher.model and teacher.model not in self.models:
                 raise ValueError(f"training_traces: no model {teacher.model!r}; use one of {', '.join(self.models)}")
