@@ -1,4 +1,4 @@
-"""What the studies of large models promise."""
+"""What the studies in params/ promise."""
 
 import re
 
@@ -33,3 +33,31 @@ def test_the_papers_study_has_every_way_to_traces():
     assert others == {"base": "base", "base-few-shot": "base", "math-72b": "math-72b", "reasoner": "reasoner"}
     assert (study.sampling.samples, study.sampling.temperature, study.sampling.top_p) == (64, 0.6, 0.95)
     assert study.sampling.max_tokens == 32768 and study.models["math-72b"].context == 4096
+
+
+def test_the_curation_study_draws_each_condition_five_times_or_more():
+    study = load_study("params/curation.yaml")
+    draws: dict[str, dict[str, list]] = {}
+    for arm in study.arms:
+        for name, value in arm.condition.of.items() if arm.condition else ():
+            draws.setdefault(name, {}).setdefault(value, []).append(arm)
+    assert set(draws) >= {"difficulty", "families", "length", "final answer", "habit", "human stage"}
+    sizes = {value: {arm.data.n for arm in arms} for value, arms in draws.pop("number of traces").items()}
+    assert sizes == {str(n): {n} for n in (1, 2, 5, 10, 20, 50)} and len(draws["choice"]["random"]) == 20
+    assert list(draws["human stage"]) == ["1", "2", "3", "4"]
+    for values in draws.values():
+        for arms in values.values():
+            assert len(arms) >= 5 and {arm.data.n for arm in arms} == {20} and len({arm.model for arm in arms}) == 1
+    for name in ("length", "habit", "human stage"):  # the same problems, written otherwise
+        kept = [arm.data.model_copy(update={"stage": "", "seed": 0}) for arms in draws[name].values() for arm in arms]
+        assert len({str(data) for data in kept}) == 1
+    assert study.sampling.samples == 1 and study.problems.benchmark.limit is None
+
+
+def test_the_real_curation_keeps_apart_what_is_not_alike():
+    study = load_study("params/real_curation.yaml")
+    where = {traces.name: traces.imported.where for traces in study.training_traces}
+    assert len(where["short-earlier"]["model"]) == 11 and "checkpoint" not in str(where["short"])
+    assert where["long-from-wrong"]["model"] != where["long"]["model"] == where["long-minerva"]["model"]
+    assert not any(arm.reported for arm in study.arms) and not study.models
+    assert {arm.data.teacher for arm in study.arms} == set(where)
