@@ -116,8 +116,8 @@ def model_row(study: Study, name: str, model: Model) -> dict[str, Any]:
     row |= {"parameters": count, "weights_gb": count * width / 1e9, "cache_gb": cache / 1e9}
     row |= {"adapter_gb": lora * BYTES_PER_LORA_WEIGHT / 1e9}
     row |= {"disk_gb": row["weights_gb"] if model.precision == "nf4" else 0.0}
-    if any(arm.trained and arm.model == name for arm in study.arms):
-        row["train_gb"] = training_memory_gb(config, study.lora, longest_expected(study, config))
+    trained = any(arm.trained and arm.model == name for arm in study.arms)
+    row["train_gb"] = training_memory_gb(config, study.lora, longest_expected(study, config)) if trained else 0.0
     room = (study.assume.gpu_memory_gb or 0) * 0.9 - row["weights_gb"]  # vLLM takes 90% of a GPU unless told
     return row | ({"at_once": max(int(room / row["cache_gb"]), 0)} if study.assume.gpu_memory_gb else {})
 
