@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from longcot.errors import BadInput
-from longcot.files import shown
+from longcot.files import ROOT, shown
 from longcot.prompts import render, turn_end
 from longcot.sampling import Completion, Messages, Request
 from longcot.sampling.background import in_background
@@ -52,8 +52,9 @@ class ServerSampler:
         self.served_as = module_name(served_as, adapter) if adapter else served_as
         how = {"adapters": {served_as: adapter}, "rank": adapter_rank(adapter)} if adapter else {}
         names = [] if adapter else [served_as]
-        # As it may stand in a file: from the project's root.
-        here = shown(base) if Path(base).is_dir() else base
+        # The error with it is kept in a file: from the project's root where it can be.
+        ours = Path(base).is_dir() and Path(base).resolve().is_relative_to(ROOT)
+        here = shown(base) if ours else base
         how |= {"revision": revision, "dtype": dtype, "context": context, "url": server.urls[0]}
         self._command = serve_command(here, names, **how)
         self._key = os.environ.get(server.key, "").strip() or "EMPTY"
