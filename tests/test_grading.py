@@ -10,8 +10,9 @@ import pytest
 
 from longcot.errors import BadInput
 from longcot.files import resolve
-from longcot.grading import extract_answer, grade, group_equivalent, is_equivalent, main, regrade
+from longcot.grading import extract_answer, grade, group_equivalent, is_equivalent, regrade
 from longcot.grading_worker import POOL
+from longcot.regrade import main
 from longcot.traces import Trace, read_traces, write_traces
 
 # Rows of grader_pairs that are not about whether two answers are the same, or that no reader would label so.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from longcot.errors import BadInput
+from longcot.errors import BadInput, command
 from longcot.files import ROOT, resolve, shown, write_whole
 from longcot.jobs import Job, study_jobs
 from longcot.study import Study
@@ -75,7 +75,8 @@ def run(study: Study, cores: int, redraw: bool, snakemake: Sequence[str]) -> Non
     os.execv(sys.executable, command)
 
 
-def main() -> int:
+@command
+def main() -> None:
     """The command line. Exit status 0, or 1 after a one-line error."""
     parser = argparse.ArgumentParser(prog="longcot", description=__doc__)
     parser.add_argument("command", choices=("check", "plan", "run"))
@@ -84,22 +85,17 @@ def main() -> int:
     parser.add_argument("--config", action="append", default=[], help="key.of.a.key=value in place of the file's")
     parser.add_argument("--redraw", action="store_true", help="draw the figures again from the stored traces")
     arguments, rest = parser.parse_known_args()
-    try:
-        study = load_study(arguments.study, arguments.config)
-        check_inputs(study)
-        if arguments.command != "plan" and not arguments.redraw:
-            for words in misfits(study):
-                print(f"warning: {words}", file=sys.stderr)
-        if arguments.command == "run":
-            run(study, arguments.cores, arguments.redraw, rest)
-        elif arguments.command == "plan":
-            from longcot.plan import plan
+    study = load_study(arguments.study, arguments.config)
+    check_inputs(study)
+    if arguments.command != "plan" and not arguments.redraw:
+        for words in misfits(study):
+            print(f"warning: {words}", file=sys.stderr)
+    if arguments.command == "run":
+        run(study, arguments.cores, arguments.redraw, rest)
+    elif arguments.command == "plan":
+        from longcot.plan import plan
 
-            print(plan(study, arguments.cores))
-    except BadInput as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+        print(plan(study, arguments.cores))
 
 
 if __name__ == "__main__":

@@ -1,16 +1,13 @@
 """The final answer out of a text, whether two answers are the same, and grading of traces.
 
-`python -m longcot.grading PATH...` grades files of traces again, without sampling again.
+`regrade` grades a file of traces again, without sampling again; the command for it is `python -m longcot.regrade`.
 """
 
-import sys
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from longcot.answers import quick
-from longcot.errors import BadInput
 from longcot.extraction import extract_answer
 from longcot.grading_worker import POOL
 from longcot.traces import Trace, read_traces, write_traces
@@ -81,17 +78,3 @@ def regrade(path: str | Path) -> int:
     new = grade(old)
     write_traces(path, new)
     return sum(a.correct != b.correct for a, b in zip(old, new, strict=True))
-
-
-def main(paths: Sequence[str]) -> None:
-    """The command: grades each file again and says what changed."""
-    for path in paths:
-        began = time.perf_counter()
-        print(f"{path}: {regrade(path)} verdicts changed, {time.perf_counter() - began:.1f} s")
-
-
-if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except BadInput as error:
-        sys.exit(str(error))

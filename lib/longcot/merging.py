@@ -14,7 +14,7 @@ import torch
 from peft import PeftModel
 
 from longcot.adapter import check_base
-from longcot.errors import BadInput
+from longcot.errors import BadInput, command
 from longcot.files import model_name, model_source, resolve, shown, whole_folder
 from longcot.nf4 import dequantized, load_tokenizer, turn_generation_config
 from longcot.settings import Dtype
@@ -45,7 +45,8 @@ def merge_adapter(
     return out_dir
 
 
-def main() -> int:
+@command
+def main() -> None:
     """The command line. Exit status 0, or 1 after a one-line error."""
     parser = argparse.ArgumentParser(prog="longcot.merging", description=__doc__)
     parser.add_argument("base")
@@ -54,13 +55,8 @@ def main() -> int:
     parser.add_argument("--dtype", choices=get_args(Dtype), default="bfloat16")
     parser.add_argument("--revision", default="main")
     given = parser.parse_args()
-    try:
-        base, adapter, out = model_source(given.base), resolve(given.adapter), resolve(given.out)
-        print(shown(merge_adapter(base, adapter, out, given.dtype, given.revision)))
-    except BadInput as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    base, adapter, out = model_source(given.base), resolve(given.adapter), resolve(given.out)
+    print(shown(merge_adapter(base, adapter, out, given.dtype, given.revision)))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ from longcot.study_file import at_hand
 from longcot.traces import iter_traces
 from longcot.training_fit import longest_expected, model_config, training_fit
 
-BYTES = {"nf4": 2, "bfloat16": 2, "float16": 2, "float32": 4}  # a weight as sampled: an nf4 base is dequantized
 BYTES_PER_TOKEN = 4  # of a trace on disk, about: English and LaTeX in the tokens of Qwen2.5
 BYTES_PER_TRACE = 600  # the rest of its line
 BYTES_PER_LORA_WEIGHT = 4  # the adapter itself; checkpoints, three times that, go when it is done
@@ -41,7 +40,7 @@ def expected_tokens(study: Study, name: str, model: str, traces: str) -> tuple[f
         return assumed[name], "assumed"
     arm = next((arm for arm in study.arms if arm.name == name and arm.trained), None)
     if arm:
-        teacher = next(one for one in study.training_traces if one.name == arm.data.teacher)
+        teacher = study.teacher(arm.data)
         return expected_tokens(study, teacher.name, teacher.model, training_traces(teacher.name))
     if model in assumed:
         return assumed[model], "assumed"
@@ -78,7 +77,7 @@ def job_row(study: Study, job: Job) -> dict[str, Any]:
         rate = study.assume.training_tokens_per_s
         for arm in job.parameters["arms"]:
             data = study.arm(arm["name"]).data
-            teacher = next(one for one in study.training_traces if one.name == data.teacher)
+            teacher = study.teacher(data)
             tokens, row["lengths"] = expected_tokens(study, teacher.name, teacher.model, training_traces(teacher.name))
             row["tokens"] += data.n * tokens * study.lora.epochs
     states = [status(resolve(study.run_dir) / product) for product in job.products]
@@ -97,7 +96,7 @@ def model_row(study: Study, name: str, model: Model) -> dict[str, Any]:
     import torch
     from transformers import AutoModelForCausalLM
 
-    from longcot.preflight import training_memory_gb
+    from longcot.preflight import BYTES, training_memory_gb
 
     row: dict[str, Any] = {"model": name, "path": model.path, "precision": model.precision}
     config = model_config(model)
@@ -150,27 +149,28 @@ def wall_seconds(jobs: Sequence[Job], seconds: Sequence[float], at_once: int) ->
 
 def plan(study: Study, cores: int) -> str:
     """The plan as text: jobs, models, the whole on so many cores, and how to serve what is to be served."""
-    jobs = pd.DataFrame([job_row(study, job) for job in study_jobs(study)])
+    jobs = study_jobs(study)
+    rows = pd.DataFrame([job_row(study, job) for job in jobs])
     models = pd.DataFrame([model_row(study, name, model) for name, model in study.models.items()])
     formats = {"tokens": "{:,.0f}".format, "responses": "{:,}".format, "seconds": "{:,.0f}".format}
     formats |= {"disk_mb": "{:,.1f}".format, "parameters": "{:,.0f}".format}
     formats |= dict.fromkeys(("weights_gb", "cache_gb", "adapter_gb", "disk_gb", "train_gb"), "{:,.3g}".format)
-    parts = [study.title, jobs.to_string(index=False, formatters=formats, na_rep="?")]
+    parts = [study.title, rows.to_string(index=False, formatters=formats, na_rep="?")]
     if len(models):
         parts.append(models.to_string(index=False, formatters=formats, na_rep="not at hand"))
     parts += ["\n".join(words for _, words in fit.values())] if (fit := training_fit(study)) else []
-    parts.append(_whole(study, jobs, models, max(cores // study.jobs.threads, 1)))
+    parts.append(_whole(study, jobs, rows, models, max(cores // study.jobs.threads, 1)))
     return "\n\n".join([*parts, *serve_commands(study)])
 
 
-def _whole(study: Study, rows: pd.DataFrame, models: pd.DataFrame, at_once: int) -> str:
+def _whole(study: Study, jobs: Sequence[Job], rows: pd.DataFrame, models: pd.DataFrame, at_once: int) -> str:
     """Responses, tokens, disk, hours and cost of the study."""
     words = [f"all: {rows.responses.sum():,} responses, {rows.tokens.sum():,.0f} tokens"]
     words.append(f"{_disk_gb(study, rows, models):,.3g} GB on disk in {shown(resolve(study.run_dir))}")
     if rows.seconds.isna().any():
         words.append("hours: give assume.sampling_tokens_per_s and assume.training_tokens_per_s")
     else:
-        hours = wall_seconds(study_jobs(study), list(rows.seconds), at_once) / 3600
+        hours = wall_seconds(jobs, list(rows.seconds), at_once) / 3600
         words.append(f"{hours:,.2f} hours with {at_once} jobs at once")
         if study.assume.usd_per_hour is not None:
             words.append(f"{hours * study.assume.usd_per_hour:,.2f} USD at {study.assume.usd_per_hour} an hour")

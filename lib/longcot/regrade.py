@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from longcot.errors import BadInput
+from longcot.errors import command
 from longcot.grading import regrade
 from longcot.manifest import follow_change
 
@@ -20,16 +20,12 @@ def regrade_file(path: str | Path) -> int:
     return changed
 
 
-def main(paths: Sequence[str]) -> int:
+@command
+def main(paths: Sequence[str]) -> None:
     """The command. Exit status 0, or 1 after a one-line error."""
-    try:
-        for path in paths:
-            began = time.perf_counter()
-            print(f"{path}: {regrade_file(path)} verdicts changed, {time.perf_counter() - began:.1f} s")
-    except BadInput as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    for path in paths:
+        began = time.perf_counter()
+        print(f"{path}: {regrade_file(path)} verdicts changed, {time.perf_counter() - began:.1f} s")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import bleach
 import nbformat
 from nbconvert import HTMLExporter
 
-from longcot.errors import BadInput
+from longcot.errors import BadInput, command
 from longcot.files import resolve, shown, write_whole
 
 NOTEBOOK = "notebooks/04_plot_evaluation.ipynb"
@@ -102,16 +102,12 @@ def _clean(html: str) -> str:
     return bleach.clean(styles.sub("", str(html)), tags=TAGS, attributes=ATTRIBUTES, protocols=["#"])
 
 
-def main(words: list[str]) -> int:
+@command
+def main(words: list[str]) -> None:
     """The command. Exit status 0, or 1 after a one-line error."""
-    try:
-        if len(words) != 1:
-            raise BadInput("give one run directory: python -m longcot.report runs/miniature")
-        print(shown(write_report(words[0])))
-    except BadInput as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    if len(words) != 1:
+        raise BadInput("give one run directory: python -m longcot.report runs/miniature")
+    print(shown(write_report(words[0])))
 
 
 if __name__ == "__main__":

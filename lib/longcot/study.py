@@ -226,7 +226,7 @@ class Study(Strict):
         return self
 
     def _check_data(self, arm: str, data: Data) -> None:
-        teacher = next((one for one in self.training_traces if one.name == data.teacher), None)
+        teacher = self.teacher(data)
         if teacher is None:
             raise ValueError(f"arm {arm}: no training_traces of {data.teacher!r}; add them")
         # The stages of imported traces are not known before they are read.
@@ -238,6 +238,10 @@ class Study(Strict):
     def run_dir(self) -> str:
         """Where everything of this study goes, relative to the project."""
         return f"runs/{self.name}"
+
+    def teacher(self, data: Data) -> TrainingTraces | None:
+        """The training traces that an arm's data are chosen from; None where the study has none of that name."""
+        return next((one for one in self.training_traces if one.name == data.teacher), None)
 
     def arm(self, name: str) -> Arm:
         """The arm of that name."""
