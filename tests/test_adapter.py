@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from longcot.adapter import check_base
 from longcot.arms import sample_arm
 from longcot.errors import BadInput
 from longcot.problems import Problem
+from longcot.qlora.adapter import check_base
 from longcot.study_file import check_inputs, load_study
 
 WEIGHTS = "lib/longcot/miniature/weights"

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from longcot.analysis import group_table, set_table, trace_table
 from longcot.behaviours import behaviour_rates
+from longcot.curation.analysis import group_table, set_table, trace_table
+from longcot.curation.pool import Pool
 from longcot.errors import BadInput
-from longcot.pool import Pool
 from longcot.problems import Problem
 from longcot.properties import Ruler
 from longcot.traces import Trace

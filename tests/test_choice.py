@@ -3,12 +3,12 @@ from collections import Counter
 
 import pytest
 
-from longcot.choice import Choice, pick_traces
 from longcot.curation import choose
+from longcot.curation.choice import Choice, pick_traces
+from longcot.curation.pool import Pool
+from longcot.curation.strategies import STRATEGIES
 from longcot.errors import BadInput
-from longcot.pool import Pool
 from longcot.problems import Problem
-from longcot.strategies import STRATEGIES
 from longcot.traces import Trace
 
 SUBJECTS, LEVELS = ("algebra", "number", "shapes"), ("1", "2", "3", "4")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from longcot.contamination import neighbours, shared_ngrams
+from longcot.curation.contamination import neighbours, shared_ngrams
 from longcot.errors import BadInput
 from longcot.problems import Problem, load_problems
 

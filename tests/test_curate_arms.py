@@ -6,8 +6,8 @@ import pytest
 from synthetic_pools import make_arm, make_pools
 
 from longcot.arms import curate_arms
+from longcot.curation.pool import Pool, read_pool
 from longcot.errors import BadInput
-from longcot.pool import Pool, read_pool
 from longcot.problems import load_problems, problem_id
 from longcot.traces import read_traces, write_traces
 

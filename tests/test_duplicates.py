@@ -1,6 +1,6 @@
 import pytest
 
-from longcot.duplicates import exact_duplicates, near_duplicates, normal_words
+from longcot.curation.duplicates import exact_duplicates, near_duplicates, normal_words
 from longcot.errors import BadInput
 
 LONG = "A gardener sets 14 rows of tulips and each row has three more of them than the row before it does."

@@ -3,8 +3,8 @@ import re
 import pytest
 
 from longcot.curation import filter_traces, read_filter, row_fates
+from longcot.curation.pool import Pool
 from longcot.errors import BadInput
-from longcot.pool import Pool
 from longcot.problems import Problem
 from longcot.traces import Trace
 

@@ -11,7 +11,7 @@ import pytest
 from longcot.errors import BadInput
 from longcot.files import resolve
 from longcot.grading import extract_answer, grade, group_equivalent, is_equivalent, regrade
-from longcot.grading_worker import POOL
+from longcot.grading.worker import POOL
 from longcot.regrade import main
 from longcot.traces import Trace, read_traces, write_traces
 

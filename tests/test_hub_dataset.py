@@ -6,10 +6,10 @@ import pytest
 from huggingface_hub import DatasetCard
 
 from longcot.curation import training_rows, write_training_set
-from longcot.data_sheet import write_data_sheet
+from longcot.curation.data_sheet import write_data_sheet
+from longcot.curation.hub_dataset import write_dataset
 from longcot.errors import BadInput
 from longcot.files import write_json
-from longcot.hub_dataset import write_dataset
 from longcot.manifest import manifest_path
 from longcot.problems import Problem
 from longcot.traces import Trace
@@ -92,6 +92,6 @@ def test_a_file_that_is_no_training_set(line, message, tmp_path):
 
 
 def test_the_command_says_its_error_in_one_line(tmp_path):
-    command = [sys.executable, "-m", "longcot.hub_dataset", str(tmp_path / "no.jsonl"), str(tmp_path / "hub")]
+    command = [sys.executable, "-m", "longcot.curation.hub_dataset", str(tmp_path / "no.jsonl"), str(tmp_path / "hub")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1 and done.stderr.strip() == "no.jsonl: no such file; check the path in the study"

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from longcot.qlora import load_base_4bit, train_adapter
+from longcot.qlora.training import load_base_4bit, train_adapter
 from longcot.settings import LoraSettings
 
 TRACES = [("Q0", "Two: \\boxed{2}."), ("Q1", "First three, then a check. \\boxed{3}"), ("Q2", "\\boxed{5}")]
@@ -47,7 +47,7 @@ def reference_loss(path, adapter: dict[str, torch.Tensor], quantized: bool = Tru
 @pytest.mark.parametrize("small", [2**24, 0], ids=["padded", "one by one"])
 def test_the_loss_of_each_step_is_the_reference(tiny_model, tmp_path, monkeypatch, small):
     """Of a step with a fresh adapter, then of steps with adapters that training has changed."""
-    monkeypatch.setattr("longcot.qlora.SMALL", small)
+    monkeypatch.setattr("longcot.qlora.training.SMALL", small)
     torch.set_num_threads(1)
     turns = [
         [{"role": "user", "content": question}, {"role": "assistant", "content": answer}] for question, answer in TRACES

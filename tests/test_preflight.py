@@ -11,12 +11,12 @@ from transformers import AutoConfig, AutoTokenizer, Qwen2Config
 
 from longcot.errors import BadInput
 from longcot.files import ROOT
-from longcot.preflight import STEP, check_arm, check_training, host_memory_gb, longest_trace, training_memory_gb
-from longcot.qlora import load_base_4bit, train_adapter
+from longcot.qlora.preflight import STEP, check_arm, check_training, host_memory_gb, longest_trace, training_memory_gb
+from longcot.qlora.trainer import AdapterTrainer
+from longcot.qlora.training import load_base_4bit, train_adapter
+from longcot.qlora.training_fit import misfits, training_fit
 from longcot.settings import LoraSettings
 from longcot.study_file import load_study
-from longcot.trainer import AdapterTrainer
-from longcot.training_fit import misfits, training_fit
 
 QWEN_32B = Qwen2Config(
     num_hidden_layers=64,
@@ -137,7 +137,7 @@ def test_out_of_memory_ends_with_advice_and_resumes(tiny_model, tmp_path, monkey
     torch.set_num_threads(1)
     base, tokenizer = load_base_4bit(tiny_model, "float32"), AutoTokenizer.from_pretrained(tiny_model)
     conversations(tmp_path / "set.jsonl", 20, 30, 40)
-    monkeypatch.setattr("longcot.qlora.SMALL", 0)
+    monkeypatch.setattr("longcot.qlora.training.SMALL", 0)
     settings = LoraSettings(epochs=3, batch_size=2, learning_rate=1e-2, compute_dtype="float32")
     whole = train_adapter(base, tokenizer, tmp_path / "set.jsonl", tmp_path / "whole", settings)
 
@@ -162,7 +162,7 @@ def test_out_of_memory_ends_with_advice_and_resumes(tiny_model, tmp_path, monkey
 def test_long_traces_want_layers_of_a_known_kind(tiny_model, tmp_path, monkeypatch):
     base, tokenizer = load_base_4bit(tiny_model, "float32"), AutoTokenizer.from_pretrained(tiny_model)
     conversations(tmp_path / "set.jsonl", 20)
-    monkeypatch.setattr("longcot.qlora.SMALL", 0)
+    monkeypatch.setattr("longcot.qlora.training.SMALL", 0)
     monkeypatch.setattr(base, "config", AutoConfig.from_pretrained(tiny_model))
     base.config.model_type = "gemma2"
     with pytest.raises(BadInput, match="on a base of type gemma2; use one of llama"):

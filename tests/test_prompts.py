@@ -4,8 +4,8 @@ import pytest
 from transformers import AutoTokenizer
 
 from longcot.errors import BadInput
-from longcot.extraction import extract_answer
 from longcot.files import ROOT
+from longcot.grading.extraction import extract_answer
 from longcot.miniature.world import World
 from longcot.problems import Problem
 from longcot.prompts import EDITS, STYLES, build_messages, edit_messages, render, style_version

@@ -8,11 +8,11 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, DataCollatorForSeq2Seq
 
 from longcot.errors import BadInput
-from longcot.qlora import LoraSettings, load_base_4bit, save_dequantized, tokenize, train_adapter
+from longcot.qlora.trainer import IGNORED
+from longcot.qlora.training import LoraSettings, load_base_4bit, save_dequantized, tokenize, train_adapter
+from longcot.qlora.training_set import read_training_set
 from longcot.sampling import Sampling
 from longcot.sampling.local import LocalSampler
-from longcot.trainer import IGNORED
-from longcot.training_set import read_training_set
 
 SETTINGS = LoraSettings(
     rank=8, alpha=16, learning_rate=2e-2, epochs=4, batch_size=2, max_length=250, compute_dtype="float32"
@@ -78,7 +78,7 @@ def test_a_trace_that_is_too_long_is_dropped_by_name(tokenizer, training_set, ba
 def test_long_traces_one_at_a_time_train_the_same(base, tokenizer, training_set, tmp_path, monkeypatch):
     """Traces of different length in a step, the last step of an epoch with one of them."""
     plain = train_adapter(base, tokenizer, training_set, tmp_path / "plain", SETTINGS)
-    monkeypatch.setattr("longcot.qlora.SMALL", 0)
+    monkeypatch.setattr("longcot.qlora.training.SMALL", 0)
     report = train_adapter(base, tokenizer, training_set, tmp_path / "long", SETTINGS)
     assert report["loss"] == pytest.approx(plain["loss"], rel=1e-3)
     assert report["loss"] != plain["loss"]  # not the same computation
@@ -160,7 +160,7 @@ def test_killed_and_resumed_is_the_same_adapter(base, tokenizer, training_set, t
 
     with pytest.raises(Killed), monkeypatch.context() as patch:
         if step == "save":
-            patch.setattr("longcot.qlora._save", kill_at_save)
+            patch.setattr("longcot.qlora.training._save", kill_at_save)
         train_adapter(base, tokenizer, training_set, tmp_path / "cut", settings, on_step=kill)
     if step == 5:  # the next checkpoint was being written
         torn = tmp_path / "cut.training" / "checkpoint-6"

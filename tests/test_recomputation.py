@@ -8,11 +8,11 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
-from longcot import recomputation, trainer
 from longcot.files import ROOT
-from longcot.qlora import load_base_4bit
-from longcot.recomputation import recomputing
-from longcot.trainer import IGNORED, summed_loss
+from longcot.qlora import recomputation, trainer
+from longcot.qlora.recomputation import recomputing
+from longcot.qlora.trainer import IGNORED, summed_loss
+from longcot.qlora.training import load_base_4bit
 
 TOKENS = 90
 

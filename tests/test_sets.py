@@ -5,10 +5,11 @@ import pytest
 from synthetic_pools import make_arm, make_pools
 from test_figures import texts_apart
 
-from longcot import analysis, curation_figures, sets
+from longcot import curation_figures
 from longcot.arms import curate_arms
+from longcot.curation import analysis, sets
+from longcot.curation.pool import read_pool
 from longcot.errors import BadInput
-from longcot.pool import read_pool
 from longcot.problems import load_problems
 from longcot.traces import read_traces
 

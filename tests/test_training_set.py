@@ -9,11 +9,11 @@ from transformers import AutoTokenizer
 from longcot.errors import BadInput
 from longcot.problems import Problem
 from longcot.prompts import build_messages
-from longcot.qlora import tokenize
+from longcot.qlora.trainer import IGNORED
+from longcot.qlora.training import tokenize
+from longcot.qlora.training_set import read_training_set
 from longcot.sampling import Sampling
 from longcot.sampling.local import LocalSampler
-from longcot.trainer import IGNORED
-from longcot.training_set import read_training_set
 
 
 def turns(*contents: str) -> list[dict[str, str]]:

@@ -14,9 +14,9 @@ import yaml
 from longcot.errors import BadInput, command
 from longcot.files import ROOT, resolve, shown, write_whole
 from longcot.jobs import Job, study_jobs
+from longcot.qlora.training_fit import misfits
 from longcot.study import Study
 from longcot.study_file import check_inputs, load_study
-from longcot.training_fit import misfits
 
 
 def forget_lost(study: Study, jobs: Sequence[Job]) -> None:

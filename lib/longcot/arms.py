@@ -12,16 +12,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from longcot.adapter import check_base
-from longcot.choice import Choice, pick_traces
 from longcot.curation import Filtered, filter_file, row_fates, training_rows, write_training_set
-from longcot.data_sheet import write_data_sheet
+from longcot.curation.choice import Choice, pick_traces
+from longcot.curation.data_sheet import write_data_sheet
+from longcot.curation.pool import Pool
 from longcot.errors import BadInput
 from longcot.files import json_rows, model_name, model_source, resolve, shown
 from longcot.manifest import Making
-from longcot.pool import Pool
 from longcot.problems import Problem
 from longcot.prompts import build_messages, style_version
+from longcot.qlora.adapter import check_base
 from longcot.settings import LoraSettings, Sampling, Server
 from longcot.traces import import_traces, row_count, write_traces
 
@@ -49,7 +49,7 @@ def sampled_base(path: str, precision: str, dtype: str, run_dir: Path, revision:
     """
     if precision != "nf4":
         return model_source(path), precision
-    from longcot.qlora import save_dequantized
+    from longcot.qlora.training import save_dequantized
 
     name, source = model_name(path), model_source(path)
     folder = sampled_folder(path, revision, run_dir)
@@ -214,7 +214,7 @@ def curate_arm(
 @functools.lru_cache(maxsize=1)
 def base_4bit(path: str, revision: str, compute_dtype: str) -> tuple[Any, Any]:
     """(4-bit model, tokenizer) of a directory or of a Hub id at a revision; the last one is kept."""
-    from longcot.nf4 import load_base_4bit, load_tokenizer
+    from longcot.qlora.nf4 import load_base_4bit, load_tokenizer
 
     return load_base_4bit(path, compute_dtype, revision or "main"), load_tokenizer(path, revision or "main")
 
@@ -233,7 +233,7 @@ def train_arm(
     """
     import torch
 
-    from longcot.qlora import train_adapter
+    from longcot.qlora.training import train_adapter
 
     if arm["precision"] != "nf4":
         raise BadInput(f"arm {arm['name']}: QLoRA trains on an nf4 base; set its model's precision to nf4")

@@ -11,10 +11,10 @@ from longcot.files import resolve, shown
 from longcot.jobs import Job, study_jobs, training_traces
 from longcot.manifest import status
 from longcot.problems import load_problems
+from longcot.qlora.training_fit import longest_expected, model_config, training_fit
 from longcot.study import Model, ProblemSet, Study
 from longcot.study_file import at_hand
 from longcot.traces import iter_traces
-from longcot.training_fit import longest_expected, model_config, training_fit
 
 BYTES_PER_TOKEN = 4  # of a trace on disk, about: English and LaTeX in the tokens of Qwen2.5
 BYTES_PER_TRACE = 600  # the rest of its line
@@ -96,7 +96,7 @@ def model_row(study: Study, name: str, model: Model) -> dict[str, Any]:
     import torch
     from transformers import AutoModelForCausalLM
 
-    from longcot.preflight import BYTES, training_memory_gb
+    from longcot.qlora.preflight import BYTES, training_memory_gb
 
     row: dict[str, Any] = {"model": name, "path": model.path, "precision": model.precision}
     config = model_config(model)

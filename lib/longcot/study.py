@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from longcot.choice import Choice
 from longcot.curation import FilterSpec, read_filter
+from longcot.curation.choice import Choice
 from longcot.settings import LoraSettings, Sampling, Server, Strict
 
 Style = Literal["zero_shot", "reasoning_style", "outline"]  # prompts.STYLES but few_shot, which is `use: examples`

@@ -8,9 +8,9 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from longcot.adapter import check_base
 from longcot.errors import BadInput
 from longcot.files import resolve, shown
+from longcot.qlora.adapter import check_base
 from longcot.study import Study
 
 

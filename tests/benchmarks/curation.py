@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from longcot.contamination import neighbours, shared_ngrams
+from longcot.curation.contamination import neighbours, shared_ngrams
 from longcot.diversity import TFIDF
 from longcot.files import resolve
 from longcot.problems import Problem, load_problems
@@ -49,8 +49,8 @@ def write_copies(path: Path, copies: int) -> None:
 
 def analyse(path: str) -> None:
     """What the process of its own does; prints how many traces, and its seconds and megabytes."""
-    from longcot.analysis import behaviour_columns, common_ruler, group_table, pools_table, profile_table
-    from longcot.pool import Pool
+    from longcot.curation.analysis import behaviour_columns, common_ruler, group_table, pools_table, profile_table
+    from longcot.curation.pool import Pool
 
     began, cpu, file = time.perf_counter(), time.process_time(), Path(path)
     table = pools_table(file.parent, {"all": file.name}, Pool(), common_ruler([file]))

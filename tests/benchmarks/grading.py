@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 
 from longcot.files import resolve
 from longcot.grading import extract_answer, grade, is_equivalent
-from longcot.grading_worker import POOL
+from longcot.grading.worker import POOL
 from longcot.problems import load_problems
 from longcot.traces import Trace
 

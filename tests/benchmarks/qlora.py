@@ -36,7 +36,7 @@ from transformers import (
 )
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "lib"))  # nothing of the project need be installed
-from longcot.trainer import AdapterTrainer
+from longcot.qlora.trainer import AdapterTrainer
 
 
 def measure_peak(device: str) -> float:

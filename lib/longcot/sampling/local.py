@@ -10,10 +10,10 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, StaticCache
 
-from longcot.adapter import adapter_config
 from longcot.errors import BadInput
 from longcot.files import shown
 from longcot.prompts import render, turn_end
+from longcot.qlora.adapter import adapter_config
 from longcot.sampling import OVERFLOW, Completion, Messages, Request, Sampling
 from longcot.traces import Key
 

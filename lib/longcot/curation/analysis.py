@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from longcot.behaviours import BEHAVIOURS, behaviour_rates
+from longcot.curation.pool import Pool
 from longcot.diversity import TFIDF, embed, mean_distance, vendi_score
 from longcot.errors import BadInput
 from longcot.intervals import pass_at_1_interval
-from longcot.pool import Pool
 from longcot.properties import Ruler, answer_type, compression_ratio, loops, repeated_ngrams, scripts, split_thinking
 from longcot.traces import Trace, iter_traces
 

@@ -3,10 +3,10 @@ are read by Math-Verify's parser and compared as numbers or at points. Unbounded
 
 import re
 
-from longcot.answers import TEXT, normalise, quick, split_unit
-from longcot.expressions import same_equation, same_expression
-from longcot.extraction import conclusion, last_box, last_piece
-from longcot.notation import (
+from longcot.grading.answers import TEXT, normalise, quick, split_unit
+from longcot.grading.expressions import same_equation, same_expression
+from longcot.grading.extraction import conclusion, last_box, last_piece
+from longcot.grading.notation import (
     RELATION,
     bare,
     bracketed,
@@ -21,10 +21,10 @@ from longcot.notation import (
     split,
     value_of,
 )
-from longcot.numerals import number, same_number
-from longcot.parsing import math_verify
-from longcot.real_sets import same_real_set
-from longcot.words import flat, has_words, same_choice, same_words, without_choice
+from longcot.grading.numerals import number, same_number
+from longcot.grading.parsing import math_verify
+from longcot.grading.real_sets import same_real_set
+from longcot.grading.words import flat, has_words, same_choice, same_words, without_choice
 
 _CONDITION = re.compile(  # not "if x > 0, else …", which is another answer
     r"[,;(]?\s*(?<![A-Za-z\\])(?:" + TEXT + r"\{\s*)?(?:for|where|if|when|provided|assuming)(?![A-Za-z])"

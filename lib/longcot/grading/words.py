@@ -2,8 +2,8 @@
 
 import re
 
-from longcot.answers import FUNCTIONS, TEXT, UNIT
-from longcot.notation import split
+from longcot.grading.answers import FUNCTIONS, TEXT, UNIT
+from longcot.grading.notation import split
 
 _CHOICE = re.compile(r"\(?([A-Za-z])\)?")
 _PROSE = re.compile(

@@ -9,8 +9,8 @@ from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from longcot.files import json_rows
-from longcot.nf4 import turn_generation_config
 from longcot.prompts import render
+from longcot.qlora.nf4 import turn_generation_config
 
 
 @torch.inference_mode()

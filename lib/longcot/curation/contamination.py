@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from longcot.curation.duplicates import normal_words
 from longcot.diversity import TFIDF, embed, similarities
-from longcot.duplicates import normal_words
 from longcot.errors import BadInput
 from longcot.problems import Problem
 

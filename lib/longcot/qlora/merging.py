@@ -1,4 +1,4 @@
-"""`python -m longcot.merging BASE ADAPTER OUT [--dtype bfloat16] [--revision main]`: base and adapter as one model.
+"""`python -m longcot.qlora.merging BASE ADAPTER OUT [--dtype bfloat16] [--revision main]`: both as one model.
 
 An engine that serves no adapters can load it. Merging changes the base: the adapter was fitted to the 4-bit base, and
 the sum of that base, dequantized, and the adapter is rounded to 16 bits, by more than many of the adapter's changes.
@@ -13,10 +13,10 @@ from typing import get_args
 import torch
 from peft import PeftModel
 
-from longcot.adapter import check_base
 from longcot.errors import BadInput, command
 from longcot.files import model_name, model_source, resolve, shown, whole_folder
-from longcot.nf4 import dequantized, load_tokenizer, turn_generation_config
+from longcot.qlora.adapter import check_base
+from longcot.qlora.nf4 import dequantized, load_tokenizer, turn_generation_config
 from longcot.settings import Dtype
 
 
@@ -48,7 +48,7 @@ def merge_adapter(
 @command
 def main() -> None:
     """The command line. Exit status 0, or 1 after a one-line error."""
-    parser = argparse.ArgumentParser(prog="longcot.merging", description=__doc__)
+    parser = argparse.ArgumentParser(prog="longcot.qlora.merging", description=__doc__)
     parser.add_argument("base")
     parser.add_argument("adapter")
     parser.add_argument("out")

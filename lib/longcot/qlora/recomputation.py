@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from longcot.errors import BadInput
-from longcot.host_stash import HostStash
+from longcot.qlora.host_stash import HostStash
 
 KNOWN = ("llama", "mistral", "qwen2", "qwen3")  # whose layers are: norm, attention, added; norm, MLP, added
 TILE = 8192  # tokens of the MLP at once: enough for the matrix units, and 0.4 GB a tensor at a width of 27,648

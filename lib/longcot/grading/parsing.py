@@ -4,8 +4,8 @@ import re
 from fractions import Fraction
 from functools import lru_cache
 
-from longcot.answers import FUNCTIONS
-from longcot.numerals import Number, number
+from longcot.grading.answers import FUNCTIONS
+from longcot.grading.numerals import Number, number
 
 _KEPT = (
     FUNCTIONS

@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from longcot.curation.pool import Pool
+from longcot.curation.strategies import DRAWING, IN_ORDER, RANKING, Groups, check_strategy, ranked
 from longcot.diversity import TFIDF
 from longcot.errors import BadInput
-from longcot.pool import Pool
 from longcot.properties import Ruler
 from longcot.settings import Strict
-from longcot.strategies import DRAWING, IN_ORDER, RANKING, Groups, check_strategy, ranked
 from longcot.traces import Trace
 
 Matched = Literal["problem", "subject", "level", "answer_type", "model", "correct", "difficulty", "length"]

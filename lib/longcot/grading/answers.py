@@ -3,7 +3,7 @@
 import re
 from fractions import Fraction
 
-from longcot.numerals import MAX_LENGTH, number, same_number
+from longcot.grading.numerals import MAX_LENGTH, number, same_number
 
 _SIGNS = {
     "−–—": "-", "×": r"\times ", "·⋅∗•": r"\cdot ", "÷": "/", "≤": "<=", "≥": ">=", "≠": "!=", "∞": r"\infty ",

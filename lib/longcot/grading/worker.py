@@ -29,7 +29,7 @@ class Worker:
 
     def __init__(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-c", "from longcot.grading_worker import serve; serve()"],
+            [sys.executable, "-P", "-c", "from longcot.grading.worker import serve; serve()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -126,8 +126,8 @@ def serve() -> None:
     """The server: forks a child that answers jobs, and another one each time a child was ended within a job."""
     import resource
 
-    from longcot.equivalence import equivalent
-    from longcot.parsing import math_verify
+    from longcot.grading.equivalence import equivalent
+    from longcot.grading.parsing import math_verify
 
     (
         # imports, and the parser's tables, before the fork
@@ -152,7 +152,7 @@ def serve() -> None:
 def _answer_jobs() -> None:
     import signal
 
-    from longcot.equivalence import equivalent
+    from longcot.grading.equivalence import equivalent
 
     job = b""
     while part := os.read(0, 1 << 16):

@@ -1,6 +1,7 @@
 """A training set as a folder that is ready for the Hub: Parquet, a dataset card with its metadata, the data sheet.
 
-`python -m longcot.hub_dataset TRAINING_SET FOLDER [--license LICENSE]`; then `datasets.load_dataset(FOLDER)`, or
+`python -m longcot.curation.hub_dataset TRAINING_SET FOLDER [--license LICENSE]`; then
+`datasets.load_dataset(FOLDER)`, or
 `hf upload NAME FOLDER --repo-type dataset`.
 """
 
@@ -9,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from longcot.data_sheet import composition, data_sheet, read_manifest, read_rows
+from longcot.curation.data_sheet import composition, data_sheet, read_manifest, read_rows
 from longcot.errors import BadInput
 from longcot.files import shown, whole_folder
 
@@ -57,7 +58,7 @@ def write_dataset(training_set: str | Path, folder: str | Path, license: str = "
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m longcot.hub_dataset", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m longcot.curation.hub_dataset", description=__doc__.splitlines()[0])
     parser.add_argument("training_set")
     parser.add_argument("folder")
     parser.add_argument("--license", default="unknown", help="the Hub's identifier, as apache-2.0")

@@ -3,7 +3,7 @@
 import re
 from itertools import pairwise, product
 
-from longcot.numerals import number
+from longcot.grading.numerals import number
 
 RELATION = re.compile(r"<=|>=|!=|<|>")
 _NAME = (

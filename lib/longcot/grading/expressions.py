@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from fractions import Fraction
 from itertools import permutations
 
-from longcot.numerals import same_number
-from longcot.parsing import constant, parsed, renamed, variables
+from longcot.grading.numerals import same_number
+from longcot.grading.parsing import constant, parsed, renamed, variables
 
 _DIGITS = 25
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from longcot.choice import Choice, pick_traces
+from longcot.curation.choice import Choice, pick_traces
+from longcot.curation.filters import FILTERS
+from longcot.curation.pool import Pool, check_answers
 from longcot.errors import BadInput
 from longcot.files import shown, write_whole
-from longcot.filters import FILTERS
-from longcot.pool import Pool, check_answers
 from longcot.problems import Problem, first_error
 from longcot.prompts import build_messages
 from longcot.settings import Strict

@@ -3,8 +3,8 @@
 import re
 from fractions import Fraction
 
-from longcot.notation import RELATION, bare, bracketed, elements, interval, labelled, sides_of, split
-from longcot.parsing import constant
+from longcot.grading.notation import RELATION, bare, bracketed, elements, interval, labelled, sides_of, split
+from longcot.grading.parsing import constant
 
 _OPERATION = re.compile(r"\\(?:cup|cap|setminus|backslash)(?![a-z])")
 

@@ -9,10 +9,10 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from longcot.contamination import shared_ngrams
-from longcot.duplicates import exact_duplicates, near_duplicates
+from longcot.curation.contamination import shared_ngrams
+from longcot.curation.duplicates import exact_duplicates, near_duplicates
+from longcot.curation.pool import Pool
 from longcot.errors import BadInput
-from longcot.pool import Pool
 from longcot.problems import Problem
 from longcot.properties import Ruler, loops, scripts
 from longcot.settings import Strict

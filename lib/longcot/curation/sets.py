@@ -10,9 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from longcot.analysis import behaviour_columns
 from longcot.curation import Filtered
-from longcot.data_sheet import read_rows
+from longcot.curation.analysis import behaviour_columns
+from longcot.curation.data_sheet import read_rows
 from longcot.examples import printable
 from longcot.traces import Trace
 

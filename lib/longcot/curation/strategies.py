@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from longcot.behaviours import BEHAVIOURS, behaviour_rates
+from longcot.curation.pool import Pool
 from longcot.diversity import TFIDF, embed, k_centre
 from longcot.errors import BadInput
-from longcot.pool import Pool
 from longcot.properties import Ruler
 from longcot.traces import Trace
 

@@ -27,15 +27,15 @@ from transformers import (
     set_seed,
 )
 
-from longcot.checkpoints import last_checkpoint
 from longcot.errors import BadInput
 from longcot.files import model_name, shown, whole_folder, write_json
 from longcot.manifest import sha256
-from longcot.nf4 import load_base_4bit, save_dequantized, turn_generation_config
-from longcot.preflight import advice
+from longcot.qlora.checkpoints import last_checkpoint
+from longcot.qlora.nf4 import load_base_4bit, save_dequantized, turn_generation_config
+from longcot.qlora.preflight import advice
+from longcot.qlora.trainer import IGNORED, AdapterTrainer
+from longcot.qlora.training_set import read_training_set, tokenize
 from longcot.settings import LoraSettings
-from longcot.trainer import IGNORED, AdapterTrainer
-from longcot.training_set import read_training_set, tokenize
 
 __all__ = ["LoraSettings", "load_base_4bit", "save_dequantized", "tokenize", "train_adapter"]
 

@@ -78,7 +78,7 @@ def _may_be_large(model: Model) -> bool:
 
 
 def _words(study: Study, config: "PretrainedConfig", what: str) -> str:
-    from longcot.preflight import check_training
+    from longcot.qlora.preflight import check_training
 
     row = check_training(config, study.lora, longest_expected(study, config), what)
     if row["gpu_spare_gb"] is None:

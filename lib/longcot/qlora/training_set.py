@@ -7,7 +7,7 @@ from transformers import PreTrainedTokenizerBase
 from longcot.errors import BadInput
 from longcot.files import json_rows, shown
 from longcot.prompts import render, turn_end
-from longcot.trainer import IGNORED
+from longcot.qlora.trainer import IGNORED
 
 
 def tokenize(

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from longcot.answers import quick
-from longcot.extraction import extract_answer
-from longcot.grading_worker import POOL
+from longcot.grading.answers import quick
+from longcot.grading.extraction import extract_answer
+from longcot.grading.worker import POOL
 from longcot.traces import Trace, read_traces, write_traces
 
 
@@ -19,7 +19,7 @@ def is_equivalent(candidate: str, reference: str, timeout: float = 5.0) -> bool:
     Never raises on any text, and never takes longer than `timeout` in seconds: what is not decided by then, or does
     not fit into memory, is not equivalent. Plain numbers and the same text are compared in place; anything else in a
     worker process. The first such call waits for the process to start (half a second on an idle machine), and that
-    counts: with a shorter timeout call `longcot.grading_worker.POOL.start()` before, as `grade` and `group_equivalent`
+    counts: with a shorter timeout call `longcot.grading.worker.POOL.start()` before, as `grade` and `group_equivalent`
     do. An empty answer, and one that is no text, is never right.
     """
     if not isinstance(candidate, str) or not isinstance(reference, str):

@@ -16,11 +16,11 @@ from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
 
 from longcot.errors import BadInput
 from longcot.files import model_source
-from longcot.nf4 import load_tokenizer
-from longcot.recomputation import TILE
+from longcot.qlora.nf4 import load_tokenizer
+from longcot.qlora.recomputation import TILE
+from longcot.qlora.trainer import ROWS
+from longcot.qlora.training_set import read_training_set
 from longcot.settings import LoraSettings
-from longcot.trainer import ROWS
-from longcot.training_set import read_training_set
 
 NF4 = 0.5 + 1 / 64 + 4 / (64 * 256)  # bytes a weight: 4 bits, an 8-bit scale for 64, a 32-bit one for 256 scales
 ADAPTER = 16  # bytes a LoRA weight: itself, its gradient and AdamW's two moments, all in 32 bits
