@@ -61,6 +61,14 @@ def tiny_model(tmp_path_factory) -> Path:
     return make_model(tmp_path_factory.mktemp("tiny"))
 
 
+@pytest.fixture(scope="module")
+def sampler(tiny_model):
+    """A sampler of the tiny model, in process."""
+    from longcot.sampling.local import LocalSampler
+
+    return LocalSampler(tiny_model, threads=1, device="cpu")
+
+
 @pytest.fixture
 def serve():
     """Makes scripted servers that end with the test."""
