@@ -7,7 +7,7 @@ import pytest
 from longcot.arms import sample_arm
 from longcot.errors import BadInput
 from longcot.problems import Problem
-from longcot.qlora.adapter import check_base
+from longcot.qlora.adapter import adapter_rank, check_base
 from longcot.study_file import check_inputs, load_study
 
 WEIGHTS = "lib/longcot/miniature/weights"
@@ -54,9 +54,13 @@ def test_another_base_is_refused(trained_on, own, base):
 def test_no_adapter(tmp_path):
     with pytest.raises(BadInput, match="no adapter_config.json in it"):
         check_base(tmp_path, "x")
+    assert adapter_rank(tmp_path) == 0
     (tmp_path / "adapter_config.json").write_text('{"r": 8')
-    with pytest.raises(BadInput, match="adapter_config.json: not JSON"):
-        check_base(tmp_path, "x")
+    for read in (adapter_rank, lambda folder: check_base(folder, "x")):
+        with pytest.raises(BadInput, match="adapter_config.json: not JSON"):
+            read(tmp_path)
+    (tmp_path / "adapter_config.json").write_text('{"r": 8}')
+    assert adapter_rank(tmp_path) == 8
 
 
 def test_a_study_is_refused_before_it_starts_and_an_arm_before_it_is_sampled(tmp_path):

@@ -2,8 +2,8 @@ import random
 from collections import Counter
 
 import pytest
+from pydantic import ValidationError
 
-from longcot.curation import choose
 from longcot.curation.choice import Choice, pick_traces
 from longcot.curation.pool import Pool
 from longcot.curation.strategies import STRATEGIES
@@ -52,7 +52,10 @@ def test_random_and_balanced_give_the_rows_that_they_always_gave():
         for row in traces
     }
     rows = {
-        strategy: [f"{row.problem_id}.{row.sample}" for row in choose(traces, 5, strategy, 7, "x", problems)]
+        strategy: [
+            f"{row.problem_id}.{row.sample}"
+            for row in pick_traces(traces, Choice(n=5, strategy=strategy, seed=7), Pool(problems), "x")
+        ]
         for strategy in ("random", "balanced")
     }
     assert rows["random"] == ["a0.1", "c0.0", "a2.1", "c2.0", "b1.1"]
@@ -167,30 +170,39 @@ def test_top_draws_from_the_first_share():
 @pytest.mark.parametrize(
     "settings, message",
     [
+        ({"strategy": "longst"}, "strategy 'longst' is not known; use random, .* verification"),
+        ({"top": 0.5}, "top 0.5 with strategy random, which ranks nothing"),
+        ({"match": ["sbject"]}, "match.0\n"),
+        ({"match": ["level"], "per_problem": 2}, "only one trace a problem can be matched"),
+    ],
+)
+def test_a_choice_is_strict(settings, message):
+    with pytest.raises(ValidationError, match=message):
+        Choice(n=2, **settings)
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
         ({"n": 49}, "arm x: 49 traces wanted, 48 problems have one left after the filters; lower its n"),
         ({"n": 97, "per_problem": 2}, "arm x: 97 traces wanted, 96 are left at 2 a problem after the filters"),
-        ({"n": 2, "strategy": "longst"}, "arm x: .*strategy 'longst' is not known; use random, .* verification"),
-        ({"n": 2, "strategy": "random", "top": 0.5}, "arm x: .*top 0.5 with strategy random, which ranks nothing"),
-        ({"n": 2, "match": ["sbject"]}, "arm x: key 'match.0'"),
-        ({"n": 2, "match": ["level"], "per_problem": 2}, "only one trace a problem can be matched"),
         ({"n": 2, "strategy": "diverse_problems", "embedding": "no/such"}, "arm x: embedding model no/such: cannot"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_chosen_is_said_with_the_arm(settings, message, monkeypatch):
     import huggingface_hub.constants
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    given = {"strategy": "random", "seed": 1, "name": "x", "problems": POOL.problems} | settings
     with pytest.raises(BadInput, match=message) as raised:
-        choose(TRACES, **given)
+        pick_traces(TRACES, Choice(**settings), Pool(POOL.problems), "x")
     assert "\n" not in str(raised.value)
 
 
 def test_what_is_not_known_is_said_with_the_arm():
     for strategy, message in [("hardest", "difficulty is not known"), ("balanced", "has no subject; give it one")]:
         with pytest.raises(BadInput, match=f"arm x: problem .*{message}"):
-            choose(TRACES, 2, strategy, 1, "x")
+            pick_traces(TRACES, Choice(n=2, strategy=strategy), Pool(), "x")
     mixed = [*TRACES, make("more", 0, 9).model_copy(update={"completion_tokens": None})]
     with pytest.raises(BadInput, match="arm x: problem 'more', sample 0: no number of tokens is known"):
-        choose(mixed, 2, "longest", 1, "x")
-    assert choose(mixed, 2, "longest", 1, "x", unit="words")
+        pick_traces(mixed, Choice(n=2, strategy="longest"), Pool(), "x")
+    assert pick_traces(mixed, Choice(n=2, strategy="longest", unit="words"), Pool(), "x")

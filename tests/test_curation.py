@@ -1,9 +1,11 @@
 import pytest
 
-from longcot.curation import apply_filters, choose, training_rows
+from longcot.curation import filter_file, filter_traces, training_rows
+from longcot.curation.choice import Choice, pick_traces
+from longcot.curation.pool import Pool
 from longcot.errors import BadInput
 from longcot.problems import Problem
-from longcot.traces import Trace
+from longcot.traces import Trace, write_traces
 
 
 def trace(problem: str, sample: int = 0, correct: bool = True, finish: str = "stop") -> Trace:
@@ -17,18 +19,26 @@ TRACES = [trace("a"), trace("a", 1), trace("b", correct=False), trace("c", finis
 
 
 def test_filters_say_what_they_removed():
-    kept, removed = apply_filters(TRACES, ["correct", "finished"])
-    assert [row.problem_id for row in kept] == ["a", "a", "d"] and removed == {"correct": 1, "finished": 1}
-    with pytest.raises(BadInput, match="'corect' is not known"):
-        apply_filters(TRACES, ["corect"])
+    found = filter_traces(TRACES, ["correct", "finished"])
+    assert [row.problem_id for row in found.kept] == ["a", "a", "d"]
+    assert found.removed == {"correct": 1, "finished": 1}
+
+
+def test_the_file_of_an_arm(tmp_path):
+    write_traces(tmp_path / "t.jsonl", TRACES)
+    assert filter_file(tmp_path / "t.jsonl", "", ["correct"], Pool(), "arm-x").removed == {"correct": 1}
+    for stage, filters, message in [("", ["corect"], "'corect' is not known"), ("join", [], "t.jsonl has no stage")]:
+        with pytest.raises(BadInput, match=f"arm arm-x: .*{message}"):
+            filter_file(tmp_path / "t.jsonl", stage, filters, Pool(), "arm-x")
 
 
 def test_choice_takes_one_a_problem_and_repeats():
-    kept = apply_filters(TRACES, ["correct"])[0]
-    chosen = choose(kept, 3, "random", 1, "arm")
+    kept = filter_traces(TRACES, ["correct"]).kept
+    chosen = pick_traces(kept, Choice(n=3, seed=1), Pool(), "arm")
     assert sorted(row.problem_id for row in chosen) == ["a", "c", "d"]
-    assert choose(kept[::-1], 3, "random", 1, "arm")[0].problem_id == chosen[0].problem_id
-    assert len({tuple(row.problem_id for row in choose(kept, 2, "random", seed, "arm")) for seed in range(20)}) > 1
+    assert pick_traces(kept[::-1], Choice(n=3, seed=1), Pool(), "arm")[0].problem_id == chosen[0].problem_id
+    draws = [pick_traces(kept, Choice(n=2, seed=seed), Pool(), "arm") for seed in range(20)]
+    assert len({tuple(row.problem_id for row in draw) for draw in draws}) > 1
 
 
 def test_balanced_takes_every_subject_before_any_twice():
@@ -37,15 +47,16 @@ def test_balanced_takes_every_subject_before_any_twice():
         row.problem_id: Problem(id=row.problem_id, problem="?", expected_answer="1", subject=row.problem_id[0])
         for row in traces
     }
-    subjects = [row.problem_id[0] for row in choose(traces, 9, "balanced", 1, "arm", problems)]
+    balanced = Choice(n=9, strategy="balanced", seed=1)
+    subjects = [row.problem_id[0] for row in pick_traces(traces, balanced, Pool(problems), "arm")]
     assert sorted(subjects[:3]) == ["a", "b", "c"] and sorted(subjects) == list("aaaabbbbc")
     with pytest.raises(BadInput, match="arm x: problem .* has no subject; give it one"):
-        choose(traces, 2, "balanced", 1, "x")
+        pick_traces(traces, balanced, Pool(), "x")
 
 
 def test_too_few_is_said_with_the_fix():
     with pytest.raises(BadInput, match="arm x: 4 traces wanted, 3 problems have one left .* lower its n"):
-        choose(apply_filters(TRACES, ["correct"])[0], 4, "random", 1, "x")
+        pick_traces(filter_traces(TRACES, ["correct"]).kept, Choice(n=4), Pool(), "x")
 
 
 def test_rows_are_conversations_with_their_properties():

@@ -2,14 +2,13 @@
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from longcot.curation.choice import Choice, pick_traces
 from longcot.curation.filters import FILTERS
 from longcot.curation.pool import Pool, check_answers
 from longcot.errors import BadInput
@@ -96,32 +95,6 @@ def filter_file(path: Path, stage: str, filters: Iterable[FilterSpec], pool: Poo
         return filter_traces(traces, filters, pool)
     except BadInput as error:
         raise BadInput(f"arm {name}: {error}") from None
-
-
-def apply_filters(
-    traces: Sequence[Trace], filters: Iterable[FilterSpec], pool: Pool | None = None
-) -> tuple[list[Trace], dict[str, int]]:
-    """The traces that pass, and how many rows each filter removed: what `filter_traces` finds, without the fates."""
-    found = filter_traces(traces, filters, pool)
-    return found.kept, found.removed
-
-
-def choose(
-    traces: Sequence[Trace],
-    n: int,
-    strategy: str,
-    seed: int,
-    name: str,
-    problems: Mapping[str, Problem] | None = None,
-    pass_rates: Mapping[str, float] | None = None,
-    **settings: Any,
-) -> list[Trace]:
-    """`choice.pick_traces` with its `Choice` spelt out; `settings` are the rest of that. Raises BadInput like it."""
-    try:
-        choice = Choice(n=n, strategy=strategy, seed=seed, **settings)
-    except ValidationError as error:
-        raise BadInput(f"arm {name}: {first_error(error)}") from None
-    return pick_traces(traces, choice, Pool(problems or {}, pass_rates or {}), name)
 
 
 def row_fates(filtered: Filtered, chosen: Sequence[Trace]) -> list[list[str | int]]:

@@ -7,11 +7,14 @@ trace long: bare results, worked steps, a guess that is doubted, slips and check
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from longcot.miniature.families import Draft, Step
 from longcot.miniature.world import CHECKS, NOTICES, OPENINGS, World, slip
+from longcot.problems import Problem
+
+Writer = Callable[[random.Random, Draft], str]
 
 PROBLEMS = 50  # as many as the data set has
 SOURCE = "program-written stand-in for human annotators"
@@ -66,12 +69,23 @@ def doubted(rng: random.Random, draft: Draft) -> str:
     return "\n".join([*lines, checked_line(rng, draft.steps[-1]), closing(draft)])
 
 
-STAGES: dict[str, Callable[[random.Random, Draft], str]] = {
+STAGES: dict[str, Writer] = {
     "human_stage1": terse,
     "human_stage2": worked,
     "human_stage3": explored,
     "human_stage4": doubted,
 }
+
+
+def written(world: World, count: int, kinds: Mapping[str, Writer], seed: str) -> Iterator[tuple[Problem, str, str]]:
+    """(problem, kind, solution) of each kind of each of the first `count` training problems, problem by problem.
+
+    Each solution draws from a seed of its own, `seed` with {world}, {problem} and {kind} filled in.
+    """
+    for solved in world.split("train")[:count]:
+        for kind, write in kinds.items():
+            rng = random.Random(seed.format(world=world.seed, problem=solved.problem.id, kind=kind))
+            yield solved.problem, kind, write(rng, solved.draft)
 
 
 def annotate(world: World) -> list[dict[str, Any]]:
@@ -80,17 +94,13 @@ def annotate(world: World) -> list[dict[str, Any]]:
     `problem, solution, solution_type, expected_answer` as in the Hub's data set, and `source`, which says what they
     are. The same rows for the same world.
     """
-    rows = []
-    for solved in world.split("train")[:PROBLEMS]:
-        for stage, write in STAGES.items():
-            rng = random.Random(f"longcot annotator {world.seed} {solved.problem.id} {stage}")
-            rows.append(
-                {
-                    "problem": solved.problem.problem,
-                    "solution": write(rng, solved.draft),
-                    "solution_type": stage,
-                    "expected_answer": solved.problem.expected_answer,
-                    "source": SOURCE,
-                }
-            )
-    return rows
+    return [
+        {
+            "problem": problem.problem,
+            "solution": solution,
+            "solution_type": stage,
+            "expected_answer": problem.expected_answer,
+            "source": SOURCE,
+        }
+        for problem, stage, solution in written(world, PROBLEMS, STAGES, "longcot annotator {world} {problem} {kind}")
+    ]

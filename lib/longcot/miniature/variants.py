@@ -5,10 +5,9 @@ that; here nothing else does, so that an effect is that of the one thing.
 """
 
 import random
-from collections.abc import Callable
 from typing import Any
 
-from longcot.miniature.annotator import checked_line, closing, step_line, terse, worked
+from longcot.miniature.annotator import Writer, checked_line, closing, step_line, terse, worked, written
 from longcot.miniature.families import Draft
 from longcot.miniature.world import NOTICES, World, slip
 
@@ -37,7 +36,7 @@ def with_slip(rng: random.Random, draft: Draft) -> str:
     return "\n".join(lines)
 
 
-VARIANTS: dict[str, Callable[[random.Random, Draft], str]] = {
+VARIANTS: dict[str, Writer] = {
     "answer": answer,
     "results": terse,
     "worked": worked,
@@ -52,18 +51,14 @@ def variants(world: World) -> list[dict[str, Any]]:
     `problem_id, problem, solution, variant, expected_answer` and `source`, which says what they are. The variants of a
     problem draw the same random numbers, so that they open alike. The same rows for the same world.
     """
-    rows = []
-    for solved in world.split("train")[:PROBLEMS]:
-        for name, write in VARIANTS.items():
-            rng = random.Random(f"longcot variants {world.seed} {solved.problem.id}")
-            rows.append(
-                {
-                    "problem_id": solved.problem.id,
-                    "problem": solved.problem.problem,
-                    "solution": write(rng, solved.draft),
-                    "variant": name,
-                    "expected_answer": solved.problem.expected_answer,
-                    "source": SOURCE,
-                }
-            )
-    return rows
+    return [
+        {
+            "problem_id": problem.id,
+            "problem": problem.problem,
+            "solution": solution,
+            "variant": name,
+            "expected_answer": problem.expected_answer,
+            "source": SOURCE,
+        }
+        for problem, name, solution in written(world, PROBLEMS, VARIANTS, "longcot variants {world} {problem}")
+    ]

@@ -22,6 +22,11 @@ def adapter_config(folder: str | Path) -> dict[str, Any]:
     return config
 
 
+def adapter_rank(folder: str | Path) -> int:
+    """The rank of a PEFT adapter; 0 where none is there yet. Raises BadInput where its file is damaged."""
+    return adapter_config(folder).get("r", 0) if (Path(folder) / "adapter_config.json").is_file() else 0
+
+
 def check_base(folder: str | Path, base: str | Path) -> None:
     """See that the adapter in `folder` was trained on `base`, a directory or a Hub id.
 

@@ -1,7 +1,6 @@
 """How a study's models are served: the name of an adapter on a server, and the command that starts vLLM."""
 
 import hashlib
-import json
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 from longcot.errors import BadInput
 from longcot.files import model_name, model_source, resolve, shown
 from longcot.manifest import sha256
+from longcot.qlora.adapter import adapter_rank
 
 if TYPE_CHECKING:
     from longcot.study import Model, Study
@@ -96,11 +96,3 @@ def _commands(study: "Study", names: list[str]) -> list[str]:
     commands = [f"{serve_command(path, served_as, **how, url=url)}  # {url}" for url in base.server.urls]
     about = f"# {model_name(base.path)}, served as {', '.join([*served_as, *adapters])}"
     return ["\n".join([about, *notes, *commands])]
-
-
-def adapter_rank(adapter: Path) -> int:
-    """The rank of a PEFT adapter; 0 where there is none."""
-    try:
-        return int(json.loads((adapter / ADAPTER_FILES[0]).read_text())["r"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0

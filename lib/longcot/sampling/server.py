@@ -11,12 +11,13 @@ from typing import Any
 from longcot.errors import BadInput
 from longcot.files import ROOT, shown
 from longcot.prompts import render, turn_end
+from longcot.qlora.adapter import adapter_rank
 from longcot.sampling import Completion, Messages, Request
 from longcot.sampling.background import in_background
 from longcot.sampling.dialect import Manner, Prompt, Stops
 from longcot.sampling.dispatch import Dispatch, NoServer
 from longcot.sampling.endpoint import Endpoint
-from longcot.sampling.serve import adapter_rank, module_name, serve_command
+from longcot.sampling.serve import module_name, serve_command
 from longcot.settings import Sampling, Server
 from longcot.traces import Key
 
