@@ -71,6 +71,7 @@ def make_arm(folder: Path, arm: tuple, problems: list[Problem], samples: int = 4
     if n_train:
         adapter = folder / "adapters" / name
         adapter.mkdir(parents=True)
+        _write_training_set(folder / f"training_sets/{name}.jsonl", n_train, rng)
         steps = 15 * -(-n_train // 4)
         rows = [
             f"{i},{15 * i / steps:g},{(1.6 * 2.7 ** (-i / 15) + 0.2) * rng.uniform(0.9, 1.1):g},0.001,0.5\n"
@@ -84,7 +85,21 @@ def make_arm(folder: Path, arm: tuple, problems: list[Problem], samples: int = 4
         "data": data,
         "traces": f"traces/{name}/benchmark.jsonl",
         "adapter": f"adapters/{name}" if n_train else "",
+        "training_set": f"training_sets/{name}.jsonl" if n_train else "",
     }
+
+
+def _write_training_set(path: Path, n: int, rng: random.Random) -> None:
+    """`n` chosen traces as notebook 02 leaves them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for i in range(n):
+        words = " ".join(rng.choices(("so", "then", "add", "take", "nine", "two"), k=rng.randint(20, 60)))
+        turns = [{"role": "user", "content": f"Problem {i}"}, {"role": "assistant", "content": words}]
+        rows.append(
+            {"messages": turns, "level": str(i % 4 + 1), "base_pass_rate": i % 5 / 4, "completion_tokens": 90 + i}
+        )
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 def make_study(folder: Path, arms: list[tuple] = ARMS, count: int = 64) -> dict[str, Any]:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from synthetic_study import ARMS, make_arm, make_problems, make_study
 
-from longcot import conditions, curation_figures, figures, tables
+from longcot import conditions, figures, tables
 from longcot.errors import BadInput
 from longcot.problems import load_problems
 
@@ -45,7 +45,7 @@ def test_arms_of_a_condition_are_not_shown_one_by_one(results):
 
 def test_the_figure_has_every_draw_and_every_condition(results, tmp_path):
     table, draws = conditions.condition_table(results), conditions.draws_table(results)
-    figure = curation_figures.conditions(table, draws, tables.arms_table(results).head(2))
+    figure = figures.conditions(table, draws, tables.arms_table(results).head(2))
     (axes,) = figure.axes
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["twenty (3)", "one (1)", "even (2)", "bad (1)"]
     points = [
@@ -54,7 +54,7 @@ def test_the_figure_has_every_draw_and_every_condition(results, tmp_path):
     assert sorted(points)[:1] == [draws["pass_at_1"].min()] and set(draws["pass_at_1"]) <= set(points)
     figures.save_figure(figure, draws, tmp_path / "conditions")
     empty = conditions.condition_table(results[:1])
-    assert empty.empty and len(curation_figures.conditions(empty, draws, draws).axes) == 1
+    assert empty.empty and len(figures.conditions(empty, draws, draws).axes) == 1
 
 
 def test_draws_on_other_problems_are_refused(tmp_path):

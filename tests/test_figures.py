@@ -3,8 +3,8 @@ from matplotlib.colors import to_hex
 from synthetic_study import ARMS, make_study
 
 from longcot import figures, tables
+from longcot.figures.style import PALETTE
 from longcot.problems import load_problems
-from longcot.style import PALETTE
 
 IMPORTED = [("model one", "model one", 0, "", 0.4, 300), ("a model of a much longer name", "two", 0, "", 0.6, 4000)]
 
@@ -17,13 +17,19 @@ def draw(folder, arms):
     results = tables.read_results(folder, given["arms"], benchmark, main)
     scores, parts = tables.arms_table(results), tables.breakdown_table(results, benchmark)
     lengths, losses = tables.lengths_table(results), tables.loss_table(results)
-    compared = tables.differences_table(results)
+    compared, by_traces = tables.differences_table(results), tables.by_traces_table(results)
+    samples, votes = tables.pass_at_k_table(results), tables.votes_table(results)
+    shown, trained = tables.behaviours_table(results), tables.properties_table(results, folder)
     return {
         "ranked": (figures.ranked_arms(scores), scores),
-        "traces": (figures.accuracy_by_traces(scores), scores),
+        "traces": (figures.accuracy_by_traces(by_traces), by_traces),
         "parts": (figures.accuracy_by_part(parts), parts),
         "lengths": (figures.response_lengths(lengths), lengths),
         "differences": (figures.differences(compared, main), compared),
+        "pass@k": (figures.pass_at_k(samples), samples),
+        "votes": (figures.votes(votes), votes),
+        "behaviours": (figures.behaviours(shown), shown),
+        "properties": (figures.accuracy_by_property(trained), trained),
         "losses": (figures.training_loss(losses), losses),
     }
 
@@ -73,7 +79,7 @@ def test_one_colour_a_source_and_hollow_unless_fine_tuned(drawn):
             table = table.sort_values("pass_at_1", ascending=False, kind="stable")
         points = [bars.lines[0] for bars in figure.axes[0].containers]
         for point, (_, arm) in zip(points, table.iterrows(), strict=True):
-            if arm["source"]:
+            if arm["source"] and not arm["n_train"]:
                 assert to_hex(point.get_color()) == PALETTE[["reasoner", "instruct"].index(arm["source"])].lower()
             assert (point.get_markerfacecolor() == "white") == (arm["role"] != "fine-tuned")
     labels = drawn["parts"][0].axes[0].get_yticklabels()

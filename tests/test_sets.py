@@ -5,7 +5,7 @@ import pytest
 from synthetic_pools import make_arm, make_pools
 from test_figures import texts_apart
 
-from longcot import curation_figures
+from longcot import figures
 from longcot.arms import curate_arms
 from longcot.curation import analysis, sets
 from longcot.curation.pool import read_pool
@@ -102,15 +102,15 @@ def test_every_figure_is_drawn_without_overlap(made):
     spreads = sets.spread_table(members, table, ["words", "base_pass_rate", behaviours[0], "second_script"])
     profile = analysis.profile_table(table, "pool", ["correct", "words", "second_script", *behaviours])
     left = members[members["part"] != "pool"].join(table[["level", "words"]], on="row")
-    figures = {
-        "filters": curation_figures.filter_fates(sets.fates_table(arms, curated)),
-        "spreads": curation_figures.spreads(spreads),
-        "places": curation_figures.places(left, "level", "words"),
-        "profiles": curation_figures.profiles(profile, "pool"),
+    drawn = {
+        "filters": figures.filter_fates(sets.fates_table(arms, curated)),
+        "spreads": figures.spreads(spreads),
+        "places": figures.places(left, "level", "words"),
+        "profiles": figures.profiles(profile, "pool"),
     }
-    for figure in figures.values():
+    for figure in drawn.values():
         texts_apart(figure)
-    panels = {name: [axes for axes in figure.axes if axes.axison] for name, figure in figures.items()}
+    panels = {name: [axes for axes in figure.axes if axes.axison] for name, figure in drawn.items()}
     assert [axes.get_xlabel() for axes in panels["spreads"]] == [
         "words", "base pass rate", "verification\nper 1000 words"
     ], "no panel for what is the same throughout"  # fmt: skip
@@ -125,7 +125,7 @@ def test_problems_that_state_no_level_stand_apart(made):
     run, arms, table, curated = made
     members = sets.members_table(table, arms[2:3], curated[2:3], run)
     left = members[members["part"] != "pool"].join(table[["words"]], on="row")
-    figure = curation_figures.places(left.assign(level=None), "level", "words")
+    figure = figures.places(left.assign(level=None), "level", "words")
     assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["?"]
 
 

@@ -4,9 +4,8 @@ import pandas as pd
 import pytest
 from test_figures import texts_apart
 
-from longcot import training_plot
-from longcot.figures import training_progress
-from longcot.training_plot import TrainingPlot
+from longcot.figures import training_plot, training_progress
+from longcot.figures.training_plot import TrainingPlot
 
 
 class Output:

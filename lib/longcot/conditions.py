@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 
 from longcot.draws import draws_difference, draws_interval, draws_spread
-from longcot.errors import BadInput
 from longcot.metrics import holm
-from longcot.tables import Result
+from longcot.tables import Result, accuracies
 
 CONDITIONS = ("property", "value", "n_train", "n_draws", "n_problems", "n_samples")
 CONDITIONS += ("pass_at_1", "pass_at_1_low", "pass_at_1_high", "lowest", "highest")
@@ -28,23 +27,6 @@ def groups_of(results: Sequence[Result]) -> dict[str, dict[str, list[Result]]]:
 def alone(results: Sequence[Result]) -> list[Result]:
     """The arms to be shown one by one: those without a condition, and the main one."""
     return [result for result in results if not result.arm.condition or result.role == "main"]
-
-
-def accuracies(results: Sequence[Result]) -> np.ndarray:
-    """Arms by problems: each one's accuracy on each problem. Raises BadInput where arms are on different problems."""
-    rows, names = [], None
-    for result in results:
-        verdicts: dict[str, list[bool]] = {}
-        for trace in result.traces:
-            verdicts.setdefault(trace.problem_id, []).append(bool(trace.correct))
-        names = names or list(verdicts)
-        if verdicts.keys() != set(names):
-            raise BadInput(
-                f"arms {results[0].arm.name} and {result.arm.name} of one condition are on different problems; "
-                "give the study a benchmark"
-            )
-        rows.append([np.mean(verdicts[name]) for name in names])
-    return np.array(rows)
 
 
 def condition_table(results: Sequence[Result]) -> pd.DataFrame:

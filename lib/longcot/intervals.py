@@ -41,6 +41,20 @@ def score_interval(rates: np.ndarray, noise: float, z: float) -> tuple[np.ndarra
     return mean, np.clip(centre - half, 0, mean), np.clip(centre + half, mean, 1)
 
 
+def mean_interval(values: Sequence[float], samples: Sequence[int], level: float = 0.95) -> tuple[float, float, float]:
+    """(mean, low, high) over problems of a score from 0 to 1 of each, as pass@k, out of so many `samples`.
+
+    `score_interval`; of plain accuracies it is `pass_at_1_interval`. Raises BadInput where there is no problem.
+    """
+    scores, of = np.asarray(values, dtype=float), np.asarray(samples, dtype=float)
+    if not len(scores) or scores.shape != of.shape or not ((scores >= 0) & (scores <= 1)).all() or not (of >= 1).all():
+        raise BadInput(
+            "a mean over problems needs a score from 0 to 1 and samples of each; generate traces first"
+        )
+    mean, low, high = score_interval(scores, float(np.mean(1 / of)), _quantile(level))
+    return float(mean), float(low), float(high)
+
+
 def difference_interval(
     rates_a: np.ndarray, noise_a: float, rates_b: np.ndarray, noise_b: float, z: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

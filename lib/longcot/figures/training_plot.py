@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import display
 
-from longcot.figures import training_progress
+from longcot.figures.training import training_progress
 
 PATIENCE = 20  # the figure is drawn again when this many times its drawing's seconds have passed, so for 5% of the time
 

@@ -1,35 +1,19 @@
-"""The figures of curation: pools of traces, what filters and choices make of them, and what conditions score.
-
-Each is a function from a tidy table to a matplotlib Figure, as in `figures`; what they share is in `style`.
-"""
+"""The figures of curation: pools of traces, and what filters and choices make of them."""
 
 import textwrap
 
-import matplotlib.pyplot as plt
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
 
+from longcot.figures.style import PALETTE, ROW, WIDTH, new_axes, new_panels
 from longcot.properties import UNITS
-from longcot.style import DASHES, GREY, PALETTE, ROW, WIDTH, new_axes, note
 
 # What a set's traces are drawn in: all of its pool, what its filters left, what it took
 PARTS = {"pool": "#b0b0b0", "left": PALETTE[5], "chosen": PALETTE[1]}
 SHARES = ("correct", "repeated_4grams", "second_script", "base_pass_rate")  # measures that are fractions of 1
-
-
-def _panels(count: int, columns: int, width: float, height: float, **shared: str) -> tuple[Figure, list[Axes]]:
-    """A figure of `count` axes in rows of `columns`, each of a size in inches, closed for pyplot."""
-    columns = min(count, columns)
-    rows = -(-count // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(width * columns, height * rows), squeeze=False, **shared)
-    plt.close(figure)
-    for spare in axes.flat[count:]:
-        spare.set_axis_off()
-    return figure, list(axes.flat[:count])
 
 
 def _ticks(axis: Axis, measure: str) -> None:
@@ -105,7 +89,7 @@ def spreads(table: pd.DataFrame) -> Figure:
     """
     names, measures = list(table["set"].unique()), _varying(table, "p5", "p95")
     size = 1.0 + 1.12 * ROW * len(names)
-    figure, panels = _panels(len(measures), 4, 2.0 if len(measures) > 1 else WIDTH, size, sharey="row")
+    figure, panels = new_panels(len(measures), 4, 2.0 if len(measures) > 1 else WIDTH, size, sharey="row")
     for axes, measure in zip(panels, measures, strict=True):
         for row in table[table["measure"] == measure].itertuples():
             y = names.index(row.set) + (list(PARTS).index(row.part) - 1) * 0.26
@@ -140,7 +124,7 @@ def places(table: pd.DataFrame, x: str, y: str) -> Figure:
     values = [*sorted(table.loc[known, x].unique()), *([] if known.all() else ["?"])]
     table = table.assign(at=table[x].where(known, "?").map(values.index).astype(float))
     names = list(table["set"].unique())
-    figure, panels = _panels(len(names), 4, 1.75, 1.6, sharex="all", sharey="all")
+    figure, panels = new_panels(len(names), 4, 1.75, 1.6, sharex="all", sharey="all")
     looks = {"left": {"ms": 1.6, "alpha": 0.5, "color": PARTS["pool"]}, "chosen": {"ms": 3.2, "color": PARTS["chosen"]}}
     for axes, name in zip(panels, names, strict=True):
         for part, look in looks.items():
@@ -169,7 +153,7 @@ def profiles(table: pd.DataFrame, by: str) -> Figure:
     From `analysis.profile_table`.
     """
     names, measures = list(table[by].unique()), _varying(table, "mean", "mean")
-    figure, panels = _panels(len(measures), 4, 1.9, 1.0 + 0.75 * ROW * len(names), sharey="row")
+    figure, panels = new_panels(len(measures), 4, 1.9, 1.0 + 0.75 * ROW * len(names), sharey="row")
     for axes, measure in zip(panels, measures, strict=True):
         for row in table[table["measure"] == measure].to_dict("records"):
             interval = [[row["mean"] - row["low"]], [row["high"] - row["mean"]]]
@@ -182,40 +166,4 @@ def profiles(table: pd.DataFrame, by: str) -> Figure:
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x")
         _ticks(axes.xaxis, measure)
-    return figure
-
-
-def conditions(table: pd.DataFrame, draws: pd.DataFrame, others: pd.DataFrame) -> Figure:
-    """pass@1 of each condition: its draws as points, their mean with 95% interval over draws and problems.
-
-    From `conditions.condition_table`, `conditions.draws_table` and, for lines to compare with, `tables.arms_table`.
-    """
-    if table.empty:
-        return note("No arm of this study shows a condition.")
-    figure, (axes,) = new_axes(WIDTH + 0.6, 1.1 + 0.8 * ROW * (len(table) + table["property"].nunique()))
-    ticks, y = {}, 0
-    for name, rows in table.groupby("property", sort=False):
-        axes.text(0, y + 0.1, f"{name} ", va="center", ha="right", weight="bold", transform=axes.get_yaxis_transform())
-        for row in rows.itertuples():
-            y += 1
-            ticks[y] = f"{row.value} ({row.n_draws})"
-            own = draws.query("property == @name and value == @row.value")["pass_at_1"]
-            axes.plot(own, [y + 0.2] * len(own), ls="", marker="|", ms=6, color=GREY, alpha=0.8)
-            interval = [[row.pass_at_1 - row.pass_at_1_low], [row.pass_at_1_high - row.pass_at_1]]
-            axes.errorbar(row.pass_at_1, y - 0.15, xerr=interval, capsize=2.5, marker="o", ms=4.5, color=PALETTE[0])
-        y += 1
-    lines = [
-        axes.axvline(arm.pass_at_1, color=GREY, lw=0.9, ls=DASHES[1 + i % 3], label=str(arm.arm), zorder=0)
-        for i, arm in enumerate(others.itertuples())
-    ]
-    axes.set_yticks(list(ticks), list(ticks.values()))
-    axes.set_ylim(y - 0.4, -0.6)
-    axes.tick_params(axis="y", length=0)
-    axes.set_xlim(-0.01, 1.02)
-    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes.set_xlabel("pass@1, with 95% interval over draws and problems")
-    axes.grid(axis="x")
-    keys = [Line2D([], [], color=PALETTE[0], marker="o", ms=4.5, label="mean (of so many draws)")]
-    keys.append(Line2D([], [], color=GREY, marker="|", ls="", label="one draw"))
-    figure.legend(handles=[*keys, *lines], loc="outside lower center", ncols=4, handlelength=2.4)
     return figure
