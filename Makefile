@@ -1,27 +1,30 @@
 # Every target sets up what it needs first: a virtual environment with the locked packages.
 PYTHON ?= python3
 STUDY ?= params/miniature.yaml
-CORES ?= $(shell nproc)
+CORES ?=# how many to use; default: all of this machine, or what the profile says
+PROFILE ?=# where jobs run: a directory of params/profiles, or a path; default: this machine
+ARGS ?=# more options of Snakemake's: ARGS="--dry-run"
 CONFIG ?=# values to replace in the study: CONFIG="sampling.samples=8 lora.epochs=5"
 TORCH_INDEX ?=# an index to take torch from, where its build for this machine is not the default one
-REPLACED := $(foreach change,$(CONFIG),--config '$(change)')
+CHOSEN := $(STUDY) $(if $(CORES),--cores $(CORES)) $(if $(PROFILE),--profile $(PROFILE)) \
+	$(foreach change,$(CONFIG),--config '$(change)')
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .PHONY: study plan figures test lab lint lock clean
 
-study: $(READY)  ## run a study to its report: make study STUDY=params/x.yaml CORES=n
-	@$(BIN)/python -m longcot run $(STUDY) --cores $(CORES) $(REPLACED)
+study: $(READY)  ## run a study to its report: make study STUDY=params/x.yaml CORES=n PROFILE=slurm
+	@$(BIN)/python -m longcot run $(CHOSEN) $(ARGS)
 
 plan: $(READY)  ## what would run, and how much of it
-	@$(BIN)/python -m longcot plan $(STUDY) --cores $(CORES) $(REPLACED)
+	@$(BIN)/python -m longcot plan $(CHOSEN)
 
 figures: $(READY)  ## draw a study's figures again from its stored traces
-	@$(BIN)/python -m longcot run $(STUDY) --cores $(CORES) $(REPLACED) --redraw
+	@$(BIN)/python -m longcot run $(CHOSEN) --redraw
 
 test: $(READY) lint  ## the tests
-	$(BIN)/python -m pytest -n $(CORES)
+	$(BIN)/python -m pytest -n $(or $(CORES),$(shell nproc))
 
 lab: $(READY)  ## JupyterLab on the notebooks
 	$(BIN)/jupyter lab notebooks

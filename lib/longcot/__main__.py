@@ -3,7 +3,6 @@ would do, or do it.
 """
 
 import argparse
-import fcntl
 import os
 import sys
 from collections.abc import Sequence
@@ -12,66 +11,48 @@ from pathlib import Path
 import yaml
 
 from longcot.errors import BadInput, command
-from longcot.files import ROOT, resolve, shown, write_whole
-from longcot.jobs import Job, study_jobs
+from longcot.files import ROOT, resolve, write_whole
+from longcot.jobs import study_jobs, write_jobs
+from longcot.notebooks import owner
 from longcot.qlora.training_fit import misfits
+from longcot.run_dir import cancel_leftovers, forget_lost, hold_lock
 from longcot.study import Study
 from longcot.study_file import check_inputs, load_study
 
 
-def forget_lost(study: Study, jobs: Sequence[Job]) -> None:
-    """Remove the stamp of a job whose products are no longer there, so that it runs again."""
-    run_dir = resolve(study.run_dir)
-    for job in jobs:
-        stamp = run_dir / "stamps" / f"{job.name}.done"
-        if stamp.exists() and not all((run_dir / product).exists() for product in job.products):
-            stamp.unlink()
+def profile_path(name: str) -> Path:
+    """The directory of a Snakemake profile: one of params/profiles by its name, or any by its path."""
+    for folder in (ROOT / "params/profiles" / name, resolve(name)):
+        if (folder / "config.yaml").is_file():
+            return folder
+    known = ", ".join(sorted(found.parent.name for found in (ROOT / "params/profiles").glob("*/config.yaml")))
+    raise BadInput(f"profile {name}: no config.yaml there; use one of {known}, or the path of a directory with one")
 
 
-def hold_lock(run_dir: Path) -> None:
-    """Hold the run directory until this process and the one it becomes end. Raises BadInput where another holds it."""
-    run_dir.mkdir(parents=True, exist_ok=True)
-    lock = open(run_dir / "lock", "a+")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.seek(0)
-        raise BadInput(
-            f"{shown(run_dir)}: process {lock.read()} is running this study; wait for it or stop it"
-        ) from None
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
-    os.set_inheritable(lock.fileno(), True)
-    hold_lock.file = lock  # kept open for the life of the process
+def run(study: Study, cores: int | None, profile: Path | None, redraw: bool, snakemake: Sequence[str]) -> None:
+    """Become Snakemake on this study, first clearing what a killed run left: its lock, its jobs in Slurm's queue.
 
-
-def run(study: Study, cores: int, redraw: bool, snakemake: Sequence[str]) -> None:
-    """Become Snakemake on this study, first clearing a lock of its own that a killed run left.
-
-    With `redraw` the plots are made again from the traces at hand.
+    `cores` bounds what runs at once, None leaving that to the profile. With `redraw` the plots are made again from the
+    traces at hand. `snakemake` are more options of its own.
     """
-    run_dir = resolve(study.run_dir)
-    hold_lock(run_dir)
+    run_dir = resolve(study.run_dir).resolve()
+    last, jobs = hold_lock(run_dir), study_jobs(study)
+    if not (dry := {"-n", "--dry-run", "--dryrun"} & set(snakemake)):
+        cancel_leftovers(run_dir, last)
     write_whole(run_dir / "study.yaml", yaml.safe_dump(study.model_dump(), sort_keys=False, allow_unicode=True))
-    forget_lost(study, study_jobs(study))
+    write_jobs(jobs, study.jobs.threads, run_dir / "jobs.json")
+    forget_lost(run_dir, jobs)
     if redraw:
         (run_dir / "stamps" / "04_plot_evaluation.done").unlink(missing_ok=True)
     for lock in (run_dir / ".snakemake" / "locks").glob("*"):
         lock.unlink()  # its owner is gone: a living one would hold the lock above
-    os.environ["LONGCOT_OWNER"] = str(os.getpid())
+    os.environ["LONGCOT_OWNER"] = owner()
+    os.chdir(run_dir)  # the working directory of its jobs in Slurm, by which they are known
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "notebooks" / "Snakefile")]
-    command += [
-        "--directory",
-        str(run_dir),
-        "--cores",
-        str(cores),
-        "--rerun-incomplete",
-        "--quiet",
-        "rules",
-        "progress",
-    ]
-    command += ["--config", f"study={run_dir / 'study.yaml'}", *snakemake]
+    command += ["--directory", str(run_dir), "--rerun-incomplete", "--quiet", "host" if dry else "rules", "progress"]
+    command += ["--cores", str(cores)] if cores else []
+    command += ["--profile", str(profile)] if profile else []
+    command += ["--config", f"run_dir={run_dir}", f"root={ROOT}", *snakemake]
     os.execv(sys.executable, command)
 
 
@@ -81,21 +62,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="longcot", description=__doc__)
     parser.add_argument("command", choices=("check", "plan", "run"))
     parser.add_argument("study")
-    parser.add_argument("--cores", type=int, default=os.cpu_count())
+    parser.add_argument("--cores", type=int, help="at once; default: all of this machine, or what the profile says")
+    parser.add_argument("--profile", help="a Snakemake profile: a directory of params/profiles, or a path")
     parser.add_argument("--config", action="append", default=[], help="key.of.a.key=value in place of the file's")
     parser.add_argument("--redraw", action="store_true", help="draw the figures again from the stored traces")
     arguments, rest = parser.parse_known_args()
+    profile = profile_path(arguments.profile) if arguments.profile else None
+    cores = arguments.cores or (None if profile else os.cpu_count())
     study = load_study(arguments.study, arguments.config)
     check_inputs(study)
-    if arguments.command != "plan" and not arguments.redraw:
+    if arguments.command != "plan" and not arguments.redraw and not profile:
         for words in misfits(study):
             print(f"warning: {words}", file=sys.stderr)
     if arguments.command == "run":
-        run(study, arguments.cores, arguments.redraw, rest)
+        run(study, cores, profile, arguments.redraw, rest)
     elif arguments.command == "plan":
         from longcot.plan import plan
 
-        print(plan(study, arguments.cores))
+        at_once = yaml.safe_load((profile / "config.yaml").read_text()).get("jobs") if profile else None
+        print(plan(study, cores or study.jobs.threads * int(at_once or 1)))
 
 
 if __name__ == "__main__":

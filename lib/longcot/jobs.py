@@ -8,25 +8,40 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from longcot.study import Arm, Model, Study
+from longcot.files import write_json
+from longcot.settings import GpuRequest
+from longcot.study import Arm, Model, Study, TrainingTraces
 from longcot.study_file import load_study
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run of a notebook. `after` names the jobs it waits for; `products` lie in the run directory."""
+    """One run of a notebook. `after` names the jobs it waits for; `products` lie in the run directory.
+
+    `request` is what it asks a cluster for.
+    """
 
     name: str
     notebook: str
     parameters: dict[str, Any]
     after: list[str] = field(default_factory=list)
     products: list[str] = field(default_factory=list)
+    request: GpuRequest = GpuRequest()
 
 
 def chunks(arms: Sequence[Any], size: int) -> list[list[Any]]:
     """The arms in as few jobs of at most `size` as it takes, dealt out in turn so that long ones spread."""
     count = -(-len(arms) // size)
     return [list(arms[start::count]) for start in range(count)]
+
+
+def batches(study: Study, arms: Sequence[Arm | TrainingTraces]) -> list[list[Any]]:
+    """The arms (or training traces) in jobs of one base each, since a job loads its weights once; then in chunks."""
+    same: dict[tuple, list[Any]] = {}
+    for arm in arms:
+        model = study.models[arm.model]
+        same.setdefault((*_base(model).values(), model.server is None), []).append(arm)
+    return [chunk for group in same.values() for chunk in chunks(group, study.jobs.arms_per_job)]
 
 
 def _base(model: Model) -> dict[str, Any]:
@@ -79,13 +94,15 @@ def _generate(study: Study, name: str, problems: Any, arms: list[dict[str, Any]]
         "dtype": study.lora.compute_dtype,
         "threads": study.jobs.threads,
     }
-    return Job(f"01_generate_traces-{name}", "01_generate_traces", parameters, after, [arm["traces"] for arm in arms])
+    request = study.jobs.request(None if all("server" in arm for arm in arms) else study.jobs.sampling)
+    products = [arm["traces"] for arm in arms]
+    return Job(f"01_generate_traces-{name}", "01_generate_traces", parameters, after, products, request)
 
 
 def _training_jobs(study: Study) -> list[Job]:
     jobs = []
     sampled = [one for one in study.training_traces if one.model]
-    for number, group in enumerate(chunks(sampled, study.jobs.arms_per_job) if sampled else []):
+    for number, group in enumerate(batches(study, sampled)):
         rows = []
         for one in group:
             row = _sampled(study, one.model, one.name, one.style, training_traces(one.name))
@@ -116,7 +133,7 @@ def _curate_job(study: Study, after: list[str]) -> Job:
         "deviations": [] if any(arm.reported for arm in study.arms) else study.deviations,  # else notebook 04 has them
     }
     products = [arm["training_set"] for arm in arms]
-    return Job("02_analyze_curation", "02_analyze_curation", parameters, after, products)
+    return Job("02_analyze_curation", "02_analyze_curation", parameters, after, products, study.jobs.request())
 
 
 def _benchmark_job(study: Study, name: str, arms: Sequence[Arm], after: list[str]) -> Job:
@@ -151,7 +168,8 @@ def _plot_job(study: Study, after: list[str]) -> Job:
         "main_arm": study.main_arm,
         "deviations": study.deviations,
     }
-    return Job("04_plot_evaluation", "04_plot_evaluation", parameters, after, ["tables/arms.csv"])
+    products, request = ["tables/arms.csv"], study.jobs.request()
+    return Job("04_plot_evaluation", "04_plot_evaluation", parameters, after, products, request)
 
 
 def _import_job(study: Study) -> Job:
@@ -165,12 +183,13 @@ def _import_job(study: Study) -> Job:
         if one.imported
     ]
     parameters = {"run_dir": study.run_dir, "problems": {}, "arms": [], "imported": rows}
-    return Job("01_generate_traces-imported", "01_generate_traces", parameters, [], [row["traces"] for row in rows])
+    products, request = [row["traces"] for row in rows], study.jobs.request()
+    return Job("01_generate_traces-imported", "01_generate_traces", parameters, [], products, request)
 
 
 def study_jobs(study: Study) -> list[Job]:
     """All jobs of a study, each after those it waits for."""
-    size, jobs = study.jobs.arms_per_job, []
+    jobs = []
     imported = any(one.imported for one in [*study.arms, *study.training_traces])
     plain = [arm for arm in study.arms if not arm.imported and not arm.data]
     shown = [arm for arm in study.arms if arm.data and arm.use == "examples"]
@@ -181,11 +200,11 @@ def study_jobs(study: Study) -> list[Job]:
     if any(arm.data for arm in study.arms):
         jobs.append(_curate_job(study, [job.name for job in jobs]))
     curated = ["02_analyze_curation"]
-    for number, group in enumerate(chunks(plain, size) if plain else []):
+    for number, group in enumerate(batches(study, plain)):
         jobs.append(_benchmark_job(study, f"plain-{number}", group, []))
-    for number, group in enumerate(chunks(shown, size) if shown else []):
+    for number, group in enumerate(batches(study, shown)):
         jobs.append(_benchmark_job(study, f"examples-{number}", group, curated))
-    for number, group in enumerate(chunks(trained, size) if trained else []):
+    for number, group in enumerate(batches(study, trained)):
         rows = [
             {"name": arm.name, "training_set": training_set(arm), "adapter": f"adapters/{arm.name}"}
             | _base(study.models[arm.model])
@@ -197,13 +216,34 @@ def study_jobs(study: Study) -> list[Job]:
             "lora": study.lora.model_dump(),
             "threads": study.jobs.threads,
         }
-        job = Job(
-            f"03_finetune_qlora-{number}", "03_finetune_qlora", parameters, curated, [row["adapter"] for row in rows]
-        )
+        products, request = [row["adapter"] for row in rows], study.jobs.request(study.jobs.training)
+        job = Job(f"03_finetune_qlora-{number}", "03_finetune_qlora", parameters, curated, products, request)
         jobs += [job, _benchmark_job(study, f"trained-{number}", group, [job.name])]
     if any(arm.reported for arm in study.arms):
         jobs.append(_plot_job(study, [job.name for job in jobs if job.notebook.startswith(("01", "03"))]))
     return jobs
+
+
+RESOURCES = {  # our names, and those of Snakemake and of its executor for Slurm
+    "memory_mb": "mem_mb",
+    "gpus": "gpu",
+    "runtime_minutes": "runtime",
+    "partition": "slurm_partition",
+    "account": "slurm_account",
+}
+
+
+def write_jobs(jobs: Sequence[Job], threads: int, path: Path) -> None:
+    """The jobs in a file, for the Snakefile and for `longcot.notebooks`: a process of a job reads no study.
+
+    A job is `{name, notebook, parameters, after, products, threads, resources}`.
+    """
+    rows = []
+    for job in jobs:
+        asked = job.request.model_dump(exclude_none=True)
+        row = {key: value for key, value in vars(job).items() if key != "request"}
+        rows.append(row | {"threads": threads, "resources": {RESOURCES[key]: asked[key] for key in asked}})
+    write_json(path, rows)
 
 
 def plotted_arms(run_dir: Path) -> list[dict[str, Any]]:

@@ -1,12 +1,13 @@
 """One run of a notebook through Papermill: parameters checked first, progress in the terminal, errors in one line.
 
-`python -m longcot.notebooks NOTEBOOK OUTPUT PARAMETERS` (a JSON object) is what the Snakefile calls.
+`python -m longcot.notebooks JOBS JOB` (a run directory's jobs.json, and the name of one) is what the Snakefile calls.
 """
 
 import difflib
 import json
 import os
 import re
+import socket
 import sys
 import threading
 import time
@@ -59,18 +60,27 @@ class _Lines:
         self.stream.flush()
 
 
-def _end_with(owner: int) -> None:
-    """End this process, and with it its kernel, when the owner is gone: a killed study leaves no worker behind."""
+def owner() -> str:
+    """This process as the owner of what it starts: `host:pid`."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def end_with(who: str) -> None:
+    """End this process, and with it its kernel, when the owner is gone: a killed study leaves no worker behind.
+
+    On another machine (or in a container of its own) the owner is not to be seen, and the cluster ends what is to end.
+    """
+    import psutil
+
+    host, _, pid = who.rpartition(":")
 
     def watch() -> None:
-        while True:
+        while psutil.pid_exists(int(pid)):
             time.sleep(1)
-            try:
-                os.kill(owner, 0)
-            except ProcessLookupError:
-                os._exit(1)
+        os._exit(1)
 
-    threading.Thread(target=watch, daemon=True).start()
+    if host == socket.gethostname() and psutil.pid_exists(int(pid)):
+        threading.Thread(target=watch, daemon=True).start()
 
 
 def run_notebook(notebook: str | Path, output: str | Path, parameters: dict[str, Any]) -> None:
@@ -107,13 +117,15 @@ def run_notebook(notebook: str | Path, output: str | Path, parameters: dict[str,
 
 def main(words: list[str]) -> int:
     """The command. Exit status 0, or 1 after a one-line error, which is also kept beside the executed copy."""
-    notebook, output, parameters = words
-    kept = Path(output).with_suffix(".error.txt")
+    jobs, name = Path(words[0]), words[1]
+    job = next(job for job in json.loads(jobs.read_text(encoding="utf-8")) if job["name"] == name)
+    output = jobs.parent / "notebooks" / f"{name}.ipynb"
+    kept = output.with_suffix(".error.txt")
     kept.unlink(missing_ok=True)
-    if owner := os.environ.get("LONGCOT_OWNER"):
-        _end_with(int(owner))
+    if who := os.environ.get("LONGCOT_OWNER"):
+        end_with(who)
     try:
-        run_notebook(notebook, output, json.loads(parameters))
+        run_notebook(ROOT / "notebooks" / f"{job['notebook']}.ipynb", output, job["parameters"])
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
         write_whole(kept, f"error: {error}\n")

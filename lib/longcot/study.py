@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from longcot.curation import FilterSpec, read_filter
 from longcot.curation.choice import Choice
-from longcot.settings import LoraSettings, Sampling, Server, Strict
+from longcot.settings import Jobs, LoraSettings, Sampling, Server, Strict
 
 Style = Literal["zero_shot", "reasoning_style", "outline"]  # prompts.STYLES but few_shot, which is `use: examples`
 Edit = Literal["explore", "verify", "backtrack", "join"]  # prompts.EDITS
@@ -155,14 +155,6 @@ class Prompt(Strict):
     system: str | None = None
 
 
-class Jobs(Strict):
-    """How the work is cut. Results depend on the threads of a job, and on nothing else here."""
-
-    threads: int = Field(1, ge=1)
-    arms_per_job: int = Field(4, ge=1)
-    memory_mb: int = Field(2000, ge=1)
-
-
 class Assume(Strict):
     """What `make plan` reckons with where nothing has been measured yet. It changes no result."""
 
@@ -189,6 +181,7 @@ class Study(Strict):
     arms: Annotated[list[Arm], Field(min_length=1), AfterValidator(_each_draw)]
     main_arm: str = ""  # the one that others are compared with; none where all are only curated
     deviations: list[str] = []
+    licenses: dict[str, Text] = {}  # of a source, by its path or id as it stands in this file; for the cards
     jobs: Jobs = Jobs()
     assume: Assume = Assume()
 

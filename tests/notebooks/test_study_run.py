@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -123,13 +124,16 @@ def test_a_study_with_a_mistake_is_one_line_and_status_1(study):
 def test_a_running_study_is_not_started_twice(study):
     file = study("twice")
     folder = resolve(f"runs/{file.stem}")
-    code = "import sys, time; from pathlib import Path; from longcot.__main__ import hold_lock\n"
+    code = "import sys, time; from pathlib import Path; from longcot.run_dir import hold_lock\n"
     code += "hold_lock(Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
     holder = subprocess.Popen([sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, text=True)
     try:
         assert holder.stdout.readline() == "held\n"
         done = subprocess.run(command(file), capture_output=True, text=True, cwd=ROOT)
-        assert done.returncode == 1 and f"process {holder.pid} is running this study" in done.stderr
+        assert (
+            done.returncode == 1
+            and f"process {holder.pid} on {socket.gethostname()} is running this study" in done.stderr
+        )
     finally:
         holder.kill()
         holder.wait()
