@@ -5,6 +5,7 @@ A study that only curates has no notebook 04; its report is the executed noteboo
 `python -m longcot.report RUN_DIR` writes RUN_DIR/report.html.
 """
 
+import html
 import json
 import re
 import sys
@@ -17,12 +18,16 @@ from nbconvert import HTMLExporter
 
 from longcot.errors import BadInput, command
 from longcot.files import resolve, shown, write_whole
+from longcot.untrusted import ATTRIBUTES as OF_FORMULAS
+from longcot.untrusted import ELEMENTS, STYLE, visible
 
 NOTEBOOK = "notebooks/04_plot_evaluation.ipynb"
 CURATION = "notebooks/02_analyze_curation.ipynb"
-TAGS = ("a p br hr h1 h2 h3 h4 h5 h6 ul ol li strong em b i blockquote code pre span div sub sup").split()
-TAGS += ("table thead tbody tr th td").split()
+HTML = ("a p br hr h1 h2 h3 h4 h5 h6 ul ol li strong em b i blockquote code pre span div sub sup").split()
+HTML += ("table thead tbody tr th td mark details summary").split()
+TAGS = {*HTML, *ELEMENTS}  # formulas as `untrusted.formula_html` makes them
 ATTRIBUTES = {"a": ["href", "title"], "th": ["colspan", "rowspan"], "td": ["colspan", "rowspan"]}
+ATTRIBUTES |= {"mark": ["class", "title"]} | dict.fromkeys(ELEMENTS, [*OF_FORMULAS])
 
 
 def write_report(run_dir: str | Path) -> Path:
@@ -39,13 +44,15 @@ def write_report(run_dir: str | Path) -> Path:
         template_name="report_template", extra_template_basedirs=[str(Path(__file__).parent)], exclude_anchor_links=True
     )
     exporter.register_filter("clean_html", _clean)
+    exporter.register_filter("shown", _shown)
     resources = {
+        "trace_style": STYLE,
         "title": notebook.metadata.get("papermill", {}).get("parameters", {}).get("study") or run.name,
         "manifests": manifests,
         "versions": sorted({version for made in manifests for version in made["versions"]}),
     }
-    html, _ = exporter.from_notebook_node(notebook, resources=resources)
-    write_whole(run / "report.html", html)
+    page, _ = exporter.from_notebook_node(notebook, resources=resources)
+    write_whole(run / "report.html", page)
     return run / "report.html"
 
 
@@ -96,10 +103,23 @@ def _manifests(run: Path) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda made: (made["finished_at"], made["file"]))
 
 
-def _clean(html: str) -> str:
-    """HTML without scripts, styles, pictures or anything else that could load or run; the rest shown as text."""
+def _shown(text: object) -> str:
+    """Text as HTML, with characters that act made visible."""
+    return html.escape(visible(str(text)))
+
+
+def _may_stay(tag: str, name: str, value: str) -> bool:
+    """Whether an attribute may: of a `div` only that it holds a trace."""
+    return (name, value) == ("class", "trace") if tag == "div" else name in ATTRIBUTES.get(tag, ())
+
+
+def _clean(markup: str) -> str:
+    """HTML without scripts, styles, pictures or anything else that could load or run; the rest shown as text.
+
+    What `untrusted.trace_html` gives passes as it is.
+    """
     styles = re.compile(r"<style.*?</style>", re.DOTALL)  # pandas puts one before each table
-    return bleach.clean(styles.sub("", str(html)), tags=TAGS, attributes=ATTRIBUTES, protocols=["#"])
+    return bleach.clean(visible(styles.sub("", str(markup))), tags=TAGS, attributes=_may_stay, protocols=["#"])
 
 
 @command

@@ -59,7 +59,8 @@ class _Shown(dict):
     def __missing__(self, code: int) -> int | str:
         character = chr(code)
         shown: int | str = code
-        if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") and character not in "\n\t":
+        acts = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+        if acts and character not in "\n\t\u2061\u2062\u2063\u2064":  # the last: operators that MathML does not print
             shown = chr(0x2400 + code) if code < 32 else "␡" if code == 127 else f"⟨U+{code:04X}⟩"
         self[code] = shown
         return shown
