@@ -1,5 +1,6 @@
 """What a study would do and what it would cost, before anything runs. Lengths are measured ones where traces exist."""
 
+import functools
 import heapq
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,13 +20,28 @@ from longcot.traces import iter_traces
 BYTES_PER_TOKEN = 4  # of a trace on disk, about: English and LaTeX in the tokens of Qwen2.5
 BYTES_PER_TRACE = 600  # the rest of its line
 BYTES_PER_LORA_WEIGHT = 4  # the adapter itself; checkpoints, three times that, go when it is done
+ASKED = {"gpus": "{} GPU", "memory_mb": "{} MB", "runtime_minutes": "{} min", "partition": "{}", "account": "{}"}
 
 
 def measured_tokens(path: Path) -> float | None:
     """The mean length of the traces in a file, in tokens; None without any that says it."""
-    found = [trace.completion_tokens for trace in iter_traces(path)] if path.is_file() else []
+    return _mean_tokens(path, path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else None
+
+
+@functools.cache  # of a file as it was then: every arm that learns from a teacher asks for the teacher's
+def _mean_tokens(path: Path, changed: int, size: int) -> float | None:
+    found = [trace.completion_tokens for trace in iter_traces(path)]
     lengths = [tokens for tokens in found if tokens is not None]
     return sum(lengths) / len(lengths) if lengths else None
+
+
+@functools.cache
+def _problem_count(problems: str) -> int:
+    """How many problems a set (as JSON) has. A Hub set is not loaded for a plan."""
+    given = ProblemSet.model_validate_json(problems)
+    if given.limit and not at_hand(given.source):
+        return given.limit
+    return len(load_problems(**given.model_dump()))
 
 
 def expected_tokens(study: Study, name: str, model: str, traces: str) -> tuple[float, str]:
@@ -50,9 +66,7 @@ def expected_tokens(study: Study, name: str, model: str, traces: str) -> tuple[f
 
 def _sampling_rows(study: Study, job: Job) -> list[dict[str, Any]]:
     """One row for each arm or teacher of a job of notebook 01."""
-    given = ProblemSet(**job.parameters["problems"])
-    # A Hub set is not loaded for a plan.
-    problems = len(load_problems(**given.model_dump())) if at_hand(given.source) or not given.limit else given.limit
+    problems = _problem_count(ProblemSet(**job.parameters["problems"]).model_dump_json())
     models = {arm.name: arm.model for arm in study.arms} | {one.name: one.model for one in study.training_traces}
     rows = []
     for arm in job.parameters["arms"]:
@@ -64,7 +78,7 @@ def _sampling_rows(study: Study, job: Job) -> list[dict[str, Any]]:
 
 def job_row(study: Study, job: Job) -> dict[str, Any]:
     """What a job makes: `responses`, `tokens` (written, or trained on), `seconds` (None where no rate is known),
-    `disk_mb` and how many of its files are there.
+    `disk_mb` and how many of its files are there; and what it `asks` a cluster for.
     """
     row: dict[str, Any] = {"job": job.name, "responses": 0, "tokens": 0.0, "lengths": "", "disk_mb": 0.0}
     rate: float | None = 1.0
@@ -82,7 +96,9 @@ def job_row(study: Study, job: Job) -> dict[str, Any]:
             row["tokens"] += data.n * tokens * study.lora.epochs
     states = [status(resolve(study.run_dir) / product) for product in job.products]
     row["seconds"] = study.assume.job_seconds + row["tokens"] / rate if rate else None
-    return row | {"files": f"{states.count('done')} of {len(states)}"}
+    asked = job.request.model_dump(exclude_none=True)
+    words = [form.format(asked[key]) for key, form in ASKED.items() if key in asked]
+    return row | {"files": f"{states.count('done')} of {len(states)}", "asks": ", ".join(words)}
 
 
 def model_row(study: Study, name: str, model: Model) -> dict[str, Any]:
