@@ -4,11 +4,9 @@ Every file stands alone and is finished by its manifest, so that a run that is k
 it at the trace. A base model is loaded once for all arms that share it.
 """
 
-import fcntl
 import functools
 import json
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +15,13 @@ from longcot.curation.choice import Choice, pick_traces
 from longcot.curation.data_sheet import write_data_sheet
 from longcot.curation.pool import Pool
 from longcot.errors import BadInput
-from longcot.files import json_rows, model_name, model_source, resolve, shown
+from longcot.files import json_rows, locked, model_name, model_source, resolve, shown
 from longcot.manifest import Making
 from longcot.problems import Problem
 from longcot.prompts import build_messages, style_version
 from longcot.qlora.adapter import check_base
 from longcot.settings import LoraSettings, Sampling, Server
 from longcot.traces import import_traces, row_count, write_traces
-
-
-@contextmanager
-def _locked(path: Path):
-    """Hold a lock beside `path`, waiting for another process that makes the same."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path.with_name(path.name + ".lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def sampled_folder(path: str, revision: str, run_dir: Path) -> Path:
@@ -55,7 +44,7 @@ def sampled_base(path: str, precision: str, dtype: str, run_dir: Path, revision:
     folder = sampled_folder(path, revision, run_dir)
     inputs = [source] if Path(source).is_dir() else []
     recipe = {"model": name, "precision": precision, "dtype": dtype} | ({"revision": revision} if revision else {})
-    with _locked(folder):
+    with locked(folder):
         making = Making(folder, recipe, inputs)
         if not making.done:
             save_dequantized(source, folder, dtype, revision or "main")
@@ -241,9 +230,10 @@ def train_arm(
     out, rows, settings = run_dir / arm["adapter"], run_dir / arm["training_set"], LoraSettings(**lora)
     base = model_source(arm["path"])
     recipe = {"arm": arm | {"path": model_name(arm["path"])}, "lora": settings.model_dump(), "threads": threads}
-    making = Making(out, recipe, [rows, *([base] if Path(base).is_dir() else [])])
-    if not making.done:
-        model, tokenizer = base_4bit(base, arm.get("revision", ""), settings.compute_dtype)
-        train_adapter(model, tokenizer, rows, out, settings, on_step)
-        making.finish(precision=f"nf4 (double quantization), computed in {settings.compute_dtype}")
+    with locked(out):  # two trainings would write over each other's checkpoints
+        making = Making(out, recipe, [rows, *([base] if Path(base).is_dir() else [])])
+        if not making.done:
+            model, tokenizer = base_4bit(base, arm.get("revision", ""), settings.compute_dtype)
+            train_adapter(model, tokenizer, rows, out, settings, on_step)
+            making.finish(precision=f"nf4 (double quantization), computed in {settings.compute_dtype}")
     return {"arm": arm["name"], "file": shown(out)} | json.loads((out / "training.json").read_text())

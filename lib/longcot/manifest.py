@@ -12,13 +12,14 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
 from longcot.errors import BadInput
-from longcot.files import ROOT, shown, write_json
+from longcot.files import ROOT, open_locked, shown, write_json, writing
 
 PACKAGES = ("bitsandbytes", "math-verify", "papermill", "peft", "torch", "transformers")
 
@@ -58,7 +59,7 @@ class Making:
     """
 
     def __init__(self, path: str | Path, parameters: dict[str, Any], inputs: Iterable[str | Path] = ()):
-        self.path, self.start = Path(path), time.time()
+        self.path, self.start = Path(path), time.monotonic()
         inputs = list(inputs)
         for file in inputs:
             if not Path(file).exists():
@@ -68,39 +69,49 @@ class Making:
         self.recipe = _recipe(parameters, inputs)
         written = _read(manifest_path(self.path)) or {}
         same = {key: written.get(key) for key in self.recipe} == self.recipe
-        self.done = same and self.path.exists() and sha256(self.path) == written["sha256"]
-        if self.done:
-            return
+        self.done = same and self.path.exists() and sha256(self.path) == written.get("sha256")
         begun = _begun_path(self.path)
+        if self.done:
+            if begun.exists():  # a kill came between the manifest and this; left, it would vouch for a changed file
+                begun.unlink()
+            return
         if self.path.exists() and _read(begun) != self.recipe:
             self._set_aside()
-        manifest_path(self.path).unlink(missing_ok=True)
+        with writing(self.path):
+            manifest_path(self.path).unlink(missing_ok=True)
         write_json(begun, self.recipe)
 
     def _set_aside(self) -> None:
         """Move the file of another recipe (or one changed by hand) out of the way, and its records with it."""
-        folder = self.path.parent / "superseded" / time.strftime("%Y%m%dT%H%M%S")
-        while folder.exists():
-            folder = folder.with_name(folder.name + "+")
-        folder.mkdir(parents=True)
-        for file in (self.path, manifest_path(self.path), _begun_path(self.path)):
-            if file.exists():
-                os.replace(file, folder / file.name)
+        with writing(self.path), open_locked(self.path) if self.path.is_file() else nullcontext():
+            folder = self.path.parent / "superseded" / time.strftime("%Y%m%dT%H%M%S")
+            while folder.exists():
+                folder = folder.with_name(folder.name + "+")
+            folder.mkdir(parents=True)
+            for file in (manifest_path(self.path), _begun_path(self.path), self.path):  # killed in between: once more
+                if file.exists():
+                    os.replace(file, folder / file.name)
 
     def finish(self, **figures: Any) -> None:
-        """Write the manifest: the file is complete. `figures` are more things worth keeping (counts, first prompt)."""
+        """Write the manifest: the file is complete. `figures` are more things worth keeping (counts, first prompt).
+
+        Raises BadInput where the file is gone.
+        """
+        if not self.path.exists():
+            raise BadInput(f"{shown(self.path)}: was removed while it was made; run the same command again")
         write_json(
             manifest_path(self.path),
             {
                 "file": shown(self.path),
                 "sha256": sha256(self.path),
+                "size": _size(self.path),
                 **self.recipe,
                 **figures,
                 "packages": _packages(),
                 "python": platform.python_version(),
                 "git": git_state(),
                 "machine": machine(),
-                "seconds": round(time.time() - self.start, 1),
+                "seconds": round(time.monotonic() - self.start, 1),
                 "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 // 10**6,
                 "finished_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             },
@@ -108,12 +119,26 @@ class Making:
         _begun_path(self.path).unlink(missing_ok=True)
 
 
-def follow_change(path: str | Path, **figures: Any) -> None:
-    """Tell a whole file's manifest, where it has one, of a change that keeps it whole: its hash now, and `figures`."""
-    written = _read(manifest_path(path))
+@contextmanager
+def changing(path: str | Path, **figures: Any) -> Iterator[None]:
+    """A whole file becomes another whole one; its manifest, where it has one, says so: the hash now, and `figures`.
+
+    Killed in between, the file counts as begun by its own recipe, so that the next run keeps it.
+    """
+    written, path = _read(manifest_path(path)), Path(path)
     if written:
-        changed = {"sha256": sha256(path), "git": git_state(), "packages": _packages()}
+        write_json(_begun_path(path), {key: written.get(key) for key in ("parameters", "inputs")})
+    yield
+    if written:
+        changed = {"sha256": sha256(path), "size": _size(path), "git": git_state(), "packages": _packages()}
         write_json(manifest_path(path), written | changed | figures)
+        _begun_path(path).unlink(missing_ok=True)
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file, or of all files of a directory."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def _packages() -> dict[str, str]:
@@ -162,7 +187,8 @@ Status = Literal["done", "begun", "missing"]
 
 
 def status(path: str | Path) -> Status:
-    """Whether a file is complete by its manifest, begun, or not there."""
-    if manifest_path(path).is_file() and Path(path).exists():
-        return "done"
-    return "begun" if Path(path).exists() else "missing"
+    """Whether a file is complete by its manifest, begun (or cut since), or not there. Its hash is not taken."""
+    if not Path(path).exists():
+        return "missing"
+    written = _read(manifest_path(path))
+    return "done" if written and written.get("size") in (None, _size(Path(path))) else "begun"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from longcot.errors import command
 from longcot.grading import regrade
-from longcot.manifest import follow_change
+from longcot.manifest import changing
+from longcot.traces import held
 
 
 def regrade_file(path: str | Path) -> int:
@@ -15,9 +16,8 @@ def regrade_file(path: str | Path) -> int:
 
     What was made from the file before (training sets, tables) is then out of date, and the next run makes it again.
     """
-    changed = regrade(path)
-    follow_change(path, regraded=True)
-    return changed
+    with held(path), changing(path, regraded=True):
+        return regrade(path)
 
 
 @command

@@ -1,14 +1,14 @@
 """Trace, and the append-only file of traces that is safe to kill and to resume."""
 
-import fcntl
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from longcot.errors import BadInput
-from longcot.files import shown, write_whole
+from longcot.files import is_file_at, open_locked, shown, write_all, write_whole, writing
 from longcot.problems import first_error, matches, number_as_text, problem_id, source_name, source_rows
 
 Key = tuple[str, int, str]
@@ -87,8 +87,9 @@ class TraceWriter:
     """Appends traces to a file; as a context manager it holds the file's lock.
 
     Opening it reads what is there (`done`: the keys on disk) and cuts off a last line torn by a kill. Rows whose key
-    is on disk already are not written twice. Raises BadInput where another process writes the file, or where the file
-    holds a foreign line.
+    is on disk already are not written twice. Raises BadInput where another process writes the file or changed it
+    meanwhile, where the file holds a foreign line, and where it cannot be written, a full disk for one; whole lines
+    stay.
     """
 
     def __init__(self, path: str | Path):
@@ -96,20 +97,14 @@ class TraceWriter:
         self.done: set[Key] = set()
 
     def __enter__(self) -> "TraceWriter":
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = open(self.path, "ab")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._file.close()
-            raise BadInput(
-                f"{shown(self.path)}: another process is writing this file; wait for it or stop it"
-            ) from None
+        with writing(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = open_locked(self.path)
         try:
             self.done = {trace.key for trace in iter_traces(self.path)}
-            whole = sum(len(line) for line in open(self.path, "rb") if line.endswith(b"\n"))
-            if whole < self._file.tell():
-                os.truncate(self.path, whole)
+            self._whole = sum(len(line) for line in open(self.path, "rb") if line.endswith(b"\n"))  # bytes
+            if os.fstat(self._file.fileno()).st_size > self._whole:
+                self._file.truncate(self._whole)
         except BaseException:
             self._file.close()
             raise
@@ -118,14 +113,43 @@ class TraceWriter:
     def append(self, traces: Iterable[Trace]) -> int:
         """Write the traces that are not on disk yet, and see them safely there. Returns how many were new."""
         new = [trace for trace in traces if trace.key not in self.done]
-        self._file.write(b"".join(trace.model_dump_json().encode() + b"\n" for trace in new))
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        lines = b"".join(trace.model_dump_json().encode() + b"\n" for trace in new)
+        self._check()
+        with writing(self.path):
+            try:
+                write_all(self._file, lines)
+                os.fsync(self._file.fileno())
+            except OSError:
+                self._file.truncate(self._whole)  # half a line must not stand before a whole one
+                raise
+        self._whole += len(lines)
         self.done.update(trace.key for trace in new)
         return len(new)
 
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
+    def _check(self) -> None:
+        if not is_file_at(self._file, self.path) or os.fstat(self._file.fileno()).st_size != self._whole:
+            raise BadInput(
+                f"{shown(self.path)}: was removed or changed while it was written; run the same command again, which "
+                "makes what is missing"
+            )
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self._check()
+        finally:
+            self._file.close()
+
+
+@contextmanager
+def held(path: str | Path) -> Iterator[None]:
+    """While it lasts no other process writes this file of traces. Raises BadInput where one does, or without a file."""
+    if not Path(path).is_file():
+        raise BadInput(f"{shown(path)}: no such file of traces; generate them first")
+    with writing(path):
+        file = open_locked(path)
+    with file:
+        yield
 
 
 def write_traces(path: str | Path, traces: Iterable[Trace]) -> None:

@@ -2,11 +2,16 @@
 
 import json
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
+
 from longcot.errors import BadInput
 from longcot.files import shown, write_json
+
+MARK = "of.json"  # says whose checkpoints they are
 
 
 def last_checkpoint(work: Path, what: dict[str, Any]) -> Path | None:
@@ -14,21 +19,43 @@ def last_checkpoint(work: Path, what: dict[str, Any]) -> Path | None:
 
     Marks the folder as that of `what` (base, training set, settings). Raises BadInput where it is another training's.
     """
-    mark = work / "of.json"
-    if not mark.is_file():
-        shutil.rmtree(work, ignore_errors=True)
+    mark = work / MARK
+    if not _is_json(mark):
+        remove(work)
         write_json(mark, what)
         return None
     if json.loads(mark.read_text()) != what:
         raise BadInput(f"{shown(work)}: begun with other parameters or traces; remove it or name another adapter")
-    whole = [path.parent for path in work.glob("checkpoint-*/trainer_state.json") if _is_json(path)]
+    whole = [folder for folder in work.glob("checkpoint-*") if _is_whole(folder)]
     return max(whole, key=lambda path: int(path.name.split("-")[1]), default=None)
 
 
+def remove(work: Path) -> None:
+    """Remove the folder, its mark first: what a kill leaves of it is nobody's, and is not gone on from."""
+    (work / MARK).unlink(missing_ok=True)
+    shutil.rmtree(work, ignore_errors=True)
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a checkpoint was written to its end, and nothing in it was cut or lost since.
+
+    The Trainer writes its state last. The other files say themselves whether they are whole: torch's are zip files,
+    whose directory is at their end, and safetensors' header says how long they are.
+    """
+    if not _is_json(folder / "trainer_state.json"):
+        return False
+    try:
+        for weights in [*folder.glob("*.safetensors"), folder / "adapter_model.safetensors"]:
+            with safe_open(weights, "np"):
+                pass
+    except (OSError, SafetensorError):
+        return False
+    return all(zipfile.is_zipfile(folder / name) for name in ("optimizer.pt", "scheduler.pt", "rng_state.pth"))
+
+
 def _is_json(path: Path) -> bool:
-    """Whether the file, which the Trainer writes last into a checkpoint, was written to its end."""
     try:
         json.loads(path.read_text())
-    except ValueError:
+    except (OSError, ValueError):
         return False
     return True

@@ -6,7 +6,6 @@ The training loop is transformers' Trainer, configured; an adapter is in PEFT's 
 import csv
 import json
 import resource
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -28,9 +27,9 @@ from transformers import (
 )
 
 from longcot.errors import BadInput
-from longcot.files import model_name, shown, whole_folder, write_json
+from longcot.files import model_name, shown, whole_folder, write_json, writing
 from longcot.manifest import sha256
-from longcot.qlora.checkpoints import last_checkpoint
+from longcot.qlora.checkpoints import last_checkpoint, remove
 from longcot.qlora.nf4 import load_base_4bit, save_dequantized, turn_generation_config
 from longcot.qlora.preflight import advice
 from longcot.qlora.trainer import IGNORED, AdapterTrainer
@@ -112,7 +111,8 @@ def train_adapter(
         trainer = _trainer(model, tokenizer, rows, work, settings, _Progress(out_dir.name, on_step))
         start = time.perf_counter()
         steps_done = int(checkpoint.name.split("-")[1]) if checkpoint else 0
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        with writing(work):
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         seconds = time.perf_counter() - start
         log = [row for row in trainer.state.log_history if "loss" in row]
         tokens = sum(len(row["input_ids"]) for row in rows)
@@ -145,7 +145,7 @@ def train_adapter(
     finally:
         model.unload()
         base_model.eval()
-    shutil.rmtree(work)
+    remove(work)
     return report
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from peft import PeftModel
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, StaticCache
 
 from longcot.errors import BadInput
@@ -52,7 +53,7 @@ class LocalSampler:
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(model_path, revision=revision or "main", padding_side="left")
             base = AutoModelForCausalLM.from_pretrained(model_path, revision=revision or "main", dtype=DTYPES[dtype])
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, SafetensorError) as error:
             reason = str(error).splitlines()[0]
             raise BadInput(f"{shown(model_path)}: cannot load this model ({reason}); check the path or id") from None
         stops = base.generation_config.eos_token_id
@@ -82,7 +83,7 @@ class LocalSampler:
         merge = self.base.dtype == torch.float32
         try:
             model = PeftModel.from_pretrained(copy.deepcopy(self.base) if merge else self.base, str(path))
-        except (RuntimeError, ValueError) as error:
+        except (RuntimeError, ValueError, SafetensorError) as error:
             reason = str(error).splitlines()[0]
             raise BadInput(f"{shown(path)}: this adapter does not fit the base ({reason}); use its own base") from None
         self.model = (model.merge_and_unload() if merge else model).eval()
