@@ -11,11 +11,12 @@ import socket
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
 from longcot.errors import BadInput
-from longcot.files import ROOT, shown, write_whole
+from longcot.files import ROOT, shown, write_whole, writing
 
 
 def check_parameters(notebook: str | Path, parameters: dict[str, Any]) -> None:
@@ -90,15 +91,18 @@ def run_notebook(notebook: str | Path, output: str | Path, parameters: dict[str,
     """
     import papermill
 
+    from longcot.failures import told
+
     check_parameters(notebook, parameters)
     output = Path(output)
-    output.parent.mkdir(parents=True, exist_ok=True)
+    with writing(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("TQDM_MININTERVAL", "5")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ["OMP_NUM_THREADS"] = str(parameters.get("threads", 1))
     # Bars are for the terminal here, not widgets; the other is between peft and transformers.
     os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found,ignore:`is_gradient_checkpointing`"
-    try:
+    with told(output):
         papermill.execute_notebook(
             str(notebook),
             str(output),
@@ -109,10 +113,6 @@ def run_notebook(notebook: str | Path, output: str | Path, parameters: dict[str,
             stderr_file=_Lines(output.stem, sys.stderr),
             extra_arguments=["--Application.log_level=ERROR"],
         )
-    except papermill.PapermillExecutionError as error:
-        what = f"{error.evalue}" if error.ename == "BadInput" else f"{error.ename}: {error.evalue}"
-        what = what.strip().splitlines()[0] if what.strip() else error.ename
-        raise BadInput(f"{what} (executed copy: {shown(output)}, cell {error.exec_count})") from None
 
 
 def main(words: list[str]) -> int:
@@ -128,7 +128,8 @@ def main(words: list[str]) -> int:
         run_notebook(ROOT / "notebooks" / f"{job['notebook']}.ipynb", output, job["parameters"])
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
-        write_whole(kept, f"error: {error}\n")
+        with suppress(BadInput):  # on a full disk it is said in the terminal only
+            write_whole(kept, f"error: {error}\n")
         return 1
     return 0
 

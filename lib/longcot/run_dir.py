@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from longcot.errors import BadInput
-from longcot.files import shown
+from longcot.files import shown, writing
 from longcot.jobs import Job
+from longcot.manifest import status
 from longcot.notebooks import owner
 
 CANCEL_SECONDS = 120  # how long a cancelled job may take to end: Slurm kills it after 30 s unless set otherwise
@@ -25,8 +26,9 @@ def hold_lock(run_dir: Path) -> str:
     machines where the file system carries flock between them. Raises BadInput where another holds it, or where there
     are no such locks.
     """
-    run_dir.mkdir(parents=True, exist_ok=True)
-    lock = open(run_dir / "lock", "a+", encoding="utf-8")
+    with writing(run_dir / "lock"):
+        run_dir.mkdir(parents=True, exist_ok=True)
+        lock = open(run_dir / "lock", "a+", encoding="utf-8")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -54,10 +56,10 @@ def _said(lock) -> str:
 
 
 def forget_lost(run_dir: Path, jobs: Sequence[Job]) -> None:
-    """Remove the stamp of a job whose products are no longer there, so that it runs again."""
+    """Remove the stamp of a job whose products are no longer there whole, so that it runs again."""
     for job in jobs:
         stamp = run_dir / "stamps" / f"{job.name}.done"
-        if stamp.exists() and not all((run_dir / product).exists() for product in job.products):
+        if stamp.exists() and not all(status(run_dir / product) == "done" for product in job.products):
             stamp.unlink()
 
 
