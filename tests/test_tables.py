@@ -1,13 +1,15 @@
 import os
 import random
+import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from synthetic_study import make_study
 
 from longcot import tables
 from longcot.errors import BadInput
-from longcot.examples import example_texts, printable
+from longcot.examples import example_html
 from longcot.files import write_table
 from longcot.grading import grade
 from longcot.problems import Problem, load_problems
@@ -57,6 +59,58 @@ def test_scores_with_corrected_labels_stand_beside_the_upstream_ones(tmp_path):
     assert rows.loc["corrected", ["pass_at_1", "maj_at_k"]].tolist() == pytest.approx([(3 / 4 + 3 / 4) / 2, 1])
     assert tables.arms_table(results).loc[0, "pass_at_1"] == rows.loc["upstream", "pass_at_1"], "the set's own labels"
     assert "labels" not in set(tables.breakdown_table(results, BENCHMARK)["by"])
+
+
+def test_several_samples(tmp_path):
+    """Three of four right on one problem, one of four on the other, whose wrong answers agree or not."""
+    arm = write_arm(tmp_path, "base", {"p1": ["1/2", "0.5", "1/2", "3"], "p2": ["7", "1", "1", "3"]})
+    one = write_arm(tmp_path, "one", {"p1": ["1/2"], "p2": ["3"]})
+    results = tables.read_results(tmp_path, [arm, one], BENCHMARK, "base")
+    found = tables.pass_at_k_table(results).set_index(["arm", "k"])["value"]
+    assert found["base"].tolist() == pytest.approx([(3 / 4 + 1 / 4) / 2, (1 + 1 / 2) / 2, (1 + 3 / 4) / 2, 1])
+    assert found["one"].to_dict() == {1: 0.5}
+    votes = tables.votes_table(results).set_index(["arm", "k"])["value"]
+    # Of two votes on p1 half are split with the 3; on p2 a 7 never wins alone, and of three once in four three ways.
+    assert votes["base"].tolist() == pytest.approx([1 / 2, (3 / 4 + 1 / 4) / 2, (1 + 1 / 6) / 2, 1 / 2])
+    scores = tables.arms_table(results).set_index("arm")
+    first = tables.pass_at_k_table(results).query("k == 1").set_index("arm")
+    assert (first["low"] == scores["pass_at_1_low"]).all() and (first["high"] == scores["pass_at_1_high"]).all()
+    assert votes["base"][4] == scores.loc["base", "maj_at_k"]
+
+
+def test_behaviours_in_a_thousand(tmp_path):
+    arm = write_arm(tmp_path, "base", {"p1": ["1"] * 6}, completion_tokens=50)
+    traces = [t.model_copy(update={"text": "Let me double-check. " + t.text}) for t in read_traces(tmp_path / "base")]
+    write_traces(tmp_path / "base", traces)
+    table = tables.behaviours_table(tables.read_results(tmp_path, [arm], [], "base")).set_index("behaviour")
+    row = table.loc["verification"]
+    assert (row["count"], row["length"], row["rate"]) == (4, 200, 20), "of the first four samples"
+    assert table.loc["hedging", "rate"] == 0 and set(table["unit"]) == {"tokens"}
+
+
+def test_draws_of_as_many_traces_have_one_mean(tmp_path):
+    given = make_study(tmp_path, count=16)
+    results = tables.read_results(tmp_path, given["arms"], load_problems(**given["problems"]), "base")
+    table = tables.by_traces_table(results).set_index("arm")
+    draws = table.loc[["reasoner-20-a", "reasoner-20-b", "reasoner-20-c"]]
+    assert (draws["n_draws"] == 3).all() and (draws["mean"] - draws["pass_at_1"].mean()).abs().max() < 1e-12
+    assert (draws["mean_low"] < draws["mean"]).all() and draws["mean_high"].nunique() == 1
+    alone = table.loc["reasoner-5"]
+    assert alone["mean_low"] == alone["pass_at_1_low"] and pd.isna(table.loc["base", "mean"])
+
+
+def test_training_sets_measured(tmp_path):
+    given = make_study(tmp_path, count=8)
+    results = tables.read_results(tmp_path, given["arms"], load_problems(**given["problems"]), "base")
+    table = tables.properties_table(results, tmp_path).set_index("arm")
+    assert list(table.index) == [arm["name"] for arm in given["arms"] if arm["n_train"]]
+    row = table.loc["reasoner-5"]
+    assert (row["mean_length"], row["level"], row["base_pass_rate"]) == pytest.approx((92, 2, 0.5))
+    assert row["varied"] == "reasoner traces" and 0 < row["distance"] < 1
+    assert pd.isna(table.loc["reasoner-1", "distance"]), "one trace is no distance from another"
+    (tmp_path / "training_sets/reasoner-5.jsonl").write_text('{"messages": []}\n')
+    with pytest.raises(BadInput, match="reasoner-5.jsonl:1: no messages; choose"):
+        tables.properties_table(results, tmp_path)
 
 
 def test_same_bytes_whatever_the_order_of_a_file(tmp_path):
@@ -138,12 +192,13 @@ def test_bad_input_says_the_file_and_the_fix(tmp_path):
         tables.read_results(tmp_path, [whole], BENCHMARK, "bass")
 
 
-def test_examples_are_plain_text(tmp_path):
+def test_examples_are_safe_html_with_formulas(tmp_path):
     given = make_study(tmp_path, count=8)
-    texts = example_texts(tables.read_results(tmp_path, given["arms"], load_problems(**given["problems"]), "base"), 100)
-    assert len(texts) == 2 and all("── base: wrong" in text for text in texts[:1])
-    assert "characters left out" in texts[0] and not any("\x1b" in text for text in texts)
-    assert printable("a\tb\n\x1b[2J\u202e") == "a\tb\n\ufffd[2J\ufffd"
+    results = tables.read_results(tmp_path, given["arms"], load_problems(**given["problems"]), "base")
+    shown = example_html(results, 400)
+    assert shown.count("<h3>") == 2 and shown.count("<h4>") == 4 and "<h4>base: wrong" in shown
+    assert "characters left out" in shown and "<math" in shown
+    assert not re.search(r"<script|<img|\x1b", shown) and "&lt;script" in shown
 
 
 def test_real_traces(tmp_path):

@@ -154,6 +154,7 @@ def _plot_job(study: Study, after: list[str]) -> Job:
             "data": arm.data.teacher if arm.data else "",
             "traces": benchmark_traces(arm),
             "adapter": f"adapters/{arm.name}" if arm.trained else "",
+            "training_set": training_set(arm) if arm.trained else "",
         }
         | _condition(arm)
         for arm in study.arms
@@ -167,6 +168,7 @@ def _plot_job(study: Study, after: list[str]) -> Job:
         "label_corrections": study.problems.label_corrections,
         "main_arm": study.main_arm,
         "deviations": study.deviations,
+        "published": study.published.model_dump(),
     }
     products, request = ["tables/arms.csv"], study.jobs.request()
     return Job("04_plot_evaluation", "04_plot_evaluation", parameters, after, products, request)

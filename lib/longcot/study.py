@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from longcot.curation import FilterSpec, read_filter
 from longcot.curation.choice import Choice
+from longcot.published import Beside
 from longcot.settings import Jobs, LoraSettings, Sampling, Server, Strict
 
 Style = Literal["zero_shot", "reasoning_style", "outline"]  # prompts.STYLES but few_shot, which is `use: examples`
@@ -181,6 +182,7 @@ class Study(Strict):
     arms: Annotated[list[Arm], Field(min_length=1), AfterValidator(_each_draw)]
     main_arm: str = ""  # the one that others are compared with; none where all are only curated
     deviations: list[str] = []
+    published: Beside = Beside()
     licenses: dict[str, Text] = {}  # of a source, by its path or id as it stands in this file; for the cards
     jobs: Jobs = Jobs()
     assume: Assume = Assume()

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from longcot.errors import BadInput
 from longcot.files import resolve, shown
+from longcot.published import check_published
 from longcot.qlora.adapter import check_base
 from longcot.study import Study
 
@@ -116,6 +117,7 @@ def check_inputs(study: Study) -> None:
     from longcot.label_corrections import load_corrections
     from longcot.problems import load_problems
 
+    check_published(study.published, [arm.name for arm in study.arms])
     sets = {}
     for kind, problems in (("train", study.problems.train), ("benchmark", study.problems.benchmark)):
         if problems and at_hand(problems.source):

@@ -12,7 +12,8 @@ from longcot.report import write_report
 from longcot.traces import read_traces, write_traces
 
 NOTEBOOK = ROOT / "notebooks/04_plot_evaluation.ipynb"
-FIGURES = "ranked_arms accuracy_by_traces differences accuracy_by_part response_lengths training_loss".split()
+FIGURES = "ranked_arms accuracy_by_traces differences accuracy_by_part pass_at_k votes response_lengths".split()
+FIGURES += "behaviours conditions accuracy_by_property training_loss".split()
 
 
 def execute(folder, parameters) -> None:

@@ -13,8 +13,8 @@ import pandas as pd
 from longcot.curation import Filtered
 from longcot.curation.analysis import behaviour_columns
 from longcot.curation.data_sheet import read_rows
-from longcot.examples import printable
 from longcot.traces import Trace
+from longcot.untrusted import visible
 
 PARTS = ("pool", "left", "chosen")  # all traces of a set's pool, those that its filters left, those that it took
 QUANTILES = {"p5": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95}
@@ -112,6 +112,6 @@ def chosen_table(table: pd.DataFrame, traces: Sequence[Trace], file: str, unit: 
             | known
             | {"correct": trace.correct, unit: int(row[unit])}
             | {name: row[name] for name in behaviour_columns(table)}
-            | {"problem": printable(trace.problem)[:80]}
+            | {"problem": visible(trace.problem)[:80]}
         )
     return pd.DataFrame(rows)

@@ -23,7 +23,7 @@ def response_lengths(table: pd.DataFrame) -> Figure:
             middle = {"marker": "x", "color": colour} if cut else {"marker": "o", "color": "black", "ms": 4}
             axes.plot(row["p50"], at, zorder=4, **middle)
             if cut:
-                name = f"  {row['share']:.0%} cut off"
+                name = f"  {row['share']:.0%} cut off" if row["share"] >= 0.005 else "  < 1% cut off"
                 axes.text(1, at, name, va="center", fontsize=8, color=GREY, transform=axes.get_yaxis_transform())
     arm_rows(axes, arms)
     axes.set_xscale("log")
@@ -59,8 +59,8 @@ def behaviours(table: pd.DataFrame) -> Figure:
     sns.heatmap(shades, ax=axes, **told, **tones)
     axes.set(xlabel="", ylabel="")
     axes.tick_params(axis="both", length=0)
-    axes.set_xticks([i + 0.5 for i in range(len(names))], [name.replace(" ", "\n") for name in names], rotation=0)
-    axes.tick_params(axis="x", labelsize=8)
+    told = [name.replace(" of ", " of\n").replace("l s", "l\ns").replace("d c", "d\nc") for name in names]
+    axes.set_xticks([i + 0.5 for i in range(len(names))], told, rotation=90)
     axes.set_yticks([i + 0.5 for i in arms.index], [label(arm) for _, arm in arms.iterrows()], rotation=0)
     for tick, source in zip(axes.get_yticklabels(), arms["source"], strict=True):
         tick.set_color(colours[source])

@@ -7,10 +7,10 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentF
 from longcot.figures.style import WIDTH, arm_legend, arm_looks, new_axes, note
 
 
-def _curves(table: pd.DataFrame, told: str, among: str) -> Figure:
+def _curves(table: pd.DataFrame, told: str, among: str, what: str) -> Figure:
     """A line an arm with its 95% band, against k."""
     if table["k"].max() < 2:
-        return note(f"One sample a problem: {told} needs more than one.")
+        return note(f"One sample a problem: {what} needs more than one.")
     figure, (axes,) = new_axes(WIDTH, 3.9)
     looks = arm_looks(table)
     for arm, own in table.groupby("arm", observed=True, sort=False):
@@ -33,9 +33,9 @@ def _curves(table: pd.DataFrame, told: str, among: str) -> Figure:
 
 def pass_at_k(table: pd.DataFrame) -> Figure:
     """The chance that at least one of k samples is right, against k. From `tables.pass_at_k_table`."""
-    return _curves(table, "pass@k", "k, samples of a problem")
+    return _curves(table, "pass@k", "k, samples of a problem", "pass@k")
 
 
 def votes(table: pd.DataFrame) -> Figure:
     """The chance that a majority vote over k samples is right, against k. From `tables.votes_table`."""
-    return _curves(table, "majority right", "k, samples voted over")
+    return _curves(table, "majority right", "k, samples voted over", "a vote")

@@ -29,17 +29,18 @@ def _bar(arm: pd.Series, value: str = "pass_at_1", low: str = "pass_at_1_low", h
 def ranked_arms(table: pd.DataFrame) -> Figure:
     """Arms by pass@1 with its 95% interval, and their majority vote. From `tables.arms_table`.
 
-    Dotted lines: the models that are no fine-tunes, the teachers among them.
+    Dotted lines, where arms are fine-tuned: other models than the main arm's, the teachers among them.
     """
     arms = table.sort_values("pass_at_1", ascending=False, kind="stable").reset_index(drop=True)
     figure, (axes,) = new_axes(WIDTH, 1.3 + ROW * len(arms))
     looks, vote = arm_looks(arms), {"marker": "x", "color": "black", "markersize": 5}
+    tuned, own = (arms["role"] == "fine-tuned").any(), set(arms.loc[arms["role"] == "main", "model"])
     for y, arm in arms.iterrows():
         look = looks[arm["arm"]]
         axes.errorbar(arm["pass_at_1"], y - 0.1, xerr=_bar(arm), capsize=2.5, **look)
         if arm["k"] > 1:
             axes.plot(arm["maj_at_k"], y + 0.22, **vote)
-        if arm["role"] == "reference" and arm["source"]:
+        if tuned and arm["role"] == "reference" and arm["model"] not in own:
             axes.axvline(arm["pass_at_1"], color=look["color"], lw=0.9, ls=":", zorder=0)
     arm_rows(axes, arms)
     axes.set_xlim(0, min(1.02, max(0.1, 1.08 * arms[["pass_at_1_high", "maj_at_k"]].max().max())))
@@ -98,9 +99,11 @@ def accuracy_by_part(table: pd.DataFrame) -> Figure:
         return note("The problems of this study state no subset, level or subject.")
     arms, colours = table.drop_duplicates("arm").reset_index(drop=True), source_colours(table)
     parts = {by: rows["value"].unique() for by, rows in table.groupby("by", sort=False)}
-    count = sum(map(len, parts.values()))
+    count, longest = sum(map(len, parts.values())), max(len(name) for values in parts.values() for name in values)
     figure, panels = new_axes(
-        max(WIDTH, 1.7 + 0.32 * count), 1.4 + 0.9 * ROW * len(arms), [len(values) for values in parts.values()]
+        max(WIDTH, 1.7 + 0.32 * count),
+        1.0 + 0.9 * ROW * len(arms) + 0.07 * longest,
+        [len(values) for values in parts.values()],
     )
     for axes, (by, values) in zip(panels, parts.items(), strict=True):
         grid = table[table["by"] == by].pivot(index="arm", columns="value", values="pass_at_1") * 100

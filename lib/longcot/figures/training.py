@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from longcot.figures.style import DASHES, PALETTE, WIDTH, new_axes, note, source_colours
+from longcot.figures.style import DASHES, PALETTE, WIDTH, arm_looks, new_axes, note
 
 
 def training_loss(table: pd.DataFrame) -> Figure:
@@ -12,11 +12,11 @@ def training_loss(table: pd.DataFrame) -> Figure:
     if table.empty:
         return note("No adapter of this study has a log of its loss.")
     figure, (axes,) = new_axes(WIDTH, 3.4)
-    colours, counts = source_colours(table), sorted(table["n_train"].unique())
+    looks, counts = arm_looks(table), sorted(table["n_train"].unique())
     keys: dict[str, Line2D] = {}
     for _, log in table.sort_values("n_train", kind="stable").groupby("arm", observed=True, sort=False):
         arm = log.iloc[0]
-        look = {"color": colours[arm["source"]], "ls": DASHES[-1 - counts.index(arm["n_train"]) % 4]}
+        look = {"color": looks[arm["arm"]]["color"], "ls": DASHES[-1 - counts.index(arm["n_train"]) % 4]}
         name = f"{arm['source']}, n = {arm['n_train']}"
         (keys[name],) = axes.plot(log["epoch"], log["loss"], lw=1.1, label=name, **look)
     axes.set_ylim(0, None)

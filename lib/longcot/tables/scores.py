@@ -31,7 +31,7 @@ def by_traces_table(results: Sequence[Result]) -> pd.DataFrame:
     `mean_low` and `mean_high` are its 95% interval: of several draws over draws and problems (`draws.draws_interval`),
     of one the arm's own.
     """
-    table = arms_table(results).drop(columns="model")
+    table = arms_table(results)
     draws: dict[tuple[str, int], list[Result]] = {}
     for result in results:
         if result.role == "fine-tuned":
