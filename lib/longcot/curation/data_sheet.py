@@ -5,13 +5,13 @@ Datasheets for Datasets, arXiv 1803.09010. What the files do not tell is left fo
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from longcot.errors import BadInput
-from longcot.files import json_rows, shown, write_whole
+from longcot.files import json_rows, model_name, shown, write_whole
 from longcot.manifest import manifest_path
 
 UNKNOWN = "*Not recorded; for the publisher to fill in.*"
@@ -38,9 +38,33 @@ def read_rows(path: str | Path) -> list[dict[str, Any]]:
 
 
 def read_manifest(path: str | Path) -> dict[str, Any]:
-    """The manifest beside a training set; empty where there is none, as of a set that another tool made."""
+    """The manifest beside a training set; empty where there is none, as of a set that another tool made.
+
+    Raises BadInput where it is damaged.
+    """
     file = manifest_path(path)
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    try:
+        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    except ValueError as error:
+        raise BadInput(f"{shown(file)}: not JSON ({error}); make its file again") from None
+
+
+def markdown_table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown whose cells hold any text."""
+    lines = [heading, ["---"] * len(heading), *rows]
+    cells = ([" ".join(cell.replace("|", "/").split()) for cell in line] for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+
+
+def how_chosen(manifest: Mapping[str, Any]) -> str:
+    """How a set was chosen from what its filters left, as `n 20, strategy balanced`; empty where it is not known."""
+    beside = ("name", "traces", "training_set", "use", "filters")
+    arm = dict(manifest.get("parameters", {}).get("arm", {}))
+    for model in ("tokenizer", "embedding"):
+        arm[model] = model_name(arm[model]) if arm.get(model) else None
+    return ", ".join(
+        f"{key} {value}" for key, value in arm.items() if key not in beside and value not in (None, "", [])
+    )
 
 
 def _counted(rows: Sequence[Mapping[str, Any]], column: str) -> str:
@@ -72,15 +96,15 @@ def composition(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     ]
 
 
-def data_sheet(rows: Sequence[Mapping[str, Any]], manifest: Mapping[str, Any], name: str) -> str:
-    """The data sheet of a training set as Markdown, from its rows and its manifest (which may be empty)."""
+def data_sheet(rows: Sequence[Mapping[str, Any]], manifest: Mapping[str, Any], name: str, terms: str = UNKNOWN) -> str:
+    """The data sheet of a training set as Markdown, from its rows and its manifest (which may be empty).
+
+    `terms` are the licences of its sources.
+    """
     recipe = manifest.get("parameters", {})
-    arm = recipe.get("arm", {})
     sources = "".join(f"\n- `{file}`, SHA-256 `{digest}`" for file, digest in manifest.get("inputs", {}).items())
     removed = "".join(f"\n- {label}: {count}" for label, count in manifest.get("removed", {}).items())
-    beside = ("name", "traces", "training_set", "use", "filters")
-    settings = {key: value for key, value in arm.items() if key not in beside and value not in (None, "", [])}
-    chosen = ", ".join(f"{key} {value}" for key, value in settings.items())
+    chosen = how_chosen(manifest)
     made = " ".join(f"{key} {value}," for key, value in manifest.get("packages", {}).items()).rstrip(",")
     decontaminated = [label for label in manifest.get("removed", {}) if label.startswith("decontaminated")]
     held = (
@@ -88,7 +112,6 @@ def data_sheet(rows: Sequence[Mapping[str, Any]], manifest: Mapping[str, Any], n
         + ("" if decontaminated else "not ")
         + "held against the study's benchmark by shared n-grams."
     )
-    table = "\n".join(f"| {key} | {value.replace('|', '/')} |" for key, value in composition(rows))
     return f"""# Data sheet: {name}
 
 ## Motivation
@@ -102,9 +125,7 @@ Each row is a conversation: a problem with one expected answer, and a model's or
 columns are the properties by which it was chosen. A row marked correct has the expected final answer; its steps were
 not checked. Expected answers are those of the problem set and may be wrong.
 
-| property | value |
-|---|---|
-{table}
+{markdown_table(("property", "value"), composition(rows))}
 
 ## Collection
 
@@ -124,7 +145,7 @@ not show a paraphrase: read the nearest neighbours too before reporting a benchm
 
 ## Distribution and maintenance
 
-Licence and terms are those of the problems and of the model that wrote the traces. {UNKNOWN}
+Licence and terms are those of the problems and of the model that wrote the traces. {terms}
 
 Made by longcot{f" at commit `{manifest['git']['commit']}`" if manifest.get("git", {}).get("commit") else ""}\
 {f" on {manifest['finished_at']}" if manifest.get("finished_at") else ""}{f", with {made}" if made else ""}.
