@@ -11,6 +11,7 @@ from papermill.iorw import LocalHandler, papermill_io
 
 from longcot.errors import BadInput
 from longcot.files import FULL_WORDS, full_disk, shown, write_whole
+from longcot.privacy import scrubbed
 
 AGAIN = "run the same command again: it goes on from what is written"
 NO_MEMORY = f"run fewer jobs at once (CORES=1), lower sampling.batch_size or lora.max_length, then {AGAIN}"
@@ -18,10 +19,13 @@ DIED = f"the kernel died, out of memory most often (the system's log says so); {
 
 
 class _WholeCopies(LocalHandler):
-    """Papermill's way to a file, but written whole: it saves at each cell, and a save that is cut is no notebook."""
+    """Papermill's way to a file, but written whole: it saves at each cell, and a save that is cut is no notebook.
+
+    What an executed copy says of this machine, as tracebacks and Papermill's own record do, is taken out.
+    """
 
     def write(self, buf: str, path: str) -> None:
-        write_whole(path, buf)
+        write_whole(path, scrubbed(buf))
 
 
 def reason(name: str, value: str, output: str | Path) -> str:
@@ -43,7 +47,7 @@ def _note(output: Path, words: str) -> None:
     with suppress(OSError, ValueError):  # BadInput is a ValueError, as is what is no JSON
         notebook = nbformat.read(output, as_version=4)
         notebook.cells.insert(0, nbformat.v4.new_markdown_cell(f"**This run did not end: {words}**"))
-        write_whole(output, nbformat.writes(notebook))
+        write_whole(output, scrubbed(nbformat.writes(notebook)))
 
 
 @contextmanager

@@ -25,13 +25,14 @@ FULL_WORDS = (*FULL.values(), "os error 28", "inline_container")
 
 
 def resolve(path: str | Path) -> Path:
-    """The absolute path of a parameter: `data:x` under the folder LONGCOT_DATA, else relative to the project root.
+    """The absolute path of a parameter: `data:x` under the folder LONGCOT_DATA, `~/x` under the user's home, else
+    relative to the project root.
 
     Raises BadInput where `data:` is used and LONGCOT_DATA is not set or is no folder.
     """
     text = str(path)
     if not text.startswith("data:"):
-        return ROOT / text
+        return ROOT / Path(text).expanduser() if text.startswith("~/") else ROOT / text
     folder = os.environ.get("LONGCOT_DATA")
     if not folder or not Path(folder).is_dir():
         raise BadInput(f"{text}: set LONGCOT_DATA to the folder that holds the outside data (now {folder!r})")

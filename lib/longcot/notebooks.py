@@ -17,6 +17,7 @@ from typing import Any, TextIO
 
 from longcot.errors import BadInput
 from longcot.files import ROOT, shown, write_whole, writing
+from longcot.privacy import scrubbed
 
 
 def check_parameters(notebook: str | Path, parameters: dict[str, Any]) -> None:
@@ -129,7 +130,7 @@ def main(words: list[str]) -> int:
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
         with suppress(BadInput):  # on a full disk it is said in the terminal only
-            write_whole(kept, f"error: {error}\n")
+            write_whole(kept, scrubbed(f"error: {error}\n"))
         return 1
     return 0
 

@@ -23,9 +23,8 @@ from longcot.untrusted import ELEMENTS, STYLE, visible
 
 NOTEBOOK = "notebooks/04_plot_evaluation.ipynb"
 CURATION = "notebooks/02_analyze_curation.ipynb"
-HTML = ("a p br hr h1 h2 h3 h4 h5 h6 ul ol li strong em b i blockquote code pre span div sub sup").split()
-HTML += ("table thead tbody tr th td mark details summary").split()
-TAGS = {*HTML, *ELEMENTS}  # formulas as `untrusted.formula_html` makes them
+TAGS = ("a p br hr h1 h2 h3 h4 h5 h6 ul ol li strong em b i blockquote code pre span div sub sup").split()
+TAGS += ("table thead tbody tr th td mark details summary").split()
 ATTRIBUTES = {"a": ["href", "title"], "th": ["colspan", "rowspan"], "td": ["colspan", "rowspan"]}
 ATTRIBUTES |= {"mark": ["class", "title"]} | dict.fromkeys(ELEMENTS, [*OF_FORMULAS])
 
@@ -113,13 +112,14 @@ def _may_stay(tag: str, name: str, value: str) -> bool:
     return (name, value) == ("class", "trace") if tag == "div" else name in ATTRIBUTES.get(tag, ())
 
 
-def _clean(markup: str) -> str:
+def _clean(markup: str, formulas: bool = False) -> str:
     """HTML without scripts, styles, pictures or anything else that could load or run; the rest shown as text.
 
-    What `untrusted.trace_html` gives passes as it is.
+    With `formulas` what `untrusted.trace_html` gives passes as it is.
     """
+    tags = {*TAGS, *ELEMENTS} if formulas else TAGS
     styles = re.compile(r"<style.*?</style>", re.DOTALL)  # pandas puts one before each table
-    return bleach.clean(visible(styles.sub("", str(markup))), tags=TAGS, attributes=_may_stay, protocols=["#"])
+    return bleach.clean(visible(styles.sub("", str(markup))), tags=tags, attributes=_may_stay, protocols=["#"])
 
 
 @command

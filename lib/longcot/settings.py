@@ -1,8 +1,8 @@
 """How to sample and how to train: strict models without heavy imports, so that a study is read in no time."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 CLUSTER_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.,-]*$"  # of a partition, an account: no flag
@@ -25,10 +25,16 @@ class Sampling(Strict):
     seed: int = 0
 
 
+def _no_login(url: str) -> str:
+    if "@" in url.split("://")[-1].split("/")[0]:
+        raise ValueError("a URL with a user or password, which would stand in files; give the key by `key`")
+    return url
+
+
 class Server(Strict):
     """OpenAI-compatible servers that all serve one model, and how hard to press them."""
 
-    urls: list[str] = Field(min_length=1)  # with the /v1 at their end
+    urls: list[Annotated[str, AfterValidator(_no_login)]] = Field(min_length=1)  # with the /v1 at their end
     api: Literal["completions", "chat"] = "completions"  # completions: the prompt's tokens, so our own template holds
     concurrency: int = Field(256, ge=1)  # requests in flight, over all urls
     timeout_s: float = Field(3600.0, gt=0)  # of one request: a trace of 32,768 tokens takes many minutes

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from longcot.errors import BadInput
 from longcot.files import resolve, shown
+from longcot.privacy import home_shortened
 from longcot.published import check_published
 from longcot.qlora.adapter import check_base
 from longcot.study import Study
@@ -69,6 +70,15 @@ def _override(values: dict[str, Any], override: str) -> None:
         raise BadInput(f"--config {override}: cannot be set; write key.of.a.key=value, 0 being a list's first")
 
 
+def _from_home(value: Any) -> Any:
+    """The values with each path below the user's home from ~: they stand in the files of the run."""
+    if isinstance(value, dict):
+        return {key: _from_home(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_from_home(inner) for inner in value]
+    return home_shortened(value) if isinstance(value, str) else value
+
+
 def load_study(path: str | Path, overrides: Sequence[str] = ()) -> Study:
     """The study in a YAML file, with values of it replaced (`models.base.path=x`).
 
@@ -87,6 +97,7 @@ def load_study(path: str | Path, overrides: Sequence[str] = ()) -> Study:
         raise BadInput(f"{shown(path)}:1: not a mapping of keys to values; see params/miniature.yaml")
     for override in overrides:
         _override(values, override)
+    values = _from_home(values)
     try:
         return Study.model_validate(values)
     except ValidationError as found:
@@ -101,7 +112,7 @@ def load_study(path: str | Path, overrides: Sequence[str] = ()) -> Study:
 
 def _is_local(source: str) -> bool:
     """Whether a source is a file or folder of this machine; the others are looked for on the Hub."""
-    return source.startswith((".", "/", "lib/", "runs/", "data:")) or source.endswith(".jsonl")
+    return source.startswith((".", "/", "~/", "lib/", "runs/", "data:")) or source.endswith(".jsonl")
 
 
 def at_hand(source: str) -> bool:
