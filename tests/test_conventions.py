@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import nbformat
 import pandas as pd
@@ -55,10 +56,15 @@ def test_the_readme_keeps_its_word():
         assert list(ROOT.rglob(path.rstrip("/"))), f"the README names {path}, which is not there"
 
 
+def shipped_table(study: str) -> Path:
+    """The table of arms of a run that is shipped (`python -m longcot.shipped`)."""
+    return next((ROOT / "notebooks/results" / study).rglob("arms.csv"))
+
+
 def readme_table(study: str) -> str:
     """The table of arms as the README shows it, from the run's own arms.csv."""
     lines = ["| arm | traces | pass@1 | maj@4 | tokens |", "|---|---|---|---|---|"]
-    for row in pd.read_csv(ROOT / f"notebooks/results/{study}/arms.csv").itertuples():
+    for row in pd.read_csv(shipped_table(study)).itertuples():
         interval = f"{row.pass_at_1:.1%} ({row.pass_at_1_low:.1%} to {row.pass_at_1_high:.1%})"
         lines.append(f"| {row.arm} | {row.n_train or ''} | {interval} | {row.maj_at_k:.1%} | {row.mean_tokens:.0f} |")
     return "\n".join(lines).replace("%", "")
@@ -71,7 +77,7 @@ def test_the_readme_shows_the_run_that_is_shipped(study):
 
 def test_the_miniature_shows_the_effect():
     """What the project promises of the shipped run of world 1."""
-    table = pd.read_csv(ROOT / "notebooks/results/miniature/arms.csv").set_index("arm")
+    table = pd.read_csv(shipped_table("miniature")).set_index("arm")
     score = table.pass_at_1
     assert (table.n_problems >= 128).all() and (table.n_samples >= 512).all()
     assert all(score[f"reasoner-20-{draw}"] >= score["base"] + 0.40 for draw in "abc")

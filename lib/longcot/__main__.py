@@ -29,11 +29,10 @@ def profile_path(name: str) -> Path:
     raise BadInput(f"profile {name}: no config.yaml there; use one of {known}, or the path of a directory with one")
 
 
-def run(study: Study, cores: int | None, profile: Path | None, redraw: bool, snakemake: Sequence[str]) -> None:
+def run(study: Study, cores: int | None, profile: Path | None, snakemake: Sequence[str]) -> None:
     """Become Snakemake on this study, first clearing what a killed run left: its lock, its jobs in Slurm's queue.
 
-    `cores` bounds what runs at once, None leaving that to the profile. With `redraw` the plots are made again from the
-    traces at hand. `snakemake` are more options of its own.
+    `cores` bounds what runs at once, None leaving that to the profile. `snakemake` are more options of its own.
     """
     run_dir = resolve(study.run_dir).resolve()
     last, jobs = hold_lock(run_dir), study_jobs(study)
@@ -42,8 +41,6 @@ def run(study: Study, cores: int | None, profile: Path | None, redraw: bool, sna
     write_whole(run_dir / "study.yaml", yaml.safe_dump(study.model_dump(), sort_keys=False, allow_unicode=True))
     write_jobs(jobs, study.jobs.threads, run_dir / "jobs.json")
     forget_lost(run_dir, jobs)
-    if redraw:
-        (run_dir / "stamps" / "04_plot_evaluation.done").unlink(missing_ok=True)
     for lock in (run_dir / ".snakemake" / "locks").glob("*"):
         lock.unlink()  # its owner is gone: a living one would hold the lock above
     os.environ["LONGCOT_OWNER"] = owner()
@@ -65,17 +62,16 @@ def main() -> None:
     parser.add_argument("--cores", type=int, help="at once; default: all of this machine, or what the profile says")
     parser.add_argument("--profile", help="a Snakemake profile: a directory of params/profiles, or a path")
     parser.add_argument("--config", action="append", default=[], help="key.of.a.key=value in place of the file's")
-    parser.add_argument("--redraw", action="store_true", help="draw the figures again from the stored traces")
     arguments, rest = parser.parse_known_args()
     profile = profile_path(arguments.profile) if arguments.profile else None
     cores = arguments.cores or (None if profile else os.cpu_count())
     study = load_study(arguments.study, arguments.config)
     check_inputs(study)
-    if arguments.command != "plan" and not arguments.redraw and not profile:
+    if arguments.command != "plan" and not profile:
         for words in misfits(study):
             print(f"warning: {words}", file=sys.stderr)
     if arguments.command == "run":
-        run(study, cores, profile, arguments.redraw, rest)
+        run(study, cores, profile, rest)
     elif arguments.command == "plan":
         from longcot.plan import plan
 

@@ -126,7 +126,7 @@ def rows_table(beside: Beside, scores: "DataFrame", parts: "DataFrame") -> "Data
             said = {
                 "published": row.what,
                 "benchmark": score.benchmark,
-                "source": published.sources[score.source].what,
+                "source": score.source,
                 "pass_at_1": score.pass_at_1 / 100,
                 "maj": None if score.maj is None else score.maj / 100,
             }
@@ -161,7 +161,7 @@ def claims_table(beside: Beside, results: "Sequence[Result]") -> "DataFrame":
     published, rows = read_published(), []
     by_name = {result.arm.name: result for result in results}
     for key, claim in published.claims.items():
-        said = {"the paper": claim.says, "source": published.sources[claim.source].what}
+        said = {"the paper": claim.says, "source": claim.source}
         own = beside.claims.get(key)
         for name in own.arms if own else []:
             arm, than = by_name[name], by_name[own.than]
@@ -177,6 +177,14 @@ def claims_table(beside: Beside, results: "Sequence[Result]") -> "DataFrame":
     return pd.DataFrame(rows, columns=list(CLAIMS))
 
 
+def table_html(table: "DataFrame") -> str:
+    """A table as HTML: whole texts, three decimals, and nothing where nothing is known."""
+    import pandas as pd
+
+    with pd.option_context("display.max_colwidth", None):
+        return table.astype({"k": "Int64"} if "k" in table else {}).round(3).to_html(index=False, na_rep="")
+
+
 def sources_text() -> str:
     """Where the published figures were read, as Markdown."""
-    return "\n".join(f"- {source.what}: <{source.url}>" for source in read_published().sources.values())
+    return "\n".join(f"- {name}: {source.what}, <{source.url}>" for name, source in read_published().sources.items())
