@@ -7,11 +7,12 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from longcot.files import ROOT
+from longcot.files import ROOT, write_whole
 
 _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASS(WORD|WD)?|CREDENTIAL", re.IGNORECASE)  # in a variable's name
 _SHAPED = re.compile(r"\b(?:hf_[A-Za-z0-9]{20,}|sk-[A-Za-z0-9_-]{20,}|gh[pousr]_[A-Za-z0-9]{20,})")
 _LOGIN = re.compile(r"(?<=://)[^/\s\"'@\\]+@")  # user:password@ of an address
+_WHO = re.compile(r"^\s*(?:host|user): .*\n", re.IGNORECASE | re.MULTILINE)
 _SHORTEST = 8  # characters of a secret; a shorter value (TOKENIZERS_PARALLELISM=false) would stand in any text
 
 
@@ -39,6 +40,15 @@ def scrubbed(text: str) -> str:
         # Of an absolute path, from its beginning: a picture in a notebook has letters between slashes too.
         text = re.sub(rf"(?<![\w+/.:])((?:/[\w.@+-]+)*/){re.escape(name)}(?=/|[\s\"'])", r"\1user", text)
     return text
+
+
+def scrub_logs(folder: Path) -> None:
+    """Scrub the logs in Snakemake's own folder, and take out the lines that say which user ran it on which host."""
+    for log in folder.glob("*log*/**/*.log"):
+        given = log.read_text(encoding="utf-8", errors="replace")
+        said = scrubbed(_WHO.sub("", given))
+        if said != given:
+            write_whole(log, said)
 
 
 def _put(instead: str, found: re.Match[str]) -> str:
