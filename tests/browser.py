@@ -20,7 +20,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Error, Page, Route, sync_playwright
+from playwright.sync_api import Error, Page, Route, WebSocketRoute, sync_playwright
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 INSIDE = ("localhost", "127.0.0.1")
@@ -90,6 +90,13 @@ def _watch(opened: Opened) -> None:
         opened.refused.append(url)
         return route.abort()
 
+    def connect(socket: WebSocketRoute) -> None:
+        if urlsplit(socket.url).hostname in INSIDE:
+            socket.connect_to_server()
+        else:
+            opened.refused.append(socket.url)
+            socket.close()
+
     def watch(page: Page) -> None:
         def dismiss(dialog) -> None:
             opened.dialogs.append(dialog.message)
@@ -104,6 +111,6 @@ def _watch(opened: Opened) -> None:
 
     context = opened.page.context
     context.route("**/*", decide)
-    context.route_web_socket("**/*", lambda socket: (opened.refused.append(socket.url), socket.close()))
+    context.route_web_socket("**/*", connect)
     watch(opened.page)
     context.on("page", watch)

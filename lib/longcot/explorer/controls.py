@@ -8,7 +8,7 @@ import ipywidgets as widgets
 from longcot.explorer import page
 from longcot.untrusted import visible
 
-WIDE: dict[str, Any] = {"layout": {"width": "21rem"}, "style": {"description_width": "5rem"}}
+WIDE: dict[str, Any] = {"layout": {"width": "18rem", "max_width": "100%"}, "style": {"description_width": "5rem"}}
 
 
 def menu(name: str, options: Sequence[str] = ()) -> widgets.Dropdown:
@@ -33,7 +33,7 @@ class Column:
         self._card, self.row = card, None
         self.name, self.text = widgets.HTML(), widgets.HTML()
         self.menu = widgets.Dropdown(layout={"width": "100%"})
-        self.box = widgets.VBox([self.name, self.menu, self.text], layout={"flex": "1 1 24rem", "min_width": "0"})
+        self.box = widgets.VBox([self.name, self.menu, self.text], layout={"flex": "1 1 18rem", "min_width": "0"})
         self.menu.observe(lambda change: self._picked(change["new"]), "value")
 
     def offer(self, arm: str, options: list[tuple[str, int]], row: int | None) -> None:

@@ -30,18 +30,19 @@ _RULES = "".join(
 STYLE = f"""<style>.longcot {{
 line-height: 1.5;
 {TRACE_STYLE}{_RULES}
-pre {{ margin: 0; font: inherit; white-space: normal; }}
+pre {{ margin: 0; padding: 0; border: 0; background: none; font: inherit; white-space: normal; word-break: normal; }}
 .stripped {{ display: none; }}
 .side {{ display: flex; flex-wrap: wrap; gap: 1rem; }}
-.card {{ flex: 1 1 24rem; min-width: 0; }}
-.card .trace {{ max-height: 34rem; overflow-y: auto; padding: 0.3rem 0.5rem; border: 1px solid #bbb; }}
+.card {{ flex: 1 1 18rem; min-width: 0; }}
+.trace {{ max-height: 12rem; overflow-y: auto; }}
+.reading .trace {{ max-height: 34rem; padding: 0.3rem 0.5rem; border: 1px solid #bbb; }}
 .facts {{ margin: 0 0 0.3rem; }}
 .facts b.right {{ color: #005a8c; }}
 .facts b.wrong {{ color: #a84300; }}
 .scroll {{ overflow-x: auto; }}
 code {{ overflow-wrap: anywhere; }}
 table {{ white-space: nowrap; }}
-th, td:last-child {{ text-align: left; }}
+th, td:first-child, td:last-child {{ text-align: left; }}
 }}</style>"""
 _SIGNS = {True: '<b class="right">✓ correct</b>', False: '<b class="wrong">✗ wrong</b>', None: "<b>not graded</b>"}
 
@@ -99,7 +100,7 @@ def card(trace: Trace, highlighted: Sequence[str] = BEHAVIOURS) -> str:
     marks = [tuple(span) for span in spans if span.behaviour in highlighted] + _answer_spans(trace)
     return (
         f'<p class="facts">{trace_facts(trace)}</p><p class="facts">{" ".join(shown) or "No behaviour found."}</p>'
-        + _kept_lines(trace_html(trace.text, marks))
+        + f'<div class="reading">{_kept_lines(trace_html(trace.text, marks))}</div>'
     )
 
 
@@ -120,15 +121,17 @@ def stripped_note() -> str:
 
 
 def visible_table(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of problems with every character made visible. Not yet HTML: what shows it must escape it."""
-    shown = table.rename(columns=visible, index=lambda name: visible(str(name)))
-    return shown.assign(text=shown["text"].map(visible)) if "text" in shown else shown
+    """A table of problems with every character made visible, ids cut to fit. Not yet HTML: who shows it escapes it."""
+    shown = table.reset_index().rename(columns=visible)
+    for name, most in (("problem", 40), ("text", 80)):
+        shown[name] = [visible(text[:most]) + ("…" if len(text) > most else "") for text in shown[name].astype(str)]
+    return shown
 
 
 def problems_html(table: pd.DataFrame, limit: int) -> str:
     """The first rows of a table of problems."""
-    shown = visible_table(table.head(limit)).rename_axis(index=None)
-    return f'<div class="scroll">{shown.to_html(na_rep="", border=0, escape=True)}</div>'
+    shown = visible_table(table.head(limit))
+    return f'<div class="scroll">{shown.to_html(index=False, na_rep="", border=0, escape=True)}</div>'
 
 
 def side_by_side(traces: Sequence[tuple[str, Trace]]) -> str:

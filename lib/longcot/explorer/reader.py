@@ -69,7 +69,7 @@ class Reader:
 
     def _laid_out(self) -> widgets.Widget:
         filters = [self.verdict, self.ending, self.behaviour, self.length, self.wrong_in, self.right_in, self.highlight]
-        controls = [widgets.VBox([self.set, self.arms]), widgets.Box(filters, layout=_ROW | {"flex": "1 1 22rem"})]
+        controls = [widgets.VBox([self.set, self.arms]), widgets.Box(filters, layout=_ROW | {"flex": "1 1 18rem"})]
         moves = widgets.Box([self.previous, self.next, self.place], layout=_ROW)
         head = widgets.HTML(page.STYLE + page.whole(page.legend()))
         parts = [widgets.Box(controls, layout=_ROW), self.found, self.progress, self.listed, moves]
@@ -181,6 +181,7 @@ class Reader:
         # A table of its own for each list: one that is given other rows no longer tells which is selected.
         shown = page.visible_table(self.table)
         looks = {"classes": "display nowrap compact", "scrollX": True, "pageLength": PAGE, "lengthMenu": [PAGE, 10, 25]}
+        looks |= {"showIndex": False}
         new = ITable(shown, select="single", maxBytes=0, displayStart=start, selected_rows=selected, **looks)
         new.observe(lambda change: self._row_selected(change["new"]), "selected_rows")
         self._start, self.listed.children = start, [new]
