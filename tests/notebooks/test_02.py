@@ -1,4 +1,5 @@
 import json
+import re
 
 import nbformat
 import pandas as pd
@@ -7,6 +8,8 @@ import pytest
 from synthetic_pools import make_pools
 from test_report import loads_nothing
 
+from longcot.curation.data_sheet import read_rows
+from longcot.explorer.index import read_index
 from longcot.files import ROOT
 from longcot.report import write_report
 
@@ -36,6 +39,10 @@ def test_curation_is_shown_and_reported(tmp_path):
     assert list(pd.read_csv(tmp_path / "tables/pools.csv")["pool"]) == ["long", "short"]
     text = nbformat.writes(notebook)
     assert "not no_loop" in text and "long-hard in training_sets/long-hard.jsonl" in text
+    index, places = read_index(tmp_path), set(re.findall(r"<td>(traces/\S+?:\d+)</td>", text))
+    chosen = {(row["problem_id"], row["sample"]) for row in read_rows(tmp_path / "training_sets/long-hard.jsonl")}
+    found = [index.table.loc[index.find(place)] for place in places]
+    assert {(row["problem_id"], row["sample"]) for row in found} == chosen
     html = write_report(tmp_path).read_text()
     loads_nothing(html)
     assert html.count("<img ") == 4 and "Everything here is made up." in html and "Data sheet: long-hard" in html
