@@ -5,6 +5,7 @@ CORES ?=# how many to use; default: all of this machine, or what the profile say
 PROFILE ?=# where jobs run: a directory of params/profiles, or a path; default: this machine
 ARGS ?=# more options of Snakemake's: ARGS="--dry-run"
 CONFIG ?=# values to replace in the study: CONFIG="sampling.samples=8 lora.epochs=5"
+KILLS ?= 200# of `make faults`
 TORCH_INDEX ?=# an index to take torch from, where its build for this machine is not the default one
 CHOSEN := $(STUDY) $(if $(CORES),--cores $(CORES)) $(if $(PROFILE),--profile $(PROFILE)) \
 	$(foreach change,$(CONFIG),--config '$(change)')
@@ -12,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: study plan figures test lab lint lock clean
+.PHONY: study plan figures test faults lab lint lock clean
 
 study: $(READY)  ## run a study to its report: make study STUDY=params/x.yaml CORES=n PROFILE=slurm
 	@$(BIN)/python -m longcot run $(CHOSEN) $(ARGS)
@@ -25,6 +26,9 @@ figures: $(READY)  ## draw a study's figures again from its stored traces
 
 test: $(READY) lint  ## the tests
 	$(BIN)/python -m pytest -n $(or $(CORES),$(shell nproc))
+
+faults: $(READY)  ## kill stages and a small study at random moments, half an hour: make faults KILLS=200
+	$(BIN)/python tests/faults/kill.py --kills $(KILLS)
 
 lab: $(READY)  ## JupyterLab on the notebooks
 	$(BIN)/jupyter lab notebooks

@@ -15,6 +15,7 @@ from longcot.privacy import scrubbed
 
 AGAIN = "run the same command again: it goes on from what is written"
 NO_MEMORY = f"run fewer jobs at once (CORES=1), lower sampling.batch_size or lora.max_length, then {AGAIN}"
+INTERRUPTED = f"interrupted by hand; {AGAIN}"
 DIED = f"the kernel died, out of memory most often (the system's log says so); {NO_MEMORY}"
 
 
@@ -36,7 +37,7 @@ def reason(name: str, value: str, output: str | Path) -> str:
     if any(words in value for words in FULL_WORDS):
         return full_disk(output)
     if name == "KeyboardInterrupt":
-        return f"interrupted by hand; {AGAIN}"
+        return INTERRUPTED
     if name in ("MemoryError", "OutOfMemoryError"):
         return f"out of memory ({first or name}); {NO_MEMORY}"
     return f"{name}: {first}" if first else name
@@ -59,6 +60,7 @@ def told(output: Path) -> Iterator[None]:
     except papermill.PapermillExecutionError as error:
         words = reason(error.ename, error.evalue, output)
         raise BadInput(f"{words} (executed copy: {shown(output)}, cell {error.exec_count})") from None
-    except DeadKernelError:
-        _note(output, DIED)
-        raise BadInput(f"{DIED} (executed copy: {shown(output)})") from None
+    except (DeadKernelError, KeyboardInterrupt) as error:
+        words = DIED if isinstance(error, DeadKernelError) else INTERRUPTED
+        _note(output, words)
+        raise BadInput(f"{words} (executed copy: {shown(output)})") from None
