@@ -1,18 +1,21 @@
 """Running a study on a cluster, as far as it goes without one; tests/by_hand/slurm.py runs one through a real Slurm."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 
 import pytest
+import yaml
 
 from longcot.__main__ import profile_path
 from longcot.errors import BadInput
 from longcot.files import ROOT, resolve
 from longcot.jobs import study_jobs
 from longcot.run_dir import cancel_leftovers, hold_lock
+from longcot.settings import Jobs
 from longcot.study_file import load_study
 
 PROFILES = sorted(path.parent.name for path in (ROOT / "params/profiles").glob("*/config.yaml"))
@@ -92,6 +95,12 @@ def test_what_a_client_of_a_server_asks_for():
 def test_a_wrong_request_is_one_line(request_, message):
     with pytest.raises(BadInput, match=message):
         load_study("params/miniature.yaml", [f"jobs.training={request_}"])
+
+
+def test_the_page_on_clusters_shows_requests_that_hold():
+    shown = re.search(r"```yaml\n(.*?)```", (ROOT / "params/profiles/README.md").read_text(), re.S)[1]
+    jobs = Jobs(**yaml.safe_load(shown)["jobs"])
+    assert jobs.request(jobs.training).runtime_minutes == 720 and jobs.request().gpus is None
 
 
 def test_a_job_loads_one_base():

@@ -40,7 +40,7 @@ def batches(study: Study, arms: Sequence[Arm | TrainingTraces]) -> list[list[Any
     same: dict[tuple, list[Any]] = {}
     for arm in arms:
         model = study.models[arm.model]
-        same.setdefault((*_base(model).values(), model.server is None), []).append(arm)
+        same.setdefault((*_base(model).values(), model.context, model.server is None), []).append(arm)
     return [chunk for group in same.values() for chunk in chunks(group, study.jobs.arms_per_job)]
 
 
