@@ -105,11 +105,21 @@ def test_counts_are_kept_for_the_file_as_it_is(run_dir, monkeypatch):
     counts.ask(["traces/base/benchmark.jsonl"])
     counts.wait()
     assert (counts.array >= 0).all(1).sum() == 8 and len(list(run_dir.glob("explorer/*.csv"))) == 1
-    monkeypatch.setattr("longcot.explorer.counts.behaviour_spans", None)  # whoever counts again fails
+    monkeypatch.setattr("longcot.explorer.counts._counted", None)  # whoever counts again fails
     again = Counts(read_index(run_dir))
     again.ask(["traces/base/benchmark.jsonl"])
     again.wait()
     assert (again.array == counts.array).all()
+
+
+def test_a_large_file_is_counted_by_processes(run_dir, monkeypatch):
+    monkeypatch.setattr("longcot.explorer.counts.LARGE", 0)
+    index = read_index(run_dir)
+    large = Counts(index)
+    large.ask(["traces/good/training.jsonl"])
+    large.wait()
+    rows = index.table.index[index.table["file"] == "traces/good/training.jsonl"]
+    assert (large.array[rows].sum(1) > 0).all() and large.array[rows, BEHAVIOURS.index("backtracking")].sum() == 1
 
 
 def test_reading_begins_where_two_arms_part(reader):

@@ -1,5 +1,6 @@
 """The widgets of the explorer: choose arms, filter, pick a problem and samples, read."""
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -37,6 +38,10 @@ class Reader:
 
     def __init__(self, index: Index, arms: Sequence[str], row: int):
         self.index, self.counts = index, Counts(index, self._told)
+        try:
+            self._loop = asyncio.get_running_loop()
+        except RuntimeError:  # not in a kernel
+            self._loop = None
         place = index.table.loc[row]
         self.set = widgets.Dropdown(options=index.sets(), value=place["set"], description="traces on", **WIDE)
         self.arms = widgets.SelectMultiple(rows=6, description="arms", **WIDE)
@@ -230,7 +235,13 @@ class Reader:
             return f"<p>{page.plain(error)}</p>"
 
     def _told(self, text: str) -> None:
-        """Called from the thread that counts."""
+        """Called from the thread that counts: what follows is done between the reader's own actions."""
+        if self._loop:
+            self._loop.call_soon_threadsafe(self._counted, text)
+        else:
+            self._counted(text)
+
+    def _counted(self, text: str) -> None:
         self.progress.value = f"<p>{page.plain(text)}</p>" if text else ""
-        if not text and self.filters.behaviour:
+        if self.filters.behaviour and (self.counts.idle or not len(self.table)):
             self._filter(self.problem_id)
