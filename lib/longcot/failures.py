@@ -6,7 +6,6 @@ from pathlib import Path
 
 import nbformat
 import papermill
-from nbclient.exceptions import DeadKernelError
 from papermill.iorw import LocalHandler, papermill_io
 
 from longcot.errors import BadInput
@@ -60,7 +59,9 @@ def told(output: Path) -> Iterator[None]:
     except papermill.PapermillExecutionError as error:
         words = reason(error.ename, error.evalue, output)
         raise BadInput(f"{words} (executed copy: {shown(output)}, cell {error.exec_count})") from None
-    except (DeadKernelError, KeyboardInterrupt) as error:
-        words = DIED if isinstance(error, DeadKernelError) else INTERRUPTED
+    except (RuntimeError, KeyboardInterrupt) as error:  # of nbclient and of jupyter_client
+        if isinstance(error, RuntimeError) and "ernel died" not in str(error):
+            raise
+        words = DIED if isinstance(error, RuntimeError) else INTERRUPTED
         _note(output, words)
         raise BadInput(f"{words} (executed copy: {shown(output)})") from None

@@ -74,13 +74,13 @@ def prepare_sampling(run: Path) -> None:
 
 
 def sampling(run: Path) -> Callable[[], None]:
-    """One arm with an adapter: the base dequantized and saved, eight batches of two."""
+    """One arm with an adapter: the base dequantized and saved, six batches of two."""
     import longcot.qlora.training
     import longcot.sampling.local  # noqa: F401
     from longcot.arms import sample_arm
 
-    settings = {"max_tokens": 200, "samples": 2, "batch_size": 2}
-    return lambda: sample_arm(SAMPLED, _problems(8), settings, PROMPT, run, "float32", 1)
+    settings = {"max_tokens": 80, "samples": 2, "batch_size": 2}
+    return lambda: sample_arm(SAMPLED, _problems(6), settings, PROMPT, run, "float32", 1)
 
 
 def prepare_grading(run: Path) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -58,10 +59,13 @@ def kill(kind: str, process: subprocess.Popen, mark: str, rng: random.Random) ->
         found = [one for one in found if VICTIMS[kind] in " ".join(one.info["cmdline"])]
         if kind in ("notebook", "kernel") and found:
             found = [rng.choice(found)]
-        for victim in found:
-            if victim.is_running():
-                os.kill(victim.pid, signal.SIGKILL)
-        if found:
+        hit = bool(found)
+        while found:
+            for victim in found:
+                with suppress(ProcessLookupError):
+                    os.kill(victim.pid, signal.SIGKILL)
+            found = marked(mark) if kind == "all" else []  # one may have been starting
+        if hit:
             return True
         time.sleep(0.05)
     return False
@@ -102,7 +106,7 @@ def kill_study(kills: int, rng: random.Random, until: float) -> Tally:
                 before = trace_lines(run)
                 leave = row >= IN_A_ROW or tally.kills >= kills or time.monotonic() > until
                 kind, status, wrong = one_run(file, None if leave else rng, length)
-                wrong += half_files(run)
+                wrong += half_files(run) if kind != "snakemake" else []  # notebooks may still be writing
                 wrong += ["traces lost"] if before - trace_lines(run) else []
                 if kind:
                     tally.kills, row = tally.kills + 1, row + 1
