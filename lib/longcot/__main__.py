@@ -67,6 +67,8 @@ def main() -> None:
     cores = arguments.cores or (None if profile else os.cpu_count())
     study = load_study(arguments.study, arguments.config)
     check_inputs(study)
+    for name in study.trusted:
+        print(f"warning: models.{name}: trust_remote_code, so code that comes with it will run", file=sys.stderr)
     if arguments.command != "plan" and not profile:
         for words in misfits(study):
             print(f"warning: {words}", file=sys.stderr)

@@ -30,7 +30,9 @@ def sampled_folder(path: str, revision: str, run_dir: Path) -> Path:
     return run_dir / "models" / (name.replace("/", "--") + "-nf4")
 
 
-def sampled_base(path: str, precision: str, dtype: str, run_dir: Path, revision: str = "") -> tuple[str, str]:
+def sampled_base(
+    path: str, precision: str, dtype: str, run_dir: Path, revision: str = "", trust_remote_code: bool = False
+) -> tuple[str, str]:
     """(directory or Hub id, dtype) of what is sampled for a model at a precision.
 
     One base, one precision: for `nf4` it is the base as its 4-bit version computes it, made once in
@@ -47,28 +49,29 @@ def sampled_base(path: str, precision: str, dtype: str, run_dir: Path, revision:
     with locked(folder):
         making = Making(folder, recipe, inputs)
         if not making.done:
-            save_dequantized(source, folder, dtype, revision or "main")
+            save_dequantized(source, folder, dtype, revision or "main", trust_remote_code)
             making.finish()
     return str(folder), dtype
 
 
 @functools.lru_cache(maxsize=1)
-def _local_sampler(path: str, revision: str, dtype: str, threads: int, context: int | None) -> Any:
+def _local_sampler(path: str, dtype: str, threads: int, **how: Any) -> Any:
     from longcot.sampling.local import LocalSampler
 
-    return LocalSampler(path, dtype=dtype, threads=threads, revision=revision, context=context)
+    return LocalSampler(path, dtype=dtype, threads=threads, **how)
 
 
 def _sampler(arm: dict[str, Any], base: str, dtype: str, threads: int) -> Any:
     """What samples an arm: its server, or this process. A nf4 base lies in a directory, which has no revision."""
-    revision = "" if Path(base).is_dir() else arm.get("revision", "")
+    how = {"revision": "" if Path(base).is_dir() else arm.get("revision", ""), "context": arm.get("context")}
+    how |= {"trust_remote_code": arm.get("trust_remote_code", False)}
     adapter = resolve(arm["adapter"]) if arm.get("adapter") else None
     if arm.get("server"):
         from longcot.sampling.server import ServerSampler
 
         where, name = Server(**arm["server"]), arm["served_as"]
-        return ServerSampler(where, name, base, dtype, revision=revision, adapter=adapter, context=arm.get("context"))
-    sampler = _local_sampler(base, revision, dtype, threads, arm.get("context"))
+        return ServerSampler(where, name, base, dtype, adapter=adapter, **how)
+    sampler = _local_sampler(base, dtype, threads, **how)
     sampler.use_adapter(adapter)
     return sampler
 
@@ -84,16 +87,17 @@ def sample_arm(
 ) -> Path:
     """Sample an arm on problems into its file of traces, graded; returns the file.
 
-    `arm` holds `name, path, precision, adapter, traces`, and may hold `revision` (of a Hub id), `context` (tokens),
-    `style` (of the prompt), `samples` and `temperature` (instead of the study's), `examples` (a training set whose
-    problems and traces stand in the prompt), `edits` (passes over the arm's own traces), and `server` with `served_as`,
-    its name there. Where it is served and how hard the server is pressed do not make a finished file another one.
-    Raises BadInput for an adapter of another base.
+    `arm` holds `name, path, precision, adapter, traces`, and may hold `revision` (of a Hub id), `trust_remote_code`,
+    `context` (tokens), `style` (of the prompt), `samples` and `temperature` (instead of the study's), `examples` (a
+    training set whose problems and traces stand in the prompt), `edits` (passes over the arm's own traces), and
+    `server` with `served_as`, its name there. Where it is served and how hard the server is pressed do not make a
+    finished file another one. Raises BadInput for an adapter of another base.
     """
     from longcot.sampling import generate_traces
 
     out = run_dir / arm["traces"]
-    base, base_dtype = sampled_base(arm["path"], arm["precision"], dtype, run_dir, arm.get("revision", ""))
+    which = {key: arm[key] for key in ("revision", "trust_remote_code") if key in arm}
+    base, base_dtype = sampled_base(arm["path"], arm["precision"], dtype, run_dir, **which)
     own = {key: arm[key] for key in ("samples", "temperature") if arm.get(key) is not None}
     settings = Sampling(**sampling | own)
     adapter = resolve(arm["adapter"]) if arm.get("adapter") else None
@@ -201,11 +205,12 @@ def curate_arm(
 
 
 @functools.lru_cache(maxsize=1)
-def base_4bit(path: str, revision: str, compute_dtype: str) -> tuple[Any, Any]:
+def base_4bit(path: str, revision: str, compute_dtype: str, trust_remote_code: bool = False) -> tuple[Any, Any]:
     """(4-bit model, tokenizer) of a directory or of a Hub id at a revision; the last one is kept."""
     from longcot.qlora.nf4 import load_base_4bit, load_tokenizer
 
-    return load_base_4bit(path, compute_dtype, revision or "main"), load_tokenizer(path, revision or "main")
+    which = {"revision": revision or "main", "trust_remote_code": trust_remote_code}
+    return load_base_4bit(path, compute_dtype, **which), load_tokenizer(path, **which)
 
 
 def train_arm(
@@ -217,8 +222,8 @@ def train_arm(
 ) -> dict[str, Any]:
     """Train an arm's adapter on its training set, 4-bit base; returns what `training.json` beside the adapter holds.
 
-    `arm` holds `name, path, precision, training_set, adapter`, and may hold `revision` (of a Hub id). `on_step` is
-    `train_adapter`'s. Raises BadInput for a precision other than nf4.
+    `arm` holds `name, path, precision, training_set, adapter`, and may hold `revision` (of a Hub id) and
+    `trust_remote_code`. `on_step` is `train_adapter`'s. Raises BadInput for a precision other than nf4.
     """
     import torch
 
@@ -233,7 +238,8 @@ def train_arm(
     with locked(out):  # two trainings would write over each other's checkpoints
         making = Making(out, recipe, [rows, *([base] if Path(base).is_dir() else [])])
         if not making.done:
-            model, tokenizer = base_4bit(base, arm.get("revision", ""), settings.compute_dtype)
+            which = arm.get("revision", ""), settings.compute_dtype, arm.get("trust_remote_code", False)
+            model, tokenizer = base_4bit(base, *which)
             train_adapter(model, tokenizer, rows, out, settings, on_step)
             making.finish(precision=f"nf4 (double quantization), computed in {settings.compute_dtype}")
     return {"arm": arm["name"], "file": shown(out)} | json.loads((out / "training.json").read_text())

@@ -69,13 +69,20 @@ def json_rows(path: str | Path) -> Iterator[tuple[int, dict]]:
             if not line.strip():
                 continue
             try:
-                row = json.loads(line.decode())
-            except ValueError as error:  # not JSON, or cut within a letter
-                reason = getattr(error, "msg", "not UTF-8")
+                row = json.loads(line.decode(), parse_constant=_no_number)
+                if b"\\ud" in line.lower():  # JSON may hold half a surrogate pair, which no file takes
+                    whole = json.dumps(row, ensure_ascii=False).encode("utf-16", "surrogatepass")
+                    row = json.loads(whole.decode("utf-16", "replace"))
+            except (ValueError, RecursionError) as error:  # not JSON, cut within a letter, too long or too deep
+                reason = "not UTF-8" if isinstance(error, UnicodeError) else getattr(error, "msg", str(error))
                 raise BadInput(f"{shown(path)}:{number}: not JSON ({reason}); mend or remove the line") from None
             if not isinstance(row, dict):
                 raise BadInput(f"{shown(path)}:{number}: not a JSON object; each line must be one")
             yield number, row
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number")
 
 
 def full_disk(path: str | Path) -> str:

@@ -45,7 +45,8 @@ def batches(study: Study, arms: Sequence[Arm | TrainingTraces]) -> list[list[Any
 
 
 def _base(model: Model) -> dict[str, Any]:
-    return {"path": model.path, "revision": model.revision, "precision": model.precision}
+    trusted = {"trust_remote_code": True} if model.trust_remote_code else {}
+    return {"path": model.path, "revision": model.revision, "precision": model.precision} | trusted
 
 
 def training_set(arm: Arm) -> str:

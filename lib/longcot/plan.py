@@ -110,8 +110,8 @@ def model_row(study: Study, name: str, model: Model) -> dict[str, Any]:
     is known of a Hub model whose configuration is not at hand.
     """
     import torch
-    from transformers import AutoModelForCausalLM
 
+    from longcot.pretrained import empty_model
     from longcot.qlora.preflight import BYTES, training_memory_gb
 
     row: dict[str, Any] = {"model": name, "path": model.path, "precision": model.precision}
@@ -119,7 +119,7 @@ def model_row(study: Study, name: str, model: Model) -> dict[str, Any]:
     if config is None:
         return row
     with torch.device("meta"):
-        network = AutoModelForCausalLM.from_config(config)
+        network = empty_model(config)
     count = sum(weights.numel() for weights in network.parameters())
     linear = [layer for layer in network.get_decoder().modules() if isinstance(layer, torch.nn.Linear)]
     lora = study.lora.rank * sum(layer.in_features + layer.out_features for layer in linear)

@@ -73,7 +73,7 @@ class Ruler:
             from transformers import AutoTokenizer
 
             try:
-                self._tokenizer = AutoTokenizer.from_pretrained(model_source(tokenizer))
+                self._tokenizer = AutoTokenizer.from_pretrained(model_source(tokenizer), trust_remote_code=False)
             except (OSError, ValueError) as error:
                 reason = str(error).splitlines()[0]
                 raise BadInput(

@@ -11,7 +11,7 @@ from longcot.settings import Jobs, LoraSettings, Sampling, Server, Strict
 
 Style = Literal["zero_shot", "reasoning_style", "outline"]  # prompts.STYLES but few_shot, which is `use: examples`
 Edit = Literal["explore", "verify", "backtrack", "join"]  # prompts.EDITS
-Name = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")  # becomes a file's name and cannot leave the run directory
+Name = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)  # of a file, and cannot leave the run directory
 Text = Annotated[str, Field(min_length=1)]
 Where = dict[str, str | list[str]]  # column: its value, or one of several, in the rows to take
 
@@ -40,6 +40,7 @@ class Model(Strict):
 
     path: str  # a directory, relative to the project, or a Hub id
     revision: str = ""  # of a Hub id: branch, tag or commit
+    trust_remote_code: bool = False  # run the code that comes with it; a study that asks for it is warned of it
     adapter: str = ""  # the directory of a PEFT adapter on it
     precision: Literal["nf4", "float32", "bfloat16", "float16"] = "nf4"  # nf4: QLoRA's, with double quantization
     context: int | None = Field(None, ge=1)  # tokens of prompt and response together; default: what the model has
@@ -173,7 +174,7 @@ class Study(Strict):
     name: str = Name
     title: str
     problems: Problems = Problems()
-    models: dict[str, Model] = {}
+    models: dict[Annotated[str, Name], Model] = {}
     prompt: Prompt = Prompt()
     sampling: Sampling | None = None
     training_traces: list[TrainingTraces] = []
@@ -228,6 +229,11 @@ class Study(Strict):
         if teacher.model and data.stage and data.stage not in teacher.edits:
             known = ", ".join(teacher.edits) or "none"
             raise ValueError(f"arm {arm}: {data.teacher} has no stage {data.stage!r}; its edits: {known}")
+
+    @property
+    def trusted(self) -> list[str]:
+        """The models whose own code may run."""
+        return [name for name, model in self.models.items() if model.trust_remote_code]
 
     @property
     def run_dir(self) -> str:

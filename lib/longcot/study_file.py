@@ -105,9 +105,8 @@ def load_study(path: str | Path, overrides: Sequence[str] = ()) -> Study:
         # A mistyped key is two errors, one unknown and one missing; the unknown one says more.
         error = next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
         place = error["loc"]
-        raise BadInput(
-            f"{shown(path)}:{_line_of(text, place)}: {'.'.join(map(str, place)) or 'study'}: {_advice(error, place)}"
-        ) from None
+        named = ".".join(ascii(str(step))[1:-1] for step in place) or "study"
+        raise BadInput(f"{shown(path)}:{_line_of(text, place)}: {named}: {_advice(error, place)}") from None
 
 
 def _is_local(source: str) -> bool:

@@ -6,13 +6,16 @@ from typing import Any
 
 from longcot.errors import BadInput
 from longcot.files import model_name, resolve, shown
+from longcot.pretrained import check_weights
 
 
 def adapter_config(folder: str | Path) -> dict[str, Any]:
-    """What the adapter's own file says. Raises BadInput where the directory holds no PEFT adapter."""
+    """What the adapter's own file says. Raises BadInput where the directory holds no PEFT adapter, or its weights as
+    pickles."""
     path = Path(folder) / "adapter_config.json"
     if not path.is_file():
         raise BadInput(f"{shown(folder)}: no adapter_config.json in it; give the directory of a PEFT adapter")
+    check_weights(folder)
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

@@ -9,7 +9,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from longcot.errors import BadInput
-from longcot.files import shown, write_json
+from longcot.files import model_name, shown, write_json
 
 MARK = "of.json"  # says whose checkpoints they are
 
@@ -28,6 +28,17 @@ def last_checkpoint(work: Path, what: dict[str, Any]) -> Path | None:
         raise BadInput(f"{shown(work)}: begun with other parameters or traces; remove it or name another adapter")
     whole = [folder for folder in work.glob("checkpoint-*") if _is_whole(folder)]
     return max(whole, key=lambda path: int(path.name.split("-")[1]), default=None)
+
+
+def tidy(folder: Path) -> None:
+    """Take out of an adapter's or a checkpoint's folder what nobody reads again, and this machine's paths with it."""
+    (folder / "README.md").unlink(missing_ok=True)  # an empty form
+    (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle; the Trainer writes it and never reads it
+    config = json.loads((folder / "adapter_config.json").read_text())
+    config["base_model_name_or_path"] = model_name(config["base_model_name_or_path"])
+    if isinstance(config["target_modules"], list):  # a set's order, which differs from run to run
+        config["target_modules"].sort()
+    write_json(folder / "adapter_config.json", config)
 
 
 def remove(work: Path) -> None:

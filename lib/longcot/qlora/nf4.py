@@ -1,29 +1,24 @@
 """The 4-bit base: a model with its linear layers in NF4, and the plain model that computes the same."""
 
 from pathlib import Path
-from typing import Any
 
 import bitsandbytes as bnb
 import torch
-from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    BitsAndBytesConfig,
-    GenerationConfig,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
+from transformers import BitsAndBytesConfig, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from longcot.errors import BadInput
-from longcot.files import model_name, whole_folder
+from longcot.files import whole_folder
+from longcot.pretrained import load_model, load_pretrained_tokenizer
 from longcot.prompts import turn_end
 from longcot.settings import Dtype
 
 
-def load_base_4bit(path: str | Path, compute_dtype: Dtype = "bfloat16", revision: str = "main") -> PreTrainedModel:
+def load_base_4bit(
+    path: str | Path, compute_dtype: Dtype = "bfloat16", revision: str = "main", trust_remote_code: bool = False
+) -> PreTrainedModel:
     """The model in `path` (a directory, or a Hub id at a revision) with its linear layers in NF4.
 
-    The scales are quantized again (QLoRA, §3). On the GPU where there is one. Raises BadInput where no model is.
+    The scales are quantized again (QLoRA, §3). On the GPU where there is one. Raises BadInput as
+    `pretrained.load_model` does.
     """
     config = BitsAndBytesConfig(
         load_in_4bit=True,
@@ -33,7 +28,7 @@ def load_base_4bit(path: str | Path, compute_dtype: Dtype = "bfloat16", revision
     )
     device = "cuda" if torch.cuda.is_available() else "cpu"
     how = {"dtype": getattr(torch, compute_dtype), "quantization_config": config, "device_map": {"": device}}
-    model = _load(path, revision=revision, **how)
+    model = load_model(path, revision, trust_remote_code, **how)
     model.generation_config = GenerationConfig()  # the model's own may hide a top_k or a penalty
     for module in model.modules():
         if isinstance(module, bnb.nn.Linear4bit):
@@ -43,30 +38,22 @@ def load_base_4bit(path: str | Path, compute_dtype: Dtype = "bfloat16", revision
     return model
 
 
-def _load(path: str | Path, **how: Any) -> PreTrainedModel:
-    try:
-        return AutoModelForCausalLM.from_pretrained(path, **how)
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise BadInput(f"{model_name(path)}: cannot load this model ({reason}); check the path or id") from None
-
-
-def load_tokenizer(path: str | Path, revision: str = "main") -> PreTrainedTokenizerBase:
+def load_tokenizer(
+    path: str | Path, revision: str = "main", trust_remote_code: bool = False
+) -> PreTrainedTokenizerBase:
     """The tokenizer of a directory, or of a Hub id at a revision; one that pads. Raises BadInput where none is."""
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(path, revision=revision)
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise BadInput(f"{model_name(path)}: cannot load this tokenizer ({reason}); check the path or id") from None
+    tokenizer = load_pretrained_tokenizer(path, revision, trust_remote_code)
     if tokenizer.pad_token is None:  # as of Llama's; what is padded is masked
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
 
 
-def dequantized(path: str | Path, dtype: Dtype = "float32", revision: str = "main") -> PreTrainedModel:
+def dequantized(
+    path: str | Path, dtype: Dtype = "float32", revision: str = "main", trust_remote_code: bool = False
+) -> PreTrainedModel:
     """The model in `path` as its 4-bit version computes it: quantized to NF4 once, and back to `dtype`; on the CPU."""
-    quantized = load_base_4bit(path, dtype, revision)
-    plain = _load(path, dtype=getattr(torch, dtype), revision=revision)
+    quantized = load_base_4bit(path, dtype, revision, trust_remote_code)
+    plain = load_model(path, revision, trust_remote_code, dtype=getattr(torch, dtype))
     for name, module in quantized.named_modules():
         if isinstance(module, bnb.nn.Linear4bit):
             weight = bnb.functional.dequantize_4bit(module.weight.data, module.weight.quant_state)
@@ -74,13 +61,20 @@ def dequantized(path: str | Path, dtype: Dtype = "float32", revision: str = "mai
     return plain
 
 
-def save_dequantized(path: str | Path, out_dir: str | Path, dtype: Dtype = "float32", revision: str = "main") -> Path:
+def save_dequantized(
+    path: str | Path,
+    out_dir: str | Path,
+    dtype: Dtype = "float32",
+    revision: str = "main",
+    trust_remote_code: bool = False,
+) -> Path:
     """Write the `dequantized` model in `path`, whole or not at all.
 
     One base, one precision: what is sampled is then the very base that adapters are trained on, and any engine loads
     it. The generation config stops on the turn's end and on the EOS, and holds nothing else.
     """
-    plain, tokenizer = dequantized(path, dtype, revision), AutoTokenizer.from_pretrained(path, revision=revision)
+    plain = dequantized(path, dtype, revision, trust_remote_code)
+    tokenizer = load_pretrained_tokenizer(path, revision, trust_remote_code)
     plain.generation_config = turn_generation_config(tokenizer)
     out_dir = Path(out_dir)
     with whole_folder(out_dir) as draft:

@@ -12,10 +12,11 @@ import psutil
 import torch
 from peft import LoraConfig
 from peft.tuners.tuners_utils import check_target_module_exists
-from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
+from transformers import PretrainedConfig
 
 from longcot.errors import BadInput
 from longcot.files import model_source
+from longcot.pretrained import empty_model, load_config
 from longcot.qlora.nf4 import load_tokenizer
 from longcot.qlora.recomputation import TILE
 from longcot.qlora.trainer import ROWS
@@ -54,7 +55,7 @@ class _Sizes:
 
     def __init__(self, config: PretrainedConfig, lora: LoraSettings):
         with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(config)
+            model = empty_model(config)
         linears = {
             name: module
             for name, module in model.named_modules()
@@ -132,9 +133,9 @@ def check_arm(arm: dict[str, Any], lora: dict[str, Any], run_dir: Path) -> dict[
 
     `arm` and `lora` as in `arms.train_arm`. Raises BadInput also for what is wrong with the training set or the base.
     """
-    settings, source, revision = LoraSettings(**lora), model_source(arm["path"]), arm.get("revision") or "main"
-    tokenizer = load_tokenizer(source, revision)
-    config = AutoConfig.from_pretrained(source, revision=revision)
+    settings, source = LoraSettings(**lora), model_source(arm["path"])
+    which = arm.get("revision") or "main", arm.get("trust_remote_code", False)
+    tokenizer, config = load_tokenizer(source, *which), load_config(source, *which)
     limit = min(settings.max_length, config.max_position_embeddings)
     rows, dropped = read_training_set(run_dir / arm["training_set"], tokenizer, limit, settings.too_long)
     longest = max(len(row["input_ids"]) for row in rows)

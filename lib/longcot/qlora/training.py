@@ -4,7 +4,6 @@ The training loop is transformers' Trainer, configured; an adapter is in PEFT's 
 """
 
 import csv
-import json
 import resource
 import time
 from collections.abc import Callable, Sequence
@@ -29,7 +28,7 @@ from transformers import (
 from longcot.errors import BadInput
 from longcot.files import model_name, shown, whole_folder, write_json, writing
 from longcot.manifest import sha256
-from longcot.qlora.checkpoints import last_checkpoint, remove
+from longcot.qlora.checkpoints import last_checkpoint, remove, tidy
 from longcot.qlora.nf4 import load_base_4bit, save_dequantized, turn_generation_config
 from longcot.qlora.preflight import advice
 from longcot.qlora.trainer import IGNORED, AdapterTrainer
@@ -59,6 +58,9 @@ class _Progress(TrainerCallback):
             self.bar.update(row["step"] - self.bar.n)
             if self.on_step:
                 self.on_step({key: row[key] for key in LOGGED})
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        tidy(Path(args.output_dir) / f"checkpoint-{state.global_step}")
 
     def on_train_end(self, *_: Any, **__: Any) -> None:
         self.bar.close()
@@ -214,12 +216,7 @@ def _what(base_model: PreTrainedModel, training_set_path: str | Path, settings: 
 def _save(model: PeftModel, tokenizer: Any, out_dir: Path, log: list[dict], report: dict[str, Any]) -> None:
     with whole_folder(out_dir) as draft:
         model.save_pretrained(draft, save_embedding_layers=False)
-        (draft / "README.md").unlink()  # an empty form
-        config = json.loads((draft / "adapter_config.json").read_text())
-        config["base_model_name_or_path"] = model_name(model.base_model.name_or_path)  # no path of this machine
-        if isinstance(config["target_modules"], list):  # a set's order, which differs from run to run
-            config["target_modules"].sort()
-        write_json(draft / "adapter_config.json", config)
+        tidy(draft)
         turn_generation_config(tokenizer).save_pretrained(draft)
         with open(draft / "loss.csv", "w", newline="") as out:
             table = csv.DictWriter(out, LOGGED, extrasaction="ignore", lineterminator="\n")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from longcot.errors import BadInput
 from longcot.files import model_source, resolve
 from longcot.manifest import status
+from longcot.pretrained import load_config
 from longcot.study import Model, Study
 
 if TYPE_CHECKING:
@@ -28,12 +29,10 @@ def hub_answers() -> bool:
 
 def model_config(model: Model) -> "PretrainedConfig | None":
     """A model's configuration; None where it is not at hand."""
-    from transformers import AutoConfig
-
     source, here = model_source(model.path), resolve(model.path).is_dir() or not hub_answers()
     try:
-        return AutoConfig.from_pretrained(source, revision=model.revision or None, local_files_only=here)
-    except (OSError, ValueError):
+        return load_config(source, model.revision, model.trust_remote_code, local_files_only=here)
+    except BadInput:
         return None
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import torch
 from peft import PeftModel
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, StaticCache
+from transformers import GenerationConfig, StaticCache
 
 from longcot.errors import BadInput
 from longcot.files import shown
+from longcot.pretrained import load_model, load_pretrained_tokenizer
 from longcot.prompts import render, turn_end
 from longcot.qlora.adapter import adapter_config
 from longcot.sampling import OVERFLOW, Completion, Messages, Request, Sampling
@@ -33,7 +34,7 @@ class LocalSampler:
     `dtype` is the precision of the weights, whatever the checkpoint has. `device` defaults to the GPU where there is
     one. `threads` sets torch's CPU threads for this process: responses repeat to the bit for the same count only.
     `context` bounds prompt and response together, in tokens, where the model's own bound is not to be used up. Raises
-    BadInput for a path that holds no model.
+    BadInput as `pretrained.load_model` does.
     """
 
     def __init__(
@@ -44,18 +45,15 @@ class LocalSampler:
         threads: int | None = None,
         revision: str = "",
         context: int | None = None,
+        trust_remote_code: bool = False,
     ):
         if threads:
             torch.set_num_threads(threads)
         if dtype not in DTYPES:
             raise BadInput(f"dtype {dtype!r} is not known; use one of {', '.join(DTYPES)}")
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        try:
-            self.tokenizer = AutoTokenizer.from_pretrained(model_path, revision=revision or "main", padding_side="left")
-            base = AutoModelForCausalLM.from_pretrained(model_path, revision=revision or "main", dtype=DTYPES[dtype])
-        except (OSError, ValueError, SafetensorError) as error:
-            reason = str(error).splitlines()[0]
-            raise BadInput(f"{shown(model_path)}: cannot load this model ({reason}); check the path or id") from None
+        base = load_model(model_path, revision, trust_remote_code, dtype=DTYPES[dtype])
+        self.tokenizer = load_pretrained_tokenizer(model_path, revision, trust_remote_code, padding_side="left")
         stops = base.generation_config.eos_token_id
         stops = stops if isinstance(stops, list) else [stops]
         stops += [self.tokenizer.eos_token_id, self.tokenizer.convert_tokens_to_ids(turn_end(self.tokenizer))]

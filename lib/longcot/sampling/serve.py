@@ -36,6 +36,7 @@ def serve_command(
     served_as: list[str],
     *,
     revision: str = "",
+    trust_remote_code: bool = False,
     dtype: str = "bfloat16",
     context: int | None = None,
     adapters: Mapping[str, str | Path] | None = None,
@@ -51,6 +52,7 @@ def serve_command(
     words = ["vllm", "serve", str(path)]
     words += ["--served-model-name", *served_as] if served_as else []
     words += ["--revision", revision] if revision else []
+    words += ["--trust-remote-code"] if trust_remote_code else []
     words += ["--dtype", dtype]
     words += ["--generation-config", "vllm"]  # else top_k or a penalty of the model's own file would hold
     words += ["--max-model-len", str(context)] if context else []
@@ -93,6 +95,7 @@ def _commands(study: "Study", names: list[str]) -> list[str]:
             notes.append(f"# the study's first run makes {shown(folder)}, and then stops for want of a server")
     served_as = [name for name, model in zip(names, models, strict=True) if not model.adapter]
     how = {"revision": revision, "dtype": dtype, "context": base.context, "adapters": adapters, "rank": rank}
+    how |= {"trust_remote_code": base.trust_remote_code}
     commands = [f"{serve_command(path, served_as, **how, url=url)}  # {url}" for url in base.server.urls]
     about = f"# {model_name(base.path)}, served as {', '.join([*served_as, *adapters])}"
     return ["\n".join([about, *notes, *commands])]

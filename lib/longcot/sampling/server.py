@@ -10,6 +10,7 @@ from typing import Any
 
 from longcot.errors import BadInput
 from longcot.files import ROOT, shown
+from longcot.pretrained import load_config, load_pretrained_tokenizer
 from longcot.prompts import render, turn_end
 from longcot.qlora.adapter import adapter_rank
 from longcot.sampling import Completion, Messages, Request
@@ -47,6 +48,7 @@ class ServerSampler:
         revision: str = "",
         adapter: Path | None = None,
         context: int | None = None,
+        trust_remote_code: bool = False,
         backoff_s: float = 2.0,
     ):
         self.server, self.base, self.adapter, self.backoff_s = server, base, adapter, backoff_s
@@ -57,9 +59,10 @@ class ServerSampler:
         ours = Path(base).is_dir() and Path(base).resolve().is_relative_to(ROOT)
         here = shown(base) if ours else base
         how |= {"revision": revision, "dtype": dtype, "context": context, "url": server.urls[0]}
+        how |= {"trust_remote_code": trust_remote_code}
         self._command = serve_command(here, names, **how)
         self._key = os.environ.get(server.key, "").strip() or "EMPTY"
-        self.tokenizer, longest = _tokenizer(base, revision)
+        self.tokenizer, longest = _tokenizer(base, revision, trust_remote_code)
         if self.tokenizer is None and server.api == "completions":
             raise BadInput(f"{shown(base)}: no tokenizer there, which api: completions needs; mend it or use api: chat")
         self.context = min(filter(None, (context, longest)), default=None)
@@ -130,14 +133,12 @@ def _missing(requests: Sequence[Request], asked: Sequence[Request], received: se
     return f"{len(keys)} of {len(requests)} samples are missing ({named}{', …' if len(keys) > 3 else ''})"
 
 
-def _tokenizer(base: str, revision: str) -> tuple[Any, int | None]:
+def _tokenizer(base: str, revision: str, trust_remote_code: bool) -> tuple[Any, int | None]:
     """A model's tokenizer and the length of its context, None for what is not at hand."""
-    from transformers import AutoConfig, AutoTokenizer
-
     try:
-        tokenizer = AutoTokenizer.from_pretrained(base, revision=revision or "main")
-        config = AutoConfig.from_pretrained(base, revision=revision or "main")
-    except (OSError, ValueError):
+        tokenizer = load_pretrained_tokenizer(base, revision, trust_remote_code)
+        config = load_config(base, revision, trust_remote_code)
+    except BadInput:
         return None, None
     return tokenizer, getattr(config, "max_position_embeddings", None)
 
