@@ -91,9 +91,9 @@ def _rows(path: Path, run_dir: Path, problems: dict[str, str]) -> list[dict]:
     """The rows of one file; a last line torn by a kill is left out."""
     file = path.relative_to(run_dir).as_posix()
     rows, offset = [], 0
-    with open(path, "rb") as lines:
+    with open(path, "rb", buffering=1 << 20) as lines:
         for number, line in enumerate(lines, 1):
-            if line.endswith(b"\n") and line.strip():
+            if line.endswith(b"\n") and not line.isspace():
                 trace = _without_text(line, path, number)
                 problems.setdefault(trace.problem_id, trace.problem[:200])
                 rows.append(
