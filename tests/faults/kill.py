@@ -150,6 +150,8 @@ def chain(stage: Stage, kills: int, folder: Path, rng: random.Random, until: flo
         if status < 0:
             tally.kills, tally.at_files, row = tally.kills + 1, tally.at_files + at_file, row + 1
         else:
+            if status == 0 and row == 0:  # nothing was killed: how long it takes now, on a machine that others use
+                stage.duration = float(last.split()[1])
             wrong += differences(stage.whole, folder)
             tally.finished, row = tally.finished + 1, 0
         tally.wrong += [f"{stage.name}: {words}" for words in wrong]

@@ -105,6 +105,7 @@ def kill_study(kills: int, rng: random.Random, until: float) -> Tally:
             while (tally.kills < kills and time.monotonic() < until) or row:
                 before = trace_lines(run)
                 leave = row >= IN_A_ROW or tally.kills >= kills or time.monotonic() > until
+                start_s = time.monotonic()
                 kind, status, wrong = one_run(file, None if leave else rng, length)
                 wrong += half_files(run) if kind != "snakemake" else []  # notebooks may still be writing
                 wrong += ["traces lost"] if before - trace_lines(run) else []
@@ -112,6 +113,9 @@ def kill_study(kills: int, rng: random.Random, until: float) -> Tally:
                     tally.kills, row = tally.kills + 1, row + 1
                     wrong += _last(file) if kind == "kernel" and status and "kernel died" not in _said(file) else []
                 else:
+                    length = (
+                        length if row else time.monotonic() - start_s
+                    )  # nothing was killed: as long as it takes now
                     wrong += [f"status {status}: {_last(file)}"] if status else differences(whole, run, MADE)
                     wrong += [] if (run / "report.html").is_file() else ["no report"]
                     tally.finished, row = tally.finished + 1, 0
