@@ -50,7 +50,7 @@ def test_texts_are_read_where_they_stand(run_dir):
     for row in index.table.index:
         assert index.read(row).text.count(TEXT) == 1
     place = index.table.loc[index.find("traces/good/training.jsonl:2")]
-    assert (place["problem_id"], place["sample"], place["ending"]) == ("p0", 1, "not said")
+    assert (place["problem_id"], place["sample"], place["ending"]) == ("p0", 1, "end not stated")
     assert index.find("traces/good/training.jsonl:3") is None and index.find("nonsense") is None
 
 

@@ -11,7 +11,7 @@ from longcot.explorer.index import Index
 from longcot.untrusted import visible
 
 VERDICTS = ("correct", "wrong", "not graded")
-ENDINGS = ("finished", "cut off", "not said")
+ENDINGS = ("finished", "cut off", "end not stated")
 UNITS = {"completion_tokens": "tokens", "kilobytes": "kB"}
 
 

@@ -25,8 +25,8 @@ class Index:
     """The traces of a run directory: `table` has a row each, `problems` the beginning of each problem's text.
 
     `table`: `set` and `arm` (which file, traces/<arm>/<set>.jsonl), `file`, `line`, `problem_id`, `sample`, `stage`,
-    `correct` (True, False, None: not graded), `ending` ("finished", "cut off", "not said"), `completion_tokens` (NaN:
-    not said), `kilobytes` (of the whole line in the file), `offset` and `size` (where the line stands, in bytes).
+    `correct` (True, False, None: not graded), `ending` ("finished", "cut off", "end not stated"), `completion_tokens`
+    (NaN where not stated), `kilobytes` (of the line in the file), `offset` and `size` (where the line is, in bytes).
     """
 
     run_dir: Path
@@ -107,7 +107,7 @@ def _rows(path: Path, run_dir: Path, problems: dict[str, str]) -> list[dict]:
 
 
 def _ending(trace: Trace) -> str:
-    return "cut off" if trace.cut else "finished" if trace.finish_reason == "stop" else "not said"
+    return "cut off" if trace.cut else "finished" if trace.finish_reason == "stop" else "end not stated"
 
 
 def _without_text(line: bytes, path: Path, number: int) -> Trace:

@@ -124,7 +124,8 @@ def visible_table(table: pd.DataFrame) -> pd.DataFrame:
     """A table of problems with every character made visible, ids cut to fit. Not yet HTML: who shows it escapes it."""
     shown = table.reset_index().rename(columns=visible)
     for name, most in (("problem", 40), ("text", 80)):
-        shown[name] = [visible(text[:most]) + ("…" if len(text) > most else "") for text in shown[name].astype(str)]
+        texts = [" ".join(text.split()) for text in shown[name].astype(str)]
+        shown[name] = [visible(text[:most]) + ("…" if len(text) > most else "") for text in texts]
     return shown
 
 
