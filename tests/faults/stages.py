@@ -18,6 +18,7 @@ import nbformat
 sys.path.append(str(Path(__file__).parents[1]))  # tests/, for the made-up study
 
 from longcot.files import ROOT
+from longcot.manifest import manifest_path
 from longcot.problems import Problem, load_problems
 from longcot.traces import Trace, write_traces
 
@@ -156,6 +157,8 @@ def prepare_plotting(run: Path) -> None:
     from synthetic_study import ARMS, make_study
 
     make_study(run, ARMS[:4], count=32)
+    (run / "problems.jsonl").replace(run.parent / "problems.jsonl")
+    manifest_path(run / "traces/base/benchmark.jsonl").unlink()  # the made-up one of the report's tests
 
 
 def plotting(run: Path) -> Callable[[], None]:
@@ -166,7 +169,12 @@ def plotting(run: Path) -> Callable[[], None]:
         {"name": name, "model": model, "n_train": n, "data": data, "traces": f"traces/{name}/benchmark.jsonl"}
         for name, model, n, data, *_ in ARMS[:4]
     ]
-    given = {"run_dir": str(run), "arms": arms, "problems": {"source": str(run / "problems.jsonl")}, "main_arm": "base"}
+    given = {
+        "run_dir": str(run),
+        "arms": arms,
+        "problems": {"source": str(run.parent / "problems.jsonl")},
+        "main_arm": "base",
+    }
     notebook = nbformat.read(ROOT / "notebooks/04_plot_evaluation.ipynb", as_version=4)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     exec(cells[1].source)  # what it imports first
