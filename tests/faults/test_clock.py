@@ -64,7 +64,6 @@ def test_training_goes_on_from_the_last_step_not_from_the_youngest_file(tmp_path
 
     train("whole")
     assert train("cut", kill_at=2) == [1, 2] and train("cut", kill_at=4) == [2, 3, 4]
-    again = train("cut")
-    assert again[-1] == 4 and again[0] in (2, 4), "the Trainer keeps the checkpoint with the latest time"
+    assert train("cut") == [4], "the Trainer itself would have kept the checkpoint with the latest time, of step 1"
     weights = [(tmp_path / name / "adapter_model.safetensors").read_bytes() for name in ("whole", "cut")]
     assert weights[0] == weights[1]

@@ -1,6 +1,7 @@
 """The checkpoints of a training that was cut: whose they are, and which of them is whole."""
 
 import json
+import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -17,7 +18,8 @@ MARK = "of.json"  # says whose checkpoints they are
 def last_checkpoint(work: Path, what: dict[str, Any]) -> Path | None:
     """The newest checkpoint in `work` that was written whole, None where there is none.
 
-    Marks the folder as that of `what` (base, training set, settings). Raises BadInput where it is another training's.
+    Marks the folder as that of `what` (base, training set, settings), and removes what else a kill left in it. Raises
+    BadInput where it is another training's.
     """
     mark = work / MARK
     if not _is_json(mark):
@@ -26,8 +28,31 @@ def last_checkpoint(work: Path, what: dict[str, Any]) -> Path | None:
         return None
     if json.loads(mark.read_text()) != what:
         raise BadInput(f"{shown(work)}: begun with other parameters or traces; remove it or name another adapter")
-    whole = [folder for folder in work.glob("checkpoint-*") if _is_whole(folder)]
-    return max(whole, key=lambda path: int(path.name.split("-")[1]), default=None)
+    found = list(work.glob("checkpoint-*"))
+    last = max(filter(_is_whole, found), key=_step, default=None)
+    for folder in found:
+        if folder != last:
+            shutil.rmtree(folder)
+    if last:
+        _date(last)
+    return last
+
+
+def settle(folder: Path) -> None:
+    """Tidy a checkpoint that was just saved, and see that it is the older one when the next is saved."""
+    tidy(folder)
+    _date(folder)
+
+
+def _step(folder: Path) -> int:
+    return int(folder.name.split("-")[1])
+
+
+def _date(folder: Path) -> None:
+    """Make a checkpoint's time its step, in 1970: of two the Trainer deletes the one with the earlier time, and on a
+    clock that was set back that would be the one just saved.
+    """
+    os.utime(folder, (_step(folder),) * 2)
 
 
 def tidy(folder: Path) -> None:

@@ -28,7 +28,7 @@ from transformers import (
 from longcot.errors import BadInput
 from longcot.files import model_name, shown, whole_folder, write_json, writing
 from longcot.manifest import sha256
-from longcot.qlora.checkpoints import last_checkpoint, remove, tidy
+from longcot.qlora.checkpoints import last_checkpoint, remove, settle, tidy
 from longcot.qlora.nf4 import load_base_4bit, save_dequantized, turn_generation_config
 from longcot.qlora.preflight import advice
 from longcot.qlora.trainer import IGNORED, AdapterTrainer
@@ -60,7 +60,7 @@ class _Progress(TrainerCallback):
                 self.on_step({key: row[key] for key in LOGGED})
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        tidy(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+        settle(Path(args.output_dir) / f"checkpoint-{state.global_step}")
 
     def on_train_end(self, *_: Any, **__: Any) -> None:
         self.bar.close()
