@@ -52,7 +52,7 @@ def hostile_run(folder: Path) -> dict[str, Any]:
     changed = [
         problem.model_copy(
             update={"id": names[problem.id], "problem": f"{FORMULAS} {TEXT}", "source": markup[0]}
-            | {"subject": f"${markup[i % 5]}", "level": rf"$\frac{{{i % 4}"}
+            | {"subject": f"${markup[i % 5]}", "level": rf"$\frac{{{i % 4}$"}
         )
         for i, problem in enumerate(problems)
     ]
