@@ -38,7 +38,7 @@ LATEX = [
     r"\text{<script>window.ran = 1</script>}",
     r"\frac{1}{" * 300,
 ]
-WORDS = ["alert(1)", "onerror=", "<iframe", "javascript:", "␛[31m", "⟨U+202E⟩", r"\href{", r"\def\x{\x\x}\x"]
+WORDS = ["alert(1)", "onerror=", "<iframe", "javascript:", "⟨U+001B⟩[31m", "⟨U+202E⟩", r"\href{", r"\def\x{\x\x}\x"]
 TEXT = "\n".join([*MARKUP.values(), *(rf"\({one}\) ${one}$ \[{one}\]" for one in LATEX)])
 FORMULAS = r"so $\frac{1}{2} < x$ and \[\sum_{i=1}^n i^2 \] is \(\boxed{5}\)"  # three
 

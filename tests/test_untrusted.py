@@ -22,8 +22,9 @@ def test_text_stays_text():
 
 def test_characters_that_act_are_seen():
     acting = "\x1b[31mred\x00\x7f\x9b a\u202eb\u2066c\u200bd\ufeffe\u2028f\ud800 \U000e0041"
-    assert visible(acting) == ("␛[31mred␀␡⟨U+009B⟩ a⟨U+202E⟩b⟨U+2066⟩c⟨U+200B⟩d⟨U+FEFF⟩e⟨U+2028⟩f⟨U+D800⟩ ⟨U+E0041⟩")
-    assert visible("a\r\n\tb \rc é 数 😀") == "a\n\tb ␍c é 数 😀"
+    seen = "⟨U+001B⟩[31mred⟨U+0000⟩⟨U+007F⟩⟨U+009B⟩ a⟨U+202E⟩b⟨U+2066⟩c⟨U+200B⟩d⟨U+FEFF⟩e⟨U+2028⟩f⟨U+D800⟩"
+    assert visible(acting) == f"{seen} ⟨U+E0041⟩"
+    assert visible("a\r\n\tb \rc é 数 😀") == "a\n\tb ⟨U+000D⟩c é 数 😀"
     trace_html(acting + f"${acting}$").encode()
 
 

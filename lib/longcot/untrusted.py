@@ -32,10 +32,12 @@ STYLE = """\
 .trace math { white-space: normal; }
 mtd.left { text-align: left; justify-items: start; }
 mtd.right { text-align: right; justify-items: end; }
+mtd.right:has(+ mtd.left) { padding-right: 0; }
+mtd.right + mtd.left { padding-left: 0; }
 menclose { padding: 0.1em 0.2em; }
 menclose[notation~="box"] { border: 1px solid; }
 menclose[notation*="strike"] {
-  background: linear-gradient(to top right, transparent 48%, currentcolor 48% 52%, transparent 52%);
+  background: linear-gradient(to bottom right, transparent 48%, currentcolor 48% 52%, transparent 52%);
 }
 mark { background: #fff0b3; color: inherit; }
 """
@@ -61,7 +63,7 @@ class _Shown(dict):
         shown: int | str = code
         acts = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
         if acts and character not in "\n\t\u2061\u2062\u2063\u2064":  # the last: operators that MathML does not print
-            shown = chr(0x2400 + code) if code < 32 else "␡" if code == 127 else f"⟨U+{code:04X}⟩"
+            shown = f"⟨U+{code:04X}⟩"
         self[code] = shown
         return shown
 
@@ -70,7 +72,7 @@ _SHOWN = _Shown()
 
 
 def visible(text: str) -> str:
-    """The text with characters that act made visible: ␛ for an escape, ⟨U+202E⟩ for one that turns the direction.
+    """The text with characters that act made visible: ⟨U+001B⟩ for an escape, ⟨U+202E⟩ for a turn of direction.
 
     Lone surrogates too, so that the result can always be encoded. Not yet HTML: it holds < and & as they are.
     """
