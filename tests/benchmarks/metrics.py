@@ -1,6 +1,6 @@
 """How often the intervals of longcot.intervals hold the truth, and what pass@k and maj@k cost.
 
-    python tests/benchmarks/metrics.py          the tables of README.md, about a minute on one core
+    python tests/benchmarks/metrics.py          the tables of README.md, one to two minutes on one core
 
 A study is simulated by drawing each problem's difficulty from a Beta distribution of a given mean and intraclass
 correlation, and its samples from that; in a pair of arms, a problem's two difficulties have a normal copula.
@@ -71,6 +71,29 @@ def paired() -> None:
         print(f"| {n} | {m} | {mean} | {icc} | {copula} | {gain} | {ours} | {covered(students(b - a), gain)} |")
 
 
+def several() -> None:
+    """pass@k, and votes where all wrong answers agree: scores of a problem that go by how many samples are right."""
+    print("| score | problems | samples | k | mean | ICC | coverage | width |\n|" + "---|" + "---:|" * 7)
+    cases = itertools.product((30, 128, 256), ((4, 2), (4, 4), (64, 8), (64, 64)), (0.05, 0.3, 0.8), (0.3, 0.7))
+    held: dict[str, list[float]] = {}
+    for seed, (n, (m, k), mean, icc) in enumerate(cases):
+        rng = np.random.default_rng([4, seed])
+        right = rng.binomial(m, difficulties(rng, mean, icc, (STUDIES, n)))
+        size = 1 / icc - 1
+        drawn = stats.betabinom(k, mean * size, (1 - mean) * size).pmf(range(k + 1))
+        won = (np.sign(2 * np.arange(k + 1) - k) + 1) / 2
+        votes = [majority_at_k([0] * c + [1] * (m - c), [True] * c + [False] * (m - c), k) for c in range(m + 1)]
+        for name, scores, truth in (
+            ("pass@k", [pass_at_k(m, c, k) for c in range(m + 1)], 1 - drawn[0]),
+            ("votes", votes, float(drawn @ won)),
+        ):
+            interval = score_interval(np.array(scores)[right], 1 / m, Z)
+            held.setdefault(name, []).append(np.mean((interval[1] <= truth) & (truth <= interval[2])))
+            print(f"| {name} | {n} | {m} | {k} | {mean} | {icc} | {covered(interval, truth)} |")
+    for name, shares in held.items():
+        print(f"{name}: coverage {min(shares):.3f} to {max(shares):.3f}, mean {np.mean(shares):.3f}")
+
+
 def speed() -> None:
     rng = np.random.default_rng(3)
     answers = rng.integers(0, 12, size=(256, 64)).tolist()
@@ -84,6 +107,6 @@ def speed() -> None:
 
 
 if __name__ == "__main__":
-    for part in sys.argv[1:] or ["single", "paired", "speed"]:
-        {"single": single, "paired": paired, "speed": speed}[part]()
+    for part in sys.argv[1:] or ["single", "paired", "several", "speed"]:
+        {"single": single, "paired": paired, "several": several, "speed": speed}[part]()
         print()

@@ -59,7 +59,7 @@ def accuracy_by_traces(table: pd.DataFrame) -> Figure:
     """
     tuned, colours, looks = table[table["role"] == "fine-tuned"], source_colours(table), arm_looks(table)
     if tuned.empty:
-        return note("No arm of this study is fine-tuned on a counted number of traces.")
+        return note("No arm that is shown by itself is fine-tuned on a counted number of traces.")
     figure, (axes,) = new_axes(WIDTH, 3.6)
     main = table[table["role"] == "main"].iloc[0]
     for source, arms in tuned.groupby("source", observed=True):
@@ -113,7 +113,7 @@ def accuracy_by_part(table: pd.DataFrame) -> Figure:
         axes.set(xlabel=by, ylabel="")
         axes.tick_params(axis="both", length=0)
         axes.tick_params(axis="x", rotation=90 if max(map(len, values)) > 2 else 0)
-    panels[0].set_yticks([i + 0.5 for i in arms.index], [label(arm) for _, arm in arms.iterrows()])
+    panels[0].set_yticks([i + 0.5 for i in arms.index], [label(arm) for _, arm in arms.iterrows()], rotation=0)
     for tick, source in zip(panels[0].get_yticklabels(), arms["source"], strict=True):
         tick.set_color(colours[source])
     figure.suptitle("pass@1, percent", fontsize="medium")

@@ -14,11 +14,13 @@ def training_loss(table: pd.DataFrame) -> Figure:
     figure, (axes,) = new_axes(WIDTH, 3.4)
     looks, counts = arm_looks(table), sorted(table["n_train"].unique())
     keys: dict[str, Line2D] = {}
+    few = table["arm"].nunique() <= 16
     for _, log in table.sort_values("n_train", kind="stable").groupby("arm", observed=True, sort=False):
         arm = log.iloc[0]
         look = {"color": looks[arm["arm"]]["color"], "ls": DASHES[-1 - counts.index(arm["n_train"]) % 4]}
         name = f"{arm['source']}, n = {arm['n_train']}"
-        (keys[name],) = axes.plot(log["epoch"], log["loss"], lw=1.1, label=name, **look)
+        axes.plot(log["epoch"], log["loss"], lw=1.1 if few else 0.6, alpha=1 if few else 0.5, **look)
+        keys[name] = Line2D([], [], label=name, **look)
     axes.set_ylim(0, None)
     axes.set_xlabel("epoch")
     axes.set_ylabel("training loss, nats a token")
