@@ -144,7 +144,7 @@ def _here(arm: str, score: Mapping) -> dict:
         "low": score["pass_at_1_low"],
         "high": score["pass_at_1_high"],
         "maj_here": score["maj_at_k"],
-        "k": int(score["k"]),
+        "k": str(score["k"]),
     }
 
 
@@ -178,11 +178,14 @@ def claims_table(beside: Beside, results: "Sequence[Result]") -> "DataFrame":
 
 
 def table_html(table: "DataFrame") -> str:
-    """A table as HTML: whole texts, three decimals, and nothing where nothing is known."""
+    """A table as HTML: whole texts, three decimals, empty where nothing is known; the first column is said once."""
     import pandas as pd
 
+    texts = table.map(lambda value: "" if pd.isna(value) else f"{value:.3f}" if isinstance(value, float) else value)
+    first = table.columns[0]
+    texts[first] = texts[first].mask(table[first].eq(table[first].shift()), "")
     with pd.option_context("display.max_colwidth", None):
-        return table.astype({"k": "Int64"} if "k" in table else {}).round(3).to_html(index=False, na_rep="")
+        return texts.to_html(index=False)
 
 
 def sources_text() -> str:
