@@ -48,9 +48,7 @@ def mean_interval(values: Sequence[float], samples: Sequence[int], level: float 
     """
     scores, of = np.asarray(values, dtype=float), np.asarray(samples, dtype=float)
     if not len(scores) or scores.shape != of.shape or not ((scores >= 0) & (scores <= 1)).all() or not (of >= 1).all():
-        raise BadInput(
-            "a mean over problems needs a score from 0 to 1 and samples of each; generate traces first"
-        )
+        raise BadInput("a mean over problems needs a score from 0 to 1 and samples of each; generate traces first")
     mean, low, high = score_interval(scores, float(np.mean(1 / of)), _quantile(level))
     return float(mean), float(low), float(high)
 
