@@ -102,10 +102,10 @@ def _write_training_set(path: Path, n: int, rng: random.Random) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-def make_study(folder: Path, arms: list[tuple] = ARMS, count: int = 64) -> dict[str, Any]:
+def make_study(folder: Path, arms: list[tuple] = ARMS, count: int = 64, samples: int = 4) -> dict[str, Any]:
     """A whole run directory; returns the parameters of notebook 04."""
     problems = make_problems(folder / "problems.jsonl", count)
-    rows = [make_arm(folder, arm, problems) for arm in arms]
+    rows = [make_arm(folder, arm, problems, samples) for arm in arms]
     manifest = {
         "file": rows[0]["traces"],
         "sha256": "0" * 64,

@@ -3,7 +3,7 @@ from matplotlib.colors import to_hex
 from synthetic_study import ARMS, make_study
 
 from longcot import figures, tables
-from longcot.figures.style import PALETTE
+from longcot.figures.style import PALETTE, arm_looks
 from longcot.problems import load_problems
 
 IMPORTED = [("model one", "model one", 0, "", 0.4, 300), ("a model of a much longer name", "two", 0, "", 0.6, 4000)]
@@ -84,6 +84,24 @@ def test_one_colour_a_source_and_hollow_unless_fine_tuned(drawn):
             assert (point.get_markerfacecolor() == "white") == (arm["role"] != "fine-tuned")
     labels = drawn["parts"][0].axes[0].get_yticklabels()
     assert {label.get_text(): label.get_color() for label in labels}["instruct-20 (n = 20)"] == PALETTE[1]
+
+
+def test_an_arm_looks_the_same_in_every_figure(drawn):
+    """Whatever other arms a table shows; and no two arms look alike."""
+    looks = arm_looks(drawn["ranked"][1])
+    for name in ("differences", "losses", "votes", "traces"):
+        for arm, look in arm_looks(drawn[name][1]).items():
+            assert look == looks[arm], (name, arm)
+    seen = [tuple(look.values()) for look in looks.values()]
+    assert len(set(seen)) == len(seen) == len(ARMS)
+
+
+def test_one_sample_a_problem_is_said_in_a_line(tmp_path):
+    given = make_study(tmp_path, ARMS[:2], count=8, samples=1)
+    results = tables.read_results(tmp_path, given["arms"], load_problems(**given["problems"]), "base")
+    for figure in (figures.pass_at_k(tables.pass_at_k_table(results)), figures.votes(tables.votes_table(results))):
+        (axes,) = figure.axes
+        assert not axes.lines and axes.texts[0].get_text().startswith("One sample a problem: ")
 
 
 def test_accuracy_by_traces_starts_at_the_base_and_goes_through_means(drawn):
