@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from longcot.curation.data_sheet import composition, how_chosen, markdown_table, read_rows
 from longcot.files import model_name
-from longcot.problems import source_name
-from longcot.publish.run import FinishedArm
+from longcot.publish.run import FinishedArm, shown_source
 from longcot.study import Model
 from longcot.study_file import at_hand
 
@@ -114,7 +113,7 @@ def _metrics(done: FinishedArm) -> list[Any]:
 def _benchmark(done: FinishedArm) -> str:
     """The name of the study's benchmark: a Hub id as it is, else the file's own name."""
     source = done.study.problems.benchmark.source
-    return source_name(source).split("/")[-1].removesuffix(".jsonl") if at_hand(source) else source
+    return source.split("/")[-1].removesuffix(".jsonl") if at_hand(source) else source
 
 
 def _samples(row: dict[str, str]) -> str:
@@ -200,7 +199,7 @@ def _data(done: FinishedArm) -> str:
     removed = ", ".join(f"{label} (removed {count})" for label, count in manifest.get("removed", {}).items())
     rows = read_rows(done.files["training set"])
     given = teacher.imported
-    writer = source_name(given.source) if given else _model(done.study.models[teacher.model])
+    writer = shown_source(given.source) if given else _model(done.study.models[teacher.model])
     return f"""Traces of `{teacher.name}` (`{writer}`). Filters, in order: {removed or "none"}.
 Of what they left: {how_chosen(manifest)}.
 

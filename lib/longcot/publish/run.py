@@ -52,10 +52,10 @@ class FinishedArm:
         """(role, name, licence as the study states it) of what the training set was made from."""
         teacher, found = self.teacher, []
         if teacher.imported:
-            found.append(("problems and traces", source_name(teacher.imported.source), teacher.imported.source))
+            found.append(("problems and traces", shown_source(teacher.imported.source), teacher.imported.source))
         else:
             problems, model = self.study.problems.train.source, self.study.models[teacher.model]
-            found.append(("problems", source_name(problems), problems))
+            found.append(("problems", shown_source(problems), problems))
             found.append(("teacher", model_name(model.path), model.path))
             if model.adapter:
                 found.append(("teacher's adapter", model_name(model.adapter), model.adapter))
@@ -64,6 +64,11 @@ class FinishedArm:
     def licence(self, source: str) -> str:
         """The licence of a source, by its path or id in the study."""
         return self.study.licenses.get(source, "not stated")
+
+
+def shown_source(source: str) -> str:
+    """A source as a card may name it, also where its folder of outside data is not at hand."""
+    return source if source.startswith("data:") else source_name(source)
 
 
 def finished_arm(run_dir: Path, name: str) -> FinishedArm:
