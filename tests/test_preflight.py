@@ -188,7 +188,7 @@ def test_a_study_says_before_it_starts_what_cannot_be_trained(gpu, tmp_path):
     try:
         for arm in study.arms:
             (run_dir / "adapters" / arm.name).mkdir(parents=True)
-            (run_dir / "adapters" / f"{arm.name}.manifest.json").write_text("{}")
+            (run_dir / "adapters" / f"{arm.name}.manifest.json").write_text('{"sha256": ""}')
         assert misfits(study) == []
     finally:
         shutil.rmtree(run_dir, ignore_errors=True)

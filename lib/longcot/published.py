@@ -1,4 +1,4 @@
-"""Published figures beside a study's own: `params/published.yaml`, and which arms answer to what in it.
+"""Published figures beside a study's own: `params/published/paper.yaml`, and which arms answer to what in it.
 
 Only what was read at its source stands there; what nobody has measured stays empty.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from longcot.tables import Result
 
-FILE = "params/published.yaml"
+FILE = "params/published/paper.yaml"
 Percent = Annotated[float, Field(ge=0, le=100)]
 ROWS = ("published", "benchmark", "source", "pass_at_1", "maj", "arm", "pass_at_1_here", "low", "high", "maj_here", "k")
 CLAIMS = ("the paper", "source", "arm", "pass_at_1", "than", "pass_at_1_than", "difference", "low", "high")
@@ -33,7 +33,7 @@ class Counterpart(Strict):
 
 
 class Beside(Strict):
-    """Which arms of a study answer to which published row and claim, by the keys of `params/published.yaml`.
+    """Which arms of a study answer to which published row and claim, by the keys of `params/published/paper.yaml`.
 
     An arm answers to a row only if it is that model, trained and sampled as the deviations say. To a claim another
     study's arms may answer too: they stand in the same relation, and are no evidence about the paper's models.
@@ -77,7 +77,7 @@ class Row(Strict):
 
 
 class Published(Strict):
-    """All of `params/published.yaml`."""
+    """All of `params/published/paper.yaml`."""
 
     sources: dict[str, Source]
     claims: dict[str, Claim]
