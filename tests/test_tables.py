@@ -109,7 +109,7 @@ def test_training_sets_measured(tmp_path):
     assert row["varied"] == "reasoner traces" and 0 < row["distance"] < 1
     assert pd.isna(table.loc["reasoner-1", "distance"]), "one trace is no distance from another"
     (tmp_path / "training_sets/reasoner-5.jsonl").write_text('{"messages": []}\n')
-    with pytest.raises(BadInput, match="reasoner-5.jsonl:1: no messages; choose"):
+    with pytest.raises(BadInput, match="reasoner-5.jsonl:1: no messages with role and content; give"):
         tables.properties_table(results, tmp_path)
 
 

@@ -23,7 +23,10 @@ def read_rows(path: str | Path) -> list[dict[str, Any]]:
     for number, row in json_rows(path):
         messages = row.get("messages")
         turns = messages if isinstance(messages, list) else []
-        if not turns or not all(isinstance(turn, dict) and {"role", "content"} <= turn.keys() for turn in turns):
+        if not turns or not all(
+            isinstance(turn, dict) and isinstance(turn.get("role"), str) and isinstance(turn.get("content"), str)
+            for turn in turns
+        ):
             raise BadInput(
                 f"{shown(path)}:{number}: no messages with role and content; give a training set of notebook 02"
             )

@@ -100,10 +100,9 @@ def _metrics(done: FinishedArm) -> list[Any]:
         "dataset_revision": benchmark.revision,
     }
     interval = f"95% interval {float(row['pass_at_1_low']):.3f} to {float(row['pass_at_1_high']):.3f}"
-    figures = (
-        ("pass@1", row["pass_at_1"], f"pass@1, {_samples(row)}, {interval}"),
-        (f"maj@{row['k']}", row["maj_at_k"], f"majority of {row['k']}"),
-    )
+    figures = [("pass@1", row["pass_at_1"], f"pass@1, {_samples(row)}, {interval}")]
+    if int(row["k"]) > 1:
+        figures.append((f"maj@{row['k']}", row["maj_at_k"], f"majority of {row['k']}"))
     return [
         EvalResult("text-generation", metric_type=kind, metric_value=float(value), metric_name=name, **dataset)
         for kind, value, name in figures
@@ -118,7 +117,8 @@ def _benchmark(done: FinishedArm) -> str:
 
 def _samples(row: dict[str, str]) -> str:
     problems, samples = int(row["n_problems"]), int(row["n_samples"])
-    return f"mean over {samples / problems:g} samples of each of {problems} problems"
+    each = "one sample" if samples == problems else f"mean over {samples / problems:g} samples"
+    return f"{each} of each of {problems} problems"
 
 
 def _use(done: FinishedArm, where: Where, prompt: str) -> str:
@@ -160,7 +160,8 @@ print(tokenizer.decode(output[0, inputs["input_ids"].shape[1] :], skip_special_t
 
 def _scores(done: FinishedArm) -> str:
     own, sampling = done.score, done.study.sampling
-    vote = f"maj@{own['k']}"
+    columns = ["arm", "model", "traces", "pass@1", *([f"maj@{own['k']}"] if int(own["k"]) > 1 else [])]
+    vote = f", and {columns[-1]}, a majority vote of {own['k']}" if int(own["k"]) > 1 else ""
     rows = [
         (
             f"**{row['arm']}**" if row is own else row["arm"],
@@ -168,16 +169,16 @@ def _scores(done: FinishedArm) -> str:
             "" if row["n_train"] == "0" else row["n_train"],
             f"{_percent(row['pass_at_1'])} ({_percent(row['pass_at_1_low'])} to {_percent(row['pass_at_1_high'])})",
             _percent(row["maj_at_k"]),
-        )
+        )[: len(columns)]
         for row in done.scores
     ]
     models = ", ".join(f"{name} is `{_model(model)}` ({model.precision})" for name, model in done.study.models.items())
     deviations = "\n".join(f"- {line}" for line in done.study.deviations) or "- none stated"
     return f"""Percent right on `{_benchmark(done)}`: pass@1, {_samples(own)},
-with its 95% interval over problems, and {vote}, a majority vote of {own["k"]}. Sampled at temperature
+with its 95% interval over problems{vote}. Sampled at temperature
 {sampling.temperature:g} and top-p {sampling.top_p:g}, at most {sampling.max_tokens:,} tokens. All arms of the study:
 
-{markdown_table(("arm", "model", "traces", "pass@1", vote), rows)}
+{markdown_table(columns, rows)}
 
 Models: {models}.
 

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from longcot.curation.data_sheet import read_rows
 from longcot.diversity import embed, mean_distance
-from longcot.errors import BadInput
-from longcot.files import json_rows, shown
 from longcot.tables.results import Result, accuracies, tidy, who
 
 COLUMNS = ("varied", "by_condition", "pass_at_1", "unit", "mean_length", "base_pass_rate", "level", "distance")
@@ -24,7 +23,7 @@ def properties_table(results: Sequence[Result], run_dir: str | Path) -> pd.DataF
     value of, else whose traces it has. Raises BadInput for a file that is no training set.
     """
     arms = [result for result in results if result.arm.training_set]
-    sets = [_read(Path(run_dir) / result.arm.training_set) for result in arms]
+    sets = [read_rows(Path(run_dir) / result.arm.training_set) for result in arms]
     if not any(sets):
         return tidy([], COLUMNS, results)
     counted = all(row.get("completion_tokens") is not None for rows in sets for row in rows)
@@ -47,17 +46,6 @@ def properties_table(results: Sequence[Result], run_dir: str | Path) -> pd.DataF
             }
         )
     return tidy(table, COLUMNS, results)
-
-
-def _read(path: Path) -> list[dict[str, Any]]:
-    rows = [row for _, row in json_rows(path)]
-    for number, row in enumerate(rows, 1):
-        turns = row.get("messages")
-        if not isinstance(turns, list) or not turns or not isinstance(turns[-1], dict):
-            raise BadInput(f"{shown(path)}:{number}: no messages; choose the training set again (notebook 02)")
-        if not isinstance(turns[-1].get("content"), str):
-            raise BadInput(f"{shown(path)}:{number}: the last message has no text; choose the training set again")
-    return rows
 
 
 def _mean(values: Sequence[Any]) -> float:
