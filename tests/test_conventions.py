@@ -52,7 +52,8 @@ def test_the_readme_keeps_its_word():
     for target in sorted(set(commands)):
         subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True)
     links = re.findall(r"\]\((?!https?:|#)([^)\s]+)\)", readme)
-    for path in links + re.findall(r"^[├└│ ]*── (\S+)", readme, re.M):
+    tree = [name for names in re.findall(r"^[├└│ ]*── (\S+(?:, \S+)*)", readme, re.M) for name in names.split(", ")]
+    for path in links + tree:
         assert list(ROOT.rglob(path.rstrip("/"))), f"the README names {path}, which is not there"
 
 
@@ -73,6 +74,27 @@ def readme_table(study: str) -> str:
 @pytest.mark.parametrize("study", ["miniature", "miniature-world2"])
 def test_the_readme_shows_the_run_that_is_shipped(study):
     assert f"<!-- table: {study} -->\n{readme_table(study)}\n" in (ROOT / "README.md").read_text()
+
+
+RUNS = ("curation", "curation-h200", "curation-world2-h200")  # of one study, as the columns of the README's table
+
+
+def conditions_table() -> str:
+    """The table of conditions as the README shows it, from the runs' own curation.csv."""
+    lines = ["| what differs | world 1 | world 1, four samples | world 2, four samples |", "|---|---|---|---|"]
+    files = [ROOT / "notebooks/results" / run / "tables/curation.csv" for run in RUNS]
+    tables = [pd.read_csv(file).set_index(["property", "value"]) for file in files]
+    for property_, value in tables[0].index:
+        cells = [f"{property_}: {value}"]
+        for table in tables:
+            row = table.loc[(property_, value)]
+            cells.append(f"{row.pass_at_1:.0%} ({row.pass_at_1_low:.0%} to {row.pass_at_1_high:.0%})")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines).replace("%", "")
+
+
+def test_the_readme_shows_the_conditions_that_are_shipped():
+    assert f"<!-- table: curation -->\n{conditions_table()}\n" in (ROOT / "README.md").read_text()
 
 
 def test_the_miniature_shows_the_effect():
