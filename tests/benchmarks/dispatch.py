@@ -42,7 +42,7 @@ WORK = {  # what a notebook imports and loads on its way, where there is work
 def large_study(folder: Path, arms: int) -> Path:
     """The file of a study of so many arms, each with a training set of its own."""
     values = yaml.safe_load((ROOT / "params/miniature.yaml").read_text())
-    values |= {"name": NAME, "jobs": {"arms_per_job": 1}}
+    values |= {"name": NAME, "jobs": {"arms_per_job": 1}, "published": {}}
     data = {"teacher": "reasoner", "n": 20}
     trained = [{"name": f"arm-{i}", "model": "base", "data": data | {"seed": i}} for i in range(arms)]
     values["arms"] = [{"name": "base", "model": "base"}, *trained]
@@ -61,13 +61,14 @@ def make_all(study: Study) -> None:
         else:
             product.parent.mkdir(parents=True, exist_ok=True)
             product.touch()
-        manifest_path(product).write_text("{}")
+        manifest_path(product).write_text('{"sha256": ""}')
 
 
 def timed(*words: str) -> str:
     """Run a command; its seconds, and those of CPU."""
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    subprocess.run(words, check=True, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     wall, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     return f"{wall:.2f} s, {after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime:.2f} s of CPU"
 
@@ -107,7 +108,8 @@ def measure_jobs(file: Path, folder: Path) -> None:
 def measure_notebooks(folder: Path) -> None:
     """A notebook without cells through Papermill; and each notebook's imports, and what it loads where it works."""
     cell = nbformat.v4.new_code_cell("x: int = 1  # nothing", metadata={"tags": ["parameters"]})
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), folder / "empty.ipynb")
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata=kernel), folder / "empty.ipynb")
     jobs = [{"name": "empty", "notebook": os.path.relpath(folder / "empty", ROOT / "notebooks"), "parameters": {}}]
     (folder / "jobs.json").write_text(json.dumps(jobs))
     print("python:", timed(sys.executable, "-c", "pass"))
