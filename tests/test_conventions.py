@@ -52,7 +52,9 @@ def test_the_readme_keeps_its_word():
     for target in sorted(set(commands)):
         subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True)
     links = re.findall(r"\]\((?!https?:|#)([^)\s]+)\)", readme)
-    tree = [name for names in re.findall(r"^[├└│ ]*── (\S+(?:, \S+)*)", readme, re.M) for name in names.split(", ")]
+    tree = [
+        name for names in re.findall(r"^[├└│ ]*── ([^\s,]+(?:, [^\s,]+)*)", readme, re.M) for name in names.split(", ")
+    ]
     for path in links + tree:
         assert list(ROOT.rglob(path.rstrip("/"))), f"the README names {path}, which is not there"
 

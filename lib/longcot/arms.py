@@ -40,8 +40,6 @@ def sampled_base(
     """
     if precision != "nf4":
         return model_source(path), precision
-    from longcot.qlora.training import save_dequantized
-
     name, source = model_name(path), model_source(path)
     folder = sampled_folder(path, revision, run_dir)
     inputs = [source] if Path(source).is_dir() else []
@@ -49,6 +47,8 @@ def sampled_base(
     with locked(folder):
         making = Making(folder, recipe, inputs)
         if not making.done:
+            from longcot.qlora.nf4 import save_dequantized  # seconds, which a base that is there does not need
+
             save_dequantized(source, folder, dtype, revision or "main", trust_remote_code)
             making.finish()
     return str(folder), dtype
