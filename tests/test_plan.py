@@ -17,7 +17,7 @@ def fresh(tmp_path):
 
 def test_the_miniature_plan_is_within_a_factor_of_2_of_what_happened(fresh):
     """Tokens by the shipped run's table; its wall time and disk are in tests/benchmarks/README.md."""
-    happened = pd.read_csv(ROOT / "notebooks/results/miniature/arms.csv")
+    happened = pd.read_csv(ROOT / "notebooks/results/miniature/tables/arms.csv")
     rows = [job_row(fresh, job) for job in study_jobs(fresh) if "benchmark" in job.name]
     assert sum(row["responses"] for row in rows) == happened.n_samples.sum()
     ratio = sum(row["tokens"] for row in rows) / (happened.mean_tokens * happened.n_samples).sum()
