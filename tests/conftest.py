@@ -1,10 +1,14 @@
 """A tiny model with the traps of the Qwen2.5 base models, made once for all tests."""
 
 import json
+import signal
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+
+# A shell starts what it puts in the background deaf to Ctrl-C, and so would be all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Default system prompt where none is given, as Qwen2.5's own template does it.
 CHATML = (
