@@ -78,13 +78,10 @@ def test_the_readme_shows_the_run_that_is_shipped(study):
     assert f"<!-- table: {study} -->\n{readme_table(study)}\n" in (ROOT / "README.md").read_text()
 
 
-RUNS = ("curation", "curation-h200", "curation-world2-h200")  # of one study, as the columns of the README's table
-
-
-def conditions_table() -> str:
-    """The table of conditions as the README shows it, from the runs' own curation.csv."""
+def conditions_table(study: str) -> str:
+    """The table of conditions as the README shows it, from the curation.csv of the study's three shipped runs."""
     lines = ["| what differs | world 1 | world 1, four samples | world 2, four samples |", "|---|---|---|---|"]
-    files = [ROOT / "notebooks/results" / run / "tables/curation.csv" for run in RUNS]
+    files = [ROOT / f"notebooks/results/{study}{run}/tables/curation.csv" for run in ("", "-h200", "-world2-h200")]
     tables = [pd.read_csv(file).set_index(["property", "value"]) for file in files]
     for property_, value in tables[0].index:
         cells = [f"{property_}: {value}"]
@@ -95,8 +92,9 @@ def conditions_table() -> str:
     return "\n".join(lines).replace("%", "")
 
 
-def test_the_readme_shows_the_conditions_that_are_shipped():
-    assert f"<!-- table: curation -->\n{conditions_table()}\n" in (ROOT / "README.md").read_text()
+@pytest.mark.parametrize("study", ["curation", "human_stages"])
+def test_the_readme_shows_the_conditions_that_are_shipped(study):
+    assert f"<!-- table: {study} -->\n{conditions_table(study)}\n" in (ROOT / "README.md").read_text()
 
 
 def test_the_miniature_shows_the_effect():

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from longcot.miniature.variants import KINDS
 from longcot.prompts import EDITS, STYLES
 from longcot.study_file import load_study
 
@@ -52,6 +53,13 @@ def test_the_curation_study_draws_each_condition_five_times_or_more():
         kept = [arm.data.model_copy(update={"stage": "", "seed": 0}) for arms in draws[name].values() for arm in arms]
         assert len({str(data) for data in kept}) == 1
     assert study.sampling.samples == 1 and study.problems.benchmark.limit is None
+
+
+def test_the_study_of_human_stages_trains_on_the_same_problems():
+    arms = [arm for arm in load_study("params/human_stages.yaml").arms if arm.trained]
+    kept = {str(arm.data.model_copy(update={"stage": "", "seed": 0})) for arm in arms}
+    assert len(kept) == 1 and {arm.data.stage for arm in arms} == set(KINDS["additions"])
+    assert all(sum(arm.data.stage == stage for arm in arms) >= 5 for stage in KINDS["additions"])
 
 
 def test_the_real_curation_keeps_apart_what_is_not_alike():

@@ -76,9 +76,9 @@ def source_rows(
     """(number, row) of each row of a source of problems or traces, the number that of the line or row, from 1.
 
     `source` is a JSONL path (relative to the project, or `data:…` under LONGCOT_DATA), a Hub dataset id or a folder
-    with a copy of one, or `miniature:<split>`, `miniature:annotated`, `miniature:variants` (`…@<world>` for another
-    world seed). `split` and `revision` go to the Hub; with `stream` only the rows that are asked for are fetched, and
-    nothing is kept on disk.
+    with a copy of one, or `miniature:<name>`, as `miniature.world` has them (`…@<world>` for another world seed).
+    `split` and `revision` go to the Hub; with `stream` only the rows that are asked for are fetched, and nothing is
+    kept on disk.
     Raises BadInput in one line, also where a Hub dataset is absent, gated or cannot be reached.
     """
     text, path = str(source), _local(source)

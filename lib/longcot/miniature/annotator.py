@@ -33,7 +33,7 @@ def checked_line(rng: random.Random, step: Step) -> str:
     return f"{rng.choice(CHECKS)} {step_line(step)} Yes."
 
 
-def _doubted_guess(rng: random.Random, draft: Draft) -> str:
+def doubted_guess(rng: random.Random, draft: Draft) -> str:
     """A way that is tried and left: the answer without the work."""
     guess = slip(rng, draft.steps[-1].result)
     return f"{draft.plan} The answer is {guess}? Hmm, let me work through this carefully, step by step."
@@ -51,20 +51,25 @@ def worked(rng: random.Random, draft: Draft) -> str:
 
 def explored(rng: random.Random, draft: Draft) -> str:
     """A guess that is doubted, then every step and a check of the last."""
-    lines = [_doubted_guess(rng, draft), *map(step_line, draft.steps), checked_line(rng, draft.steps[-1])]
+    lines = [doubted_guess(rng, draft), *map(step_line, draft.steps), checked_line(rng, draft.steps[-1])]
     return "\n".join([*lines, closing(draft)])
+
+
+def check_due(number: int, draft: Draft) -> bool:
+    """Whether step `number`, from 0, is one on the way after which the last stage checks."""
+    return (number + 1) % CHECK_EVERY == 0 and number + 1 < len(draft.steps)
 
 
 def doubted(rng: random.Random, draft: Draft) -> str:
     """The same with a slip that is noticed and redone, and with checks on the way."""
     wrong = rng.randrange(len(draft.steps))
-    lines = [_doubted_guess(rng, draft)]
+    lines = [doubted_guess(rng, draft)]
     for number, step in enumerate(draft.steps):
         line = step_line(step)
         if number == wrong:
             line = f"{step.label}: {step.expression}{slip(rng, step.result)}. {rng.choice(NOTICES)} {line}"
         lines.append(line)
-        if (number + 1) % CHECK_EVERY == 0 and number + 1 < len(draft.steps):
+        if check_due(number, draft):
             lines.append(checked_line(rng, step))
     return "\n".join([*lines, checked_line(rng, draft.steps[-1]), closing(draft)])
 

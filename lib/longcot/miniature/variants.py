@@ -7,7 +7,17 @@ that; here nothing else does, so that an effect is that of the one thing.
 import random
 from typing import Any
 
-from longcot.miniature.annotator import Writer, checked_line, closing, step_line, terse, worked, written
+from longcot.miniature.annotator import (
+    Writer,
+    check_due,
+    checked_line,
+    closing,
+    doubted_guess,
+    step_line,
+    terse,
+    worked,
+    written,
+)
 from longcot.miniature.families import Draft
 from longcot.miniature.world import NOTICES, World, slip
 
@@ -36,17 +46,52 @@ def with_slip(rng: random.Random, draft: Draft) -> str:
     return "\n".join(lines)
 
 
-VARIANTS: dict[str, Writer] = {
-    "answer": answer,
-    "results": terse,
-    "worked": worked,
-    "checked": with_check,
-    "slipped": with_slip,
+def planned(rng: random.Random, draft: Draft) -> str:
+    """`worked` with the plan in the place of the opening."""
+    return "\n".join([draft.plan, *worked(rng, draft).split("\n")[1:]])
+
+
+def guessed(rng: random.Random, draft: Draft) -> str:
+    """`worked` with a guess that is doubted in the place of the opening, as in the annotator's last stages."""
+    lines = worked(rng, draft).split("\n")[1:]
+    return "\n".join([doubted_guess(rng, draft), *lines])
+
+
+def opened_guess(rng: random.Random, draft: Draft) -> str:
+    """`worked` with the same guess after the opening."""
+    opening, *lines = worked(rng, draft).split("\n")
+    return "\n".join([opening, doubted_guess(rng, draft), *lines])
+
+
+def checked_on_the_way(rng: random.Random, draft: Draft) -> str:
+    """`worked` with the annotator's checks on the way, none at the end."""
+    opening, *lines = worked(rng, draft).split("\n")
+    for number, step in reversed(list(enumerate(draft.steps))):
+        if check_due(number, draft):
+            lines.insert(number + 1, checked_line(rng, step))
+    return "\n".join([opening, *lines])
+
+
+KINDS: dict[str, dict[str, Writer]] = {
+    "variants": {
+        "answer": answer,
+        "results": terse,
+        "worked": worked,
+        "checked": with_check,
+        "slipped": with_slip,
+    },
+    "additions": {  # what the annotator's last stages add, one thing at a time
+        "worked": worked,
+        "planned": planned,
+        "guessed": guessed,
+        "opened_guess": opened_guess,
+        "checked_on_the_way": checked_on_the_way,
+    },
 }
 
 
-def variants(world: World) -> list[dict[str, Any]]:
-    """The rows of `miniature:variants`: each variant of the first `PROBLEMS` training problems, problem by problem.
+def variants(world: World, name: str) -> list[dict[str, Any]]:
+    """The rows of `miniature:<name>`: each of its kinds of the first `PROBLEMS` training problems, problem by problem.
 
     `problem_id, problem, solution, variant, expected_answer` and `source`, which says what they are. The variants of a
     problem draw the same random numbers, so that they open alike. The same rows for the same world.
@@ -56,9 +101,9 @@ def variants(world: World) -> list[dict[str, Any]]:
             "problem_id": problem.id,
             "problem": problem.problem,
             "solution": solution,
-            "variant": name,
+            "variant": variant,
             "expected_answer": problem.expected_answer,
             "source": SOURCE,
         }
-        for problem, name, solution in written(world, PROBLEMS, VARIANTS, "longcot variants {world} {problem}")
+        for problem, variant, solution in written(world, PROBLEMS, KINDS[name], "longcot variants {world} {problem}")
     ]

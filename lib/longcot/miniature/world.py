@@ -12,6 +12,7 @@ from longcot.problems import Problem
 
 LEVELS: dict[str, tuple[int, int]] = {"1": (4, 4), "2": (5, 6), "3": (7, 8), "4": (9, 10)}  # steps of a problem
 SPLITS = {"train": 512, "test": 128}  # problems that `miniature:<split>` gives
+WRITTEN = ("annotated", "variants", "additions")  # solutions that a program writes, by `miniature:<name>`
 TEST_SHARE = 8  # one problem in so many belongs to the test split
 SLIP_RATE = 0.03  # of the steps of a long solution, how many go wrong at first
 
@@ -117,20 +118,15 @@ class World:
 
 
 def named_rows(name: str) -> list[dict[str, Any]]:
-    """The rows of `<split>` or `annotated`, `<name>@<world seed>` for another world. Raises BadInput for others."""
-    split, _, seed = name.partition("@")
-    if split not in (*SPLITS, "annotated", "variants") or not (seed or "1").isdigit():
-        raise BadInput(
-            f"miniature:{name}: write miniature:train, miniature:test, miniature:annotated or miniature:variants, with "
-            "@2 for world 2"
-        )
+    """The rows of a split or of what a program wrote; `<name>@<seed>` for another world. Raises BadInput for others."""
+    kind, _, seed = name.partition("@")
+    if kind not in (*SPLITS, *WRITTEN) or not (seed or "1").isdigit():
+        known = ", ".join(f"miniature:{kind}" for kind in (*SPLITS, *WRITTEN))
+        raise BadInput(f"miniature:{name}: write one of {known}, with @2 for world 2")
     world = World(int(seed or 1))
-    if split == "annotated":
-        from longcot.miniature.annotator import annotate
+    if kind in SPLITS:
+        return [solved.problem.model_dump() for solved in world.split(kind)]
+    from longcot.miniature.annotator import annotate
+    from longcot.miniature.variants import variants
 
-        return annotate(world)
-    if split == "variants":
-        from longcot.miniature.variants import variants
-
-        return variants(world)
-    return [solved.problem.model_dump() for solved in world.split(split)]
+    return annotate(world) if kind == "annotated" else variants(world, kind)
