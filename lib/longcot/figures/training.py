@@ -8,7 +8,10 @@ from longcot.figures.style import DASHES, PALETTE, WIDTH, arm_looks, new_axes, n
 
 
 def training_loss(table: pd.DataFrame) -> Figure:
-    """Training loss of each arm against the epoch; the more traces, the darker. From `tables.loss_table`."""
+    """Training loss of each arm, on a logarithmic axis, against the epoch; the more traces, the darker.
+
+    From `tables.loss_table`.
+    """
     if table.empty:
         return note("No adapter of this study has a log of its loss.")
     figure, (axes,) = new_axes(WIDTH, 3.4)
@@ -21,9 +24,7 @@ def training_loss(table: pd.DataFrame) -> Figure:
         name = f"{arm['source']}, n = {arm['n_train']}"
         axes.plot(log["epoch"], log["loss"], lw=1.1 if few else 0.6, alpha=1 if few else 0.5, **look)
         keys[name] = Line2D([], [], label=name, **look)
-    axes.set_ylim(0, None)
-    axes.set_xlabel("epoch")
-    axes.set_ylabel("training loss, nats a token")
+    axes.set(xlabel="epoch", ylabel="training loss, nats a token", yscale="log")  # it falls by a hundred times
     axes.grid(axis="y")
     figure.legend(handles=list(keys.values()), loc="outside lower center", ncols=3, handlelength=3)
     return figure
