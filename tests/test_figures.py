@@ -41,13 +41,14 @@ def drawn(tmp_path_factory):
 
 
 def texts_apart(figure):
-    """Every text lies within the figure, and no two texts on each other."""
+    """Every text lies within the figure, no two texts on each other, and none is the source of a formula."""
     figure.draw_without_rendering()
     found = [*figure.texts, *(text for legend in figure.legends for text in legend.get_texts())]
     for axes in figure.axes:
         found += axes.texts
         for axis in (axes.xaxis, axes.yaxis) if axes.axison else ():
             low, high = sorted(axis.get_view_interval())
+            assert not any("$" in label.get_text() for label in axis.get_ticklabels(which="both"))
             found += [axis.label, *(tick.label1 for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high)]
     boxes = [(text.get_text(), text.get_window_extent()) for text in found if text.get_text() and text.get_visible()]
     assert boxes
