@@ -3,7 +3,7 @@
     python tests/benchmarks/wrong_steps.py runs/curation [--world 1]
 
 The miniature's problems come with their steps, so each response of an arm can be held against them, line by line.
-Prints a row for each condition of the study: shares of all its responses, in percent.
+Prints a row for each arm of a study of conditions, its draws (`x-1`, `x-2`, …) together: percent of all responses.
 """
 
 import argparse
