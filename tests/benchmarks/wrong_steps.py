@@ -8,7 +8,6 @@ Prints a row for each arm of a study of conditions, its draws (`x-1`, `x-2`, …
 
 import argparse
 import re
-from collections import Counter
 from pathlib import Path
 
 import pandas as pd
@@ -24,8 +23,8 @@ KINDS = ("right", "no steps", "first step", "later step", "stops early", "goes o
 
 def steps_written(text: str) -> list[str]:
     """The lines that are steps, each as it stands after its last correction; checks of the last line are none."""
-    lines = (line for line in text.splitlines() if STEP.match(line))
-    return [line[line.rindex(STEP.match(line).group()) :] for line in lines]
+    steps = ((line, found[0]) for line in text.splitlines() if (found := STEP.match(line)))
+    return [line[line.rindex(label) :] for line, label in steps]
 
 
 def kind(text: str, correct: bool, draft: Draft) -> str:
@@ -35,9 +34,10 @@ def kind(text: str, correct: bool, draft: Draft) -> str:
     expected, written = [step_line(step) for step in draft.steps], steps_written(text)
     if not written:
         return "no steps"
-    same = next((i for i, (a, b) in enumerate(zip(expected, written, strict=False)) if a != b), None)
-    if same is not None:
-        return "first step" if same == 0 else "later step"
+    if written[0] != expected[0]:
+        return "first step"
+    if any(a != b for a, b in zip(expected, written, strict=False)):
+        return "later step"
     if len(written) == len(expected):
         return "other"
     return "stops early" if len(written) < len(expected) else "goes on"
@@ -49,16 +49,15 @@ def main() -> None:
     parser.add_argument("--world", type=int, default=1)
     given = parser.parse_args()
     drafts = {solved.problem.id: solved.draft for solved in World(given.world).split("test")}
-    rows = {}
-    for folder in sorted((given.run / "traces").iterdir()):
-        if not (folder / "benchmark.jsonl").exists():
-            continue
-        counts = rows.setdefault(re.sub(r"-\d+$", "", folder.name), Counter())
-        for trace in read_traces(folder / "benchmark.jsonl"):
-            counts[kind(trace.text, trace.correct, drafts[trace.problem_id])] += 1
-    table = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=list(KINDS)).fillna(0)
-    table.insert(0, "responses", table.sum(axis=1).astype(int))
-    table[list(KINDS)] = table[list(KINDS)].div(table["responses"], axis=0).mul(100).round(1)
+    rows = [
+        (re.sub(r"-\d+$", "", file.parent.name), kind(trace.text, trace.correct, drafts[trace.problem_id]))
+        for file in sorted(given.run.glob("traces/*/benchmark.jsonl"))
+        for trace in read_traces(file)
+    ]
+    found = pd.DataFrame(rows, columns=["arm", "kind"])
+    shares = pd.crosstab(found["arm"], found["kind"], normalize="index").reindex(columns=list(KINDS), fill_value=0)
+    table = shares.mul(100).round(1)
+    table.insert(0, "responses", found["arm"].value_counts())
     print(table.to_string())
 
 

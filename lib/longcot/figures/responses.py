@@ -4,7 +4,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import LogLocator, NullLocator
 
 from longcot.figures.style import GREY, ROW, WIDTH, arm_rows, label, legend, new_axes, note, source_colours
 
@@ -29,7 +29,7 @@ def response_lengths(table: pd.DataFrame) -> Figure:
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda n, _: f"{n:,.0f}"))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.set_xlabel(f"length of a response in {table['unit'].iloc[0]}")
     median = "median, finished" if set(table["ending"]) <= {"finished", "cut off"} else "median"
     ways = [Line2D([], [], ls="", marker="o", color="black", ms=4, label=median)]

@@ -2,7 +2,7 @@
 
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
+from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
 
 from longcot.figures.style import WIDTH, arm_legend, arm_looks, new_axes, note
 
@@ -21,7 +21,7 @@ def _curves(table: pd.DataFrame, told: str, among: str, what: str) -> Figure:
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(FixedLocator(counts))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda k, _: f"{k:g}"))
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.set_ylim(0, min(1.02, 1.05 * table["high"].max()))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.set_xlabel(among)

@@ -4,7 +4,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
+from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
 
 from longcot.figures.style import (
     DASHES,
@@ -82,7 +82,7 @@ def accuracy_by_traces(table: pd.DataFrame) -> Figure:
     axes.set_xscale("symlog", linthresh=counts[0], linscale=0.5)
     axes.xaxis.set_major_locator(FixedLocator([0, *counts]))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda n, _: f"{n:g}"))
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.set_xlim(-0.3 * counts[0], counts[-1] * 1.25)
     axes.set_ylim(0, None)
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))

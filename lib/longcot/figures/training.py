@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import NullFormatter
 
 from longcot.figures.style import DASHES, PALETTE, WIDTH, arm_looks, new_axes, note
 
@@ -26,7 +26,7 @@ def training_loss(table: pd.DataFrame) -> Figure:
         axes.plot(log["epoch"], log["loss"], lw=1.1 if few else 0.6, alpha=1 if few else 0.5, **look)
         keys[name] = Line2D([], [], label=name, **look)
     axes.set(xlabel="epoch", ylabel="training loss, nats a token", yscale="log")  # it falls by a hundred times
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda loss, _: f"{loss:g}"))
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.grid(axis="y")
     figure.legend(handles=list(keys.values()), loc="outside lower center", ncols=3, handlelength=3)
