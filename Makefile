@@ -22,7 +22,7 @@ plan: $(READY)  ## what would run, and how much of it
 	@$(BIN)/python -m longcot plan $(CHOSEN)
 
 figures: $(READY)  ## draw a study's figures again from its stored traces
-	@$(BIN)/python -m longcot.redraw $(STUDY) $(foreach change,$(CONFIG),--config '$(change)')
+	@$(BIN)/python -m longcot.run.redraw $(STUDY) $(foreach change,$(CONFIG),--config '$(change)')
 
 test: $(READY) lint  ## the tests
 	$(BIN)/python -m pytest -n $(or $(CORES),$(shell nproc))

@@ -93,10 +93,10 @@ def run_served(tiny_model, tmp_path):
     """Samples PROBLEMS of `scripted_server` through URLs into one file; returns its traces, each key once."""
     from scripted_server import PROBLEMS, SAMPLING
 
-    from longcot.sampling import generate_traces
-    from longcot.sampling.server import ServerSampler
-    from longcot.settings import Server
-    from longcot.traces import read_traces
+    from longcot.sampling.generate import generate_traces
+    from longcot.sampling.server.sampler import ServerSampler
+    from longcot.sampling.settings import Server
+    from longcot.traces.trace import read_traces
 
     def run(*urls, base=tiny_model, adapter=None, context=None, sampling=SAMPLING, edits=(), backoff_s=0.01, **how):
         server = Server(urls=list(urls), **({"concurrency": 4, "timeout_s": 20.0, "retries": 3} | how))

@@ -11,8 +11,8 @@ from typing import Any
 from browser import open_page
 from synthetic_study import ARMS, make_study
 
-from longcot.problems import load_problems
-from longcot.traces import read_traces, write_traces
+from longcot.problems.sources import load_problems
+from longcot.traces.trace import read_traces, write_traces
 
 RAN = "window.ran = (window.ran || 0) + 1"
 MARKUP = {

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from longcot.sampling.local import LocalSampler
-from longcot.settings import Sampling
+from longcot.sampling.settings import Sampling
 
 
 class MiniatureServer:

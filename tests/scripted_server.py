@@ -11,9 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from longcot.problems import Problem
-from longcot.settings import Sampling
-from longcot.traces import Key, read_traces
+from longcot.problems.problem import Problem
+from longcot.sampling.settings import Sampling
+from longcot.traces.trace import Key, read_traces
 
 PROBLEMS = [Problem(id=f"p{n}", problem=f"What is {n} + 1?", expected_answer="3") for n in range(6)]
 SAMPLING = Sampling(temperature=0.6, top_p=0.95, max_tokens=40, samples=4, seed=7)

@@ -4,9 +4,9 @@ import random
 from pathlib import Path
 from typing import Any
 
-from longcot.grading import grade
-from longcot.problems import Problem
-from longcot.traces import Trace, write_traces
+from longcot.grading.grade import grade
+from longcot.problems.problem import Problem
+from longcot.traces.trace import Trace, write_traces
 
 SUBJECTS, LEVELS = ("sums", "shapes", "roots", "coins"), ("1", "2", "3")
 LOOP = "and so it goes on and on from here to there " * 8

@@ -5,9 +5,9 @@ import random
 from pathlib import Path
 from typing import Any
 
-from longcot.grading import grade
-from longcot.problems import Problem
-from longcot.traces import Trace, write_traces
+from longcot.grading.grade import grade
+from longcot.problems.problem import Problem
+from longcot.traces.trace import Trace, write_traces
 
 # name, model, n_train, data, share correct, typical tokens
 ARMS = [

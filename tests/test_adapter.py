@@ -4,11 +4,12 @@ import json
 
 import pytest
 
-from longcot.arms import sample_arm
-from longcot.errors import BadInput
-from longcot.problems import Problem
-from longcot.qlora.adapter import adapter_rank, check_base
-from longcot.study_file import check_inputs, load_study
+from longcot.files.errors import BadInput
+from longcot.models.adapter import adapter_rank, check_base
+from longcot.problems.problem import Problem
+from longcot.sampling.task import sample_arm
+from longcot.study.checks import check_inputs
+from longcot.study.reading import load_study
 
 WEIGHTS = "lib/longcot/miniature/weights"
 

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from longcot.behaviours import behaviour_rates
-from longcot.curation.analysis import group_table, set_table, trace_table
 from longcot.curation.pool import Pool
-from longcot.errors import BadInput
-from longcot.problems import Problem
-from longcot.properties import Ruler
-from longcot.traces import Trace
+from longcot.curation.pool_tables import group_table, set_table, trace_table
+from longcot.files.errors import BadInput
+from longcot.problems.problem import Problem
+from longcot.traces.behaviours import behaviour_rates
+from longcot.traces.length import Ruler
+from longcot.traces.trace import Trace
 
 
 def trace(

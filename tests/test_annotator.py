@@ -3,12 +3,12 @@ from itertools import islice
 
 import pytest
 
-from longcot.grading import extract_answer
-from longcot.miniature.annotator import PROBLEMS, STAGES
+from longcot.grading.extraction import extract_answer
 from longcot.miniature.corpus import draw_documents
-from longcot.miniature.world import World
-from longcot.problems import load_problems, source_rows
-from longcot.traces import import_traces
+from longcot.problems.miniature.annotator import PROBLEMS, STAGES
+from longcot.problems.miniature.world import World
+from longcot.problems.sources import load_problems, source_rows
+from longcot.traces.importing import import_traces
 
 KEYS = {"problem": "problem", "expected_answer": "expected_answer", "text": "solution", "stage": "solution_type"}
 SOURCES = ["miniature:annotated", "miniature:annotated@2"]

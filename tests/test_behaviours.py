@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from longcot.behaviours import BEHAVIOURS, behaviour_rates, behaviour_spans
-from longcot.errors import BadInput
+from longcot.files.errors import BadInput
+from longcot.traces.behaviours import BEHAVIOURS, behaviour_rates, behaviour_spans
 
 SENTENCES = {  # made up here
     "verification": ["Let me double-check the total.", "Yes, that matches the table.", "This value seems too large."],

@@ -7,9 +7,9 @@ from pydantic import ValidationError
 from longcot.curation.choice import Choice, pick_traces
 from longcot.curation.pool import Pool
 from longcot.curation.strategies import STRATEGIES
-from longcot.errors import BadInput
-from longcot.problems import Problem
-from longcot.traces import Trace
+from longcot.files.errors import BadInput
+from longcot.problems.problem import Problem
+from longcot.traces.trace import Trace
 
 SUBJECTS, LEVELS = ("algebra", "number", "shapes"), ("1", "2", "3", "4")
 

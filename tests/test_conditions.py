@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from synthetic_study import ARMS, make_arm, make_problems, make_study
 
-from longcot import conditions, figures, tables
-from longcot.errors import BadInput
-from longcot.problems import load_problems
+from longcot import figures, tables
+from longcot.figures.conditions import conditions
+from longcot.files.errors import BadInput
+from longcot.problems.sources import load_problems
 
 SHOWN = {
     "reasoner-20-a": {"traces": "twenty", "choice": "even"},

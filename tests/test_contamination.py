@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from longcot.curation.contamination import neighbours, shared_ngrams
-from longcot.errors import BadInput
-from longcot.problems import Problem, load_problems
+from longcot.files.errors import BadInput
+from longcot.problems.problem import Problem
+from longcot.problems.sources import load_problems
 
 PLANTED = [json.loads(line) for line in (Path(__file__).parent / "planted_problems.jsonl").open()]
 

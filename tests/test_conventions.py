@@ -9,7 +9,7 @@ import nbformat
 import pandas as pd
 import pytest
 
-from longcot.files import ROOT
+from longcot.files.paths import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 

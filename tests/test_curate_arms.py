@@ -5,11 +5,12 @@ import json
 import pytest
 from synthetic_pools import make_arm, make_pools
 
-from longcot.arms import curate_arms
 from longcot.curation.pool import Pool, read_pool
-from longcot.errors import BadInput
-from longcot.problems import load_problems, problem_id
-from longcot.traces import read_traces, write_traces
+from longcot.curation.task import curate_arms
+from longcot.files.errors import BadInput
+from longcot.problems.problem import problem_id
+from longcot.problems.sources import load_problems
+from longcot.traces.trace import read_traces, write_traces
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,12 @@
 import pytest
 
-from longcot.curation import filter_file, filter_traces, training_rows
 from longcot.curation.choice import Choice, pick_traces
+from longcot.curation.filtering import filter_file, filter_traces
 from longcot.curation.pool import Pool
-from longcot.errors import BadInput
-from longcot.problems import Problem
-from longcot.traces import Trace, write_traces
+from longcot.curation.training_set import training_rows
+from longcot.files.errors import BadInput
+from longcot.problems.problem import Problem
+from longcot.traces.trace import Trace, write_traces
 
 
 def trace(problem: str, sample: int = 0, correct: bool = True, finish: str = "stop") -> Trace:

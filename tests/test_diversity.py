@@ -4,8 +4,8 @@ import huggingface_hub.constants
 import numpy as np
 import pytest
 
-from longcot.diversity import embed, k_centre, mean_distance, similarities, vendi_score
-from longcot.errors import BadInput
+from longcot.files.errors import BadInput
+from longcot.traces.diversity import embed, k_centre, mean_distance, similarities, vendi_score
 
 TEXTS = ["add two and three", "add two and three", "angles of a triangle", "roots of unity modulo seven", "?"]
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from longcot.draws import draws_difference, draws_interval, draws_spread
-from longcot.errors import BadInput
+from longcot.files.errors import BadInput
+from longcot.metrics.draws import draws_difference, draws_interval, draws_spread
 
 
 def test_the_variance_is_that_of_a_two_way_layout():

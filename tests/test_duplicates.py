@@ -1,7 +1,7 @@
 import pytest
 
 from longcot.curation.duplicates import exact_duplicates, near_duplicates, normal_words
-from longcot.errors import BadInput
+from longcot.files.errors import BadInput
 
 LONG = "A gardener sets 14 rows of tulips and each row has three more of them than the row before it does."
 

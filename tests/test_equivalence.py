@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from longcot.files import resolve
-from longcot.grading import extract_answer, is_equivalent
+from longcot.files.paths import resolve
+from longcot.grading.extraction import extract_answer
+from longcot.grading.grade import is_equivalent
 from longcot.grading.worker import POOL
 
 # Rows of grader_pairs that are not about whether two answers are the same, or that no reader would label so.

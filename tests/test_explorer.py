@@ -2,14 +2,15 @@ import json
 
 import pytest
 
-from longcot.behaviours import BEHAVIOURS
-from longcot.errors import BadInput
-from longcot.explorer import explore, first_view, page
-from longcot.explorer.choice import Filters, passing
-from longcot.explorer.counts import Counts
-from longcot.explorer.index import read_index
-from longcot.explorer.reader import MOST, Reader
-from longcot.traces import Trace, write_traces
+from longcot.files.errors import BadInput
+from longcot.report.explorer import page
+from longcot.report.explorer.choice import Filters, passing
+from longcot.report.explorer.counts import Counts
+from longcot.report.explorer.explore import explore, first_view
+from longcot.report.explorer.index import read_index
+from longcot.report.explorer.reader import MOST, Reader
+from longcot.traces.behaviours import BEHAVIOURS
+from longcot.traces.trace import Trace, write_traces
 
 TEXT = 'Let me check this. It says {"text":"x","finish_reason":"y"} \\ and "quotes", é 数.\nSo \\boxed{5}.'
 

@@ -1,6 +1,6 @@
 import pytest
 
-from longcot.grading import extract_answer
+from longcot.grading.extraction import extract_answer
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from synthetic_study import ARMS, make_study
 
 from longcot import figures, tables
 from longcot.figures.style import PALETTE, arm_looks
-from longcot.problems import load_problems
+from longcot.problems.sources import load_problems
 
 IMPORTED = [("model one", "model one", 0, "", 0.4, 300), ("a model of a much longer name", "two", 0, "", 0.6, 4000)]
 

@@ -2,11 +2,11 @@ import re
 
 import pytest
 
-from longcot.curation import filter_traces, read_filter, row_fates
+from longcot.curation.filtering import filter_traces, read_filter, row_fates
 from longcot.curation.pool import Pool
-from longcot.errors import BadInput
-from longcot.problems import Problem
-from longcot.traces import Trace
+from longcot.files.errors import BadInput
+from longcot.problems.problem import Problem
+from longcot.traces.trace import Trace
 
 BLOCK = "Let me add them once more and see that it is twelve. "
 TEXT = "First I add two and nine, which gives eleven, and then one more, so that it is twelve in the end. "

@@ -6,11 +6,12 @@ import time
 
 import pytest
 
-from longcot.errors import BadInput
-from longcot.grading import extract_answer, grade, group_equivalent, is_equivalent, regrade
+from longcot.files.errors import BadInput
+from longcot.grading.extraction import extract_answer
+from longcot.grading.grade import grade, group_equivalent, is_equivalent
+from longcot.grading.regrade import main, regrade
 from longcot.grading.worker import POOL
-from longcot.regrade import main
-from longcot.traces import Trace, read_traces, write_traces
+from longcot.traces.trace import Trace, read_traces, write_traces
 
 
 def trace(text: str, expected: str = "7", sample: int = 0, **more) -> Trace:

@@ -5,14 +5,14 @@ import sys
 import pytest
 from huggingface_hub import DatasetCard
 
-from longcot.curation import training_rows, write_training_set
 from longcot.curation.data_sheet import write_data_sheet
-from longcot.curation.hub_dataset import write_dataset
-from longcot.errors import BadInput
-from longcot.files import write_json
-from longcot.manifest import manifest_path
-from longcot.problems import Problem
-from longcot.traces import Trace
+from longcot.curation.training_set import training_rows, write_training_set
+from longcot.files.errors import BadInput
+from longcot.files.manifest import manifest_path
+from longcot.files.writing import write_json
+from longcot.problems.problem import Problem
+from longcot.report.publish.hub_dataset import write_dataset
+from longcot.traces.trace import Trace
 
 
 @pytest.fixture

@@ -16,10 +16,10 @@ def test_what_was_received_is_kept_when_stopped(serve, tiny_model, tmp_path, num
     """In a process of its own, as the signal ends it."""
     server = serve(lambda n, body: Reply(body=answer(body), stall_s=30) if n > 2 else None)
     code = f"""
-        from longcot.problems import Problem
-        from longcot.sampling import generate_traces
-        from longcot.sampling.server import ServerSampler
-        from longcot.settings import Sampling, Server
+        from longcot.problems.problem import Problem
+        from longcot.sampling.generate import generate_traces
+        from longcot.sampling.server.sampler import ServerSampler
+        from longcot.sampling.settings import Sampling, Server
         problems = [Problem(id=f"p{{n}}", problem=f"What is {{n}} + 1?", expected_answer="3") for n in range(6)]
         sampler = ServerSampler(Server(urls=["{server.url}"], concurrency=4), "m", "{tiny_model}")
         try:
@@ -41,7 +41,7 @@ def test_what_was_received_is_kept_when_stopped(serve, tiny_model, tmp_path, num
 
 
 def test_ctrl_c_while_traces_are_written(serve, run_served, tmp_path, monkeypatch):
-    import longcot.sampling as sampling
+    import longcot.sampling.generate as sampling
 
     whole = sampling.grade_responses
 

@@ -8,11 +8,12 @@ import sympy
 import yaml
 from scipy.optimize import brentq
 
-from longcot.errors import BadInput
-from longcot.files import ROOT, resolve
-from longcot.grading import is_equivalent
-from longcot.label_corrections import load_corrections
-from longcot.problems import Problem, load_problems
+from longcot.files.errors import BadInput
+from longcot.files.paths import ROOT, resolve
+from longcot.grading.grade import is_equivalent
+from longcot.problems.label_corrections import load_corrections
+from longcot.problems.problem import Problem
+from longcot.problems.sources import load_problems
 
 CORRECTIONS = yaml.safe_load((ROOT / "params/label_corrections/comp-math-24-25.yaml").read_text())
 

@@ -3,9 +3,10 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
 
-from longcot.errors import BadInput
-from longcot.sampling import OVERFLOW, Sampling
+from longcot.files.errors import BadInput
 from longcot.sampling.local import LocalSampler, batch_seed
+from longcot.sampling.requests import OVERFLOW
+from longcot.sampling.settings import Sampling
 
 SAMPLING = Sampling(temperature=1.0, top_p=1.0, max_tokens=12)
 

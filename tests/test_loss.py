@@ -12,8 +12,9 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from longcot.qlora.training import load_base_4bit, train_adapter
-from longcot.settings import LoraSettings
+from longcot.models.nf4 import load_base_4bit
+from longcot.qlora.settings import LoraSettings
+from longcot.qlora.training import train_adapter
 
 TRACES = [("Q0", "Two: \\boxed{2}."), ("Q1", "First three, then a check. \\boxed{3}"), ("Q2", "\\boxed{5}")]
 SETTINGS = LoraSettings(

@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from longcot.errors import BadInput
-from longcot.manifest import Making, manifest_path, status
-from longcot.regrade import main, regrade_file
-from longcot.traces import Trace, read_traces, write_traces
+from longcot.files.errors import BadInput
+from longcot.files.manifest import Making, manifest_path, status
+from longcot.grading.regrade import main, regrade_file
+from longcot.traces.trace import Trace, read_traces, write_traces
 
 
 def make(path, parameters, inputs=(), text="made"):

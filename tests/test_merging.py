@@ -10,12 +10,12 @@ from conftest import make_model
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
-from longcot.errors import BadInput
-from longcot.qlora.before_after import before_and_after
-from longcot.qlora.merging import merge_adapter
-from longcot.qlora.nf4 import load_base_4bit, load_tokenizer, save_dequantized
+from longcot.files.errors import BadInput
+from longcot.models.before_after import before_and_after
+from longcot.models.merging import merge_adapter
+from longcot.models.nf4 import load_base_4bit, load_tokenizer, save_dequantized
+from longcot.qlora.settings import LoraSettings
 from longcot.qlora.training import train_adapter
-from longcot.settings import LoraSettings
 
 REPLY = "Two, then a check: \\boxed{2}."
 

@@ -3,17 +3,10 @@ import random
 
 import pytest
 
-from longcot.errors import BadInput
-from longcot.metrics import (
-    holm,
-    majority_at_k,
-    paired_difference,
-    paired_interval,
-    pass_at_1_interval,
-    pass_at_k,
-    score_arm,
-)
-from longcot.traces import Trace
+from longcot.files.errors import BadInput
+from longcot.metrics.intervals import holm, paired_interval, pass_at_1_interval
+from longcot.metrics.scores import majority_at_k, paired_difference, pass_at_k, score_arm
+from longcot.traces.trace import Trace
 
 
 def arm(rows: list[list[tuple[str | None, bool]]]) -> list[Trace]:

@@ -5,11 +5,11 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from longcot.files import resolve
+from longcot.files.paths import resolve
 from longcot.miniature import pretrain as room
 from longcot.miniature.corpus import KINDS, PackedRows, draw_documents, train_tokenizer
 from longcot.miniature.release import in_chat_format, in_long_format, skill
-from longcot.miniature.world import World
+from longcot.problems.miniature.world import World
 
 WEIGHTS = resolve("lib/longcot/miniature/weights")
 

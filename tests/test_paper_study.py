@@ -18,9 +18,9 @@ import pandas as pd
 import pytest
 from miniature_server import MiniatureServer
 
-from longcot.files import ROOT, resolve
-from longcot.study_file import load_study
-from longcot.traces import read_traces
+from longcot.files.paths import ROOT, resolve
+from longcot.study.reading import load_study
+from longcot.traces.trace import read_traces
 
 WORLD = "lib/longcot/miniature/weights/world1"
 PAPER = "params/paper.yaml"

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from longcot.miniature.variants import KINDS
-from longcot.prompts import EDITS, STYLES
-from longcot.study_file import load_study
+from longcot.problems.miniature.variants import KINDS
+from longcot.problems.wordings import EDITS, STYLES
+from longcot.study.reading import load_study
 
 
 @pytest.mark.parametrize("name", ["paper", "qwen2.5-0.5b", "qwen2.5-1.5b", "qwen2.5-7b"])

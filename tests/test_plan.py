@@ -1,12 +1,12 @@
 import pandas as pd
 import pytest
 
-from longcot.files import ROOT, resolve
-from longcot.jobs import Job, study_jobs
-from longcot.plan import expected_tokens, job_row, model_row, plan, wall_seconds
-from longcot.settings import Server
-from longcot.study_file import load_study
-from longcot.traces import Trace, write_traces
+from longcot.files.paths import ROOT, resolve
+from longcot.run.jobs import Job, study_jobs
+from longcot.run.plan import expected_tokens, job_row, model_row, plan, wall_seconds
+from longcot.sampling.settings import Server
+from longcot.study.reading import load_study
+from longcot.traces.trace import Trace, write_traces
 
 
 @pytest.fixture

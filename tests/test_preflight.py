@@ -9,14 +9,15 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoTokenizer, Qwen2Config
 
-from longcot.errors import BadInput
-from longcot.files import ROOT
-from longcot.qlora.preflight import STEP, check_arm, check_training, host_memory_gb, longest_trace, training_memory_gb
+from longcot.files.errors import BadInput
+from longcot.files.paths import ROOT
+from longcot.models.nf4 import load_base_4bit
+from longcot.qlora.memory import STEP, check_arm, check_training, host_memory_gb, longest_trace, training_memory_gb
+from longcot.qlora.settings import LoraSettings
 from longcot.qlora.trainer import AdapterTrainer
-from longcot.qlora.training import load_base_4bit, train_adapter
-from longcot.qlora.training_fit import misfits, training_fit
-from longcot.settings import LoraSettings
-from longcot.study_file import load_study
+from longcot.qlora.training import train_adapter
+from longcot.run.training_fit import misfits, training_fit
+from longcot.study.reading import load_study
 
 QWEN_32B = Qwen2Config(
     num_hidden_layers=64,

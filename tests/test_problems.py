@@ -6,8 +6,9 @@ import sys
 import datasets
 import pytest
 
-from longcot.errors import BadInput
-from longcot.problems import load_problems, matches, problem_id
+from longcot.files.errors import BadInput
+from longcot.problems.problem import problem_id
+from longcot.problems.sources import load_problems, matches
 
 
 @pytest.mark.parametrize(
@@ -110,7 +111,7 @@ def test_a_limit_reads_no_more_than_it_needs(tmp_path, cache):
 
 def test_a_hub_dataset_out_of_reach_is_one_line():
     """The real library, told to stay offline; a gated dataset fails at the same place."""
-    code = "from longcot.problems import load_problems; load_problems('owner/absent', revision='main', limit=3)"
+    code = "from longcot.problems.sources import load_problems; load_problems('owner/absent', revision='main', limit=3)"
     environment = os.environ | {"HF_HUB_OFFLINE": "1"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     last = done.stderr.strip().split("\n")[-1]

@@ -3,12 +3,14 @@ import hashlib
 import pytest
 from transformers import AutoTokenizer
 
-from longcot.errors import BadInput
-from longcot.files import ROOT
+from longcot.files.errors import BadInput
+from longcot.files.paths import ROOT
 from longcot.grading.extraction import extract_answer
-from longcot.miniature.world import World
-from longcot.problems import Problem
-from longcot.prompts import EDITS, STYLES, build_messages, edit_messages, render, style_version
+from longcot.models.chat import render
+from longcot.problems.miniature.world import World
+from longcot.problems.problem import Problem
+from longcot.problems.prompts import build_messages, edit_messages, style_version
+from longcot.problems.wordings import EDITS, STYLES
 
 PROBLEM = Problem(id="p", problem="Find {x} in {problem} if \\frac{x}{2}=1.", expected_answer="2")
 

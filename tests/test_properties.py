@@ -1,8 +1,8 @@
 import pytest
 
-from longcot.errors import BadInput
-from longcot.properties import (
-    Ruler,
+from longcot.files.errors import BadInput
+from longcot.traces.length import Ruler
+from longcot.traces.properties import (
     answer_type,
     compression_ratio,
     difficulties,
@@ -11,7 +11,7 @@ from longcot.properties import (
     scripts,
     split_thinking,
 )
-from longcot.traces import Trace
+from longcot.traces.trace import Trace
 
 
 def trace(problem: str = "a", sample: int = 0, model: str = "m", **values) -> Trace:

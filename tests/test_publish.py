@@ -12,18 +12,18 @@ import pytest
 import yaml
 from huggingface_hub import DatasetCard, ModelCard
 
-from longcot.errors import BadInput
-from longcot.files import ROOT
-from longcot.jobs import study_jobs
-from longcot.manifest import Making, manifest_path, sha256
-from longcot.metrics import score_arm
-from longcot.publish import publish
+from longcot.files.errors import BadInput
+from longcot.files.manifest import Making, manifest_path, sha256
+from longcot.files.paths import ROOT
+from longcot.metrics.scores import score_arm
 from longcot.publish.__main__ import main
-from longcot.publish.cards import QUESTION, Where, model_card
-from longcot.publish.run import finished_arm
-from longcot.study import Study
-from longcot.study_file import load_study
-from longcot.traces import read_traces
+from longcot.report.publish.cards import QUESTION, Where, model_card
+from longcot.report.publish.finished_arm import finished_arm
+from longcot.report.publish.folder import publish
+from longcot.run.jobs import study_jobs
+from longcot.study.reading import load_study
+from longcot.study.study import Study
+from longcot.traces.trace import read_traces
 
 ASKED = [{"id": "q", "problem": QUESTION, "expected_answer": "5"}, {"id": "r", "problem": "1?", "expected_answer": "1"}]
 
@@ -34,9 +34,11 @@ def run_dir(tiny_model, tmp_path_factory):
 
     So what it says, greedily, does not hang on the last bits of a product, which differ on a 4-bit base.
     """
-    from longcot.arms import curate_arms, sample_arm, train_arm
     from longcot.curation.pool import read_pool
-    from longcot.problems import load_problems
+    from longcot.curation.task import curate_arms
+    from longcot.problems.sources import load_problems
+    from longcot.qlora.task import train_arm
+    from longcot.sampling.task import sample_arm
 
     folder = tmp_path_factory.mktemp("run")
     (folder / "problems.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ASKED))

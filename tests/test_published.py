@@ -2,10 +2,11 @@ import pytest
 from synthetic_study import ARMS, make_study
 
 from longcot import tables
-from longcot.errors import BadInput
-from longcot.problems import load_problems
-from longcot.published import Beside, check_published, claims_table, read_published, rows_table, sources_text
-from longcot.study_file import load_study
+from longcot.figures.published import claims_table, rows_table, sources_text
+from longcot.files.errors import BadInput
+from longcot.problems.sources import load_problems
+from longcot.study.published import Beside, check_published, read_published
+from longcot.study.reading import load_study
 
 NAMES = [arm[0] for arm in ARMS]
 BESIDE = Beside(

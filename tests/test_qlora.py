@@ -7,12 +7,14 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, DataCollatorForSeq2Seq
 
-from longcot.errors import BadInput
+from longcot.files.errors import BadInput
+from longcot.models.nf4 import load_base_4bit, save_dequantized
+from longcot.qlora.settings import LoraSettings
+from longcot.qlora.tokens import read_training_set, tokenize
 from longcot.qlora.trainer import IGNORED
-from longcot.qlora.training import LoraSettings, load_base_4bit, save_dequantized, tokenize, train_adapter
-from longcot.qlora.training_set import read_training_set
-from longcot.sampling import Sampling
+from longcot.qlora.training import train_adapter
 from longcot.sampling.local import LocalSampler
+from longcot.sampling.settings import Sampling
 
 SETTINGS = LoraSettings(
     rank=8, alpha=16, learning_rate=2e-2, epochs=4, batch_size=2, max_length=250, compute_dtype="float32"

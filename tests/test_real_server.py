@@ -12,9 +12,9 @@ import pytest
 from conftest import make_model
 from scripted_server import PROBLEMS, free_url
 
-from longcot.arms import sample_arm
-from longcot.errors import BadInput
-from longcot.traces import read_traces
+from longcot.files.errors import BadInput
+from longcot.sampling.task import sample_arm
+from longcot.traces.trace import read_traces
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,11 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
-from longcot.files import ROOT
+from longcot.files.paths import ROOT
+from longcot.models.nf4 import load_base_4bit
 from longcot.qlora import recomputation, trainer
 from longcot.qlora.recomputation import recomputing
 from longcot.qlora.trainer import IGNORED, summed_loss
-from longcot.qlora.training import load_base_4bit
 
 TOKENS = 90
 

@@ -7,8 +7,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from synthetic_study import HOSTILE
 
-from longcot.errors import BadInput
-from longcot.report import main, write_report
+from longcot.files.errors import BadInput
+from longcot.report.page import main, write_report
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 EVIL = "<script>alert(1)</script><img src=https://example.com/x onerror=alert(1)><a href='javascript:alert(1)'>x</a>"

@@ -4,10 +4,12 @@ import os
 import pytest
 from pydantic import ValidationError
 
-from longcot.errors import BadInput
-from longcot.problems import Problem
-from longcot.sampling import OVERFLOW, Completion, Sampling, generate_traces
-from longcot.traces import read_traces
+from longcot.files.errors import BadInput
+from longcot.problems.problem import Problem
+from longcot.sampling.generate import generate_traces
+from longcot.sampling.requests import OVERFLOW, Completion
+from longcot.sampling.settings import Sampling
+from longcot.traces.trace import read_traces
 
 PROBLEMS = [Problem(id=f"p{n}", problem="What is " + "1 + " * n + "1?", expected_answer=str(n + 1)) for n in range(5)]
 SAMPLING = Sampling(temperature=1.0, top_p=1.0, max_tokens=12, samples=3, batch_size=4, seed=7)
@@ -128,7 +130,7 @@ def test_progress_shows_the_time_left(tmp_path, capsys):
 def test_an_arm_says_what_it_saw(tmp_path):
     from conftest import make_model
 
-    from longcot.arms import sample_arm
+    from longcot.sampling.task import sample_arm
 
     path = str(make_model(tmp_path / "model", context=1024))
     row = {"name": "a", "path": path, "precision": "float32", "adapter": "", "traces": "traces/a/b.jsonl"}

@@ -15,11 +15,12 @@ from scripted_server import (
 )
 from transformers import AutoTokenizer
 
-from longcot.errors import BadInput
-from longcot.sampling.serve import module_name, serve_command, study_commands
-from longcot.settings import Sampling
-from longcot.study import Study
-from longcot.study_file import load_study
+from longcot.files.errors import BadInput
+from longcot.run.servers import study_commands
+from longcot.sampling.engines.command import module_name, serve_command
+from longcot.sampling.settings import Sampling
+from longcot.study.reading import load_study
+from longcot.study.study import Study
 
 
 def test_every_setting_is_sent(serve, run_served):

@@ -8,9 +8,9 @@ import time
 import pytest
 from scripted_server import KEYS, Reply, answer, asked_samples, error, free_url, on_disk
 
-from longcot.errors import BadInput
-from longcot.sampling import OVERFLOW
-from longcot.settings import Sampling
+from longcot.files.errors import BadInput
+from longcot.sampling.requests import OVERFLOW
+from longcot.sampling.settings import Sampling
 
 
 def test_wrong_url(run_served, serve, tmp_path):

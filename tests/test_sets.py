@@ -6,12 +6,13 @@ from synthetic_pools import make_arm, make_pools
 from test_figures import texts_apart
 
 from longcot import figures
-from longcot.arms import curate_arms
-from longcot.curation import analysis, sets
+from longcot.curation import pool_tables as analysis
+from longcot.curation import set_tables as sets
 from longcot.curation.pool import read_pool
-from longcot.errors import BadInput
-from longcot.problems import load_problems
-from longcot.traces import read_traces
+from longcot.curation.task import curate_arms
+from longcot.files.errors import BadInput
+from longcot.problems.sources import load_problems
+from longcot.traces.trace import read_traces
 
 
 @pytest.fixture(scope="module")

@@ -9,13 +9,15 @@ import pytest
 import yaml
 from synthetic_study import ARMS, make_study
 
-from longcot import shipped, tables
-from longcot.errors import BadInput
-from longcot.files import ROOT, resolve, write_table
-from longcot.jobs import study_jobs
-from longcot.problems import load_problems
-from longcot.redraw import redraw
-from longcot.study_file import load_study
+from longcot import tables
+from longcot.files.errors import BadInput
+from longcot.files.paths import ROOT, resolve
+from longcot.files.writing import write_table
+from longcot.problems.sources import load_problems
+from longcot.report import shipped
+from longcot.run.jobs import study_jobs
+from longcot.run.redraw import redraw
+from longcot.study.reading import load_study
 
 SHIPPED = sorted(path.parent.name for path in shipped.RESULTS.glob(f"*/{shipped.ARCHIVE}"))
 

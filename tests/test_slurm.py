@@ -10,13 +10,14 @@ import sys
 import pytest
 import yaml
 
-from longcot.__main__ import profile_path
-from longcot.errors import BadInput
-from longcot.files import ROOT, resolve
-from longcot.jobs import study_jobs
-from longcot.run_dir import cancel_leftovers, hold_lock
-from longcot.settings import Jobs
-from longcot.study_file import load_study
+from longcot.files.errors import BadInput
+from longcot.files.paths import ROOT, resolve
+from longcot.run.jobs import study_jobs
+from longcot.run.launch import profile_path
+from longcot.run.lock import hold_lock
+from longcot.run.slurm import cancel_leftovers
+from longcot.study.cluster import Jobs
+from longcot.study.reading import load_study
 
 PROFILES = sorted(path.parent.name for path in (ROOT / "params/profiles").glob("*/config.yaml"))
 GPU = "{gpus: 1, memory_mb: 64000, runtime_minutes: 60, partition: gpu}"
@@ -141,7 +142,7 @@ def test_what_a_killed_run_left_in_the_queue_is_cancelled(queue, tmp_path):
 
 
 def test_the_lock_says_who_held_it(tmp_path):
-    code = "import sys; from pathlib import Path; from longcot.run_dir import hold_lock; hold_lock(Path(sys.argv[1]))"
+    code = "import sys; from pathlib import Path; from longcot.run.lock import hold_lock; hold_lock(Path(sys.argv[1]))"
     holder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])
     assert holder.wait() == 0
     assert hold_lock(tmp_path) == f"{socket.gethostname()}:{holder.pid}"
@@ -149,7 +150,7 @@ def test_the_lock_says_who_held_it(tmp_path):
 
 
 def test_a_job_ends_with_its_owner_where_it_can_see_it():
-    code = "import sys, time; from longcot.notebooks import end_with; end_with(sys.argv[1]); print('on', flush=True)\n"
+    code = "import sys, time; from longcot.run.lock import end_with; end_with(sys.argv[1]); print('on', flush=True)\n"
     code += "time.sleep(2.5); print('still on')"
     owner = subprocess.Popen(["sleep", "60"])
     try:

@@ -1,12 +1,13 @@
 import pytest
 import yaml
 
-from longcot.errors import BadInput
-from longcot.files import ROOT
-from longcot.jobs import chunks, plotted_arms, study_jobs
-from longcot.notebooks import check_parameters
-from longcot.settings import LoraSettings
-from longcot.study_file import check_inputs, load_study
+from longcot.files.errors import BadInput
+from longcot.files.paths import ROOT
+from longcot.qlora.settings import LoraSettings
+from longcot.run.jobs import chunks, plotted_arms, study_jobs
+from longcot.run.notebook import check_parameters
+from longcot.study.checks import check_inputs
+from longcot.study.reading import load_study
 
 STUDY = (ROOT / "params/miniature.yaml").read_text()
 ARMS = """base base-few-shot instruct reasoner reasoner-20-a reasoner-20-b reasoner-20-c instruct-20 reasoner-1

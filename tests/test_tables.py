@@ -8,12 +8,14 @@ import pytest
 from synthetic_study import make_study
 
 from longcot import tables
-from longcot.errors import BadInput
-from longcot.examples import example_html
-from longcot.files import write_table
-from longcot.grading import grade
-from longcot.problems import Problem, load_problems
-from longcot.traces import Trace, import_traces, read_traces, write_traces
+from longcot.files.errors import BadInput
+from longcot.files.writing import write_table
+from longcot.grading.grade import grade
+from longcot.problems.problem import Problem
+from longcot.problems.sources import load_problems
+from longcot.report.examples import example_html
+from longcot.traces.importing import import_traces
+from longcot.traces.trace import Trace, read_traces, write_traces
 
 BENCHMARK = [
     Problem(id="p1", problem="?", expected_answer="1/2", level="10", subject="b"),

@@ -5,9 +5,11 @@ import sys
 
 import pytest
 
-from longcot.errors import BadInput
-from longcot.problems import load_problems, problem_id
-from longcot.traces import Trace, TraceWriter, import_traces, read_traces
+from longcot.files.errors import BadInput
+from longcot.problems.problem import problem_id
+from longcot.problems.sources import load_problems
+from longcot.traces.importing import import_traces
+from longcot.traces.trace import Trace, TraceWriter, read_traces
 
 TRACE = Trace(problem_id="p", sample=0, problem="1+1?", expected_answer="2", model="m", text="\\boxed{2}\u2028é")
 OTHER = TRACE.model_copy(update={"sample": 1})
@@ -53,7 +55,7 @@ def test_a_foreign_or_double_line_is_named_and_nothing_is_touched(tmp_path, line
 
 
 def test_a_second_writer_is_refused(tmp_path):
-    code = "import sys; from longcot.traces import TraceWriter\nwith TraceWriter(sys.argv[1]): print('in')"
+    code = "import sys; from longcot.traces.trace import TraceWriter\nwith TraceWriter(sys.argv[1]): print('in')"
     with TraceWriter(tmp_path / "t.jsonl"):
         other = subprocess.run([sys.executable, "-c", code, str(tmp_path / "t.jsonl")], capture_output=True, text=True)
     assert other.returncode == 1 and "another process is writing this file" in other.stderr
@@ -114,7 +116,7 @@ def test_answers_and_ids_may_be_numbers(tmp_path):
 
 @pytest.mark.skipif("LONGCOT_DATA" not in os.environ, reason="LONGCOT_DATA names no folder of real traces")
 def test_real_traces_import():
-    from longcot.files import resolve
+    from longcot.files.paths import resolve
 
     keys = {
         "problem": "problem",

@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 from test_figures import texts_apart
 
-from longcot.figures import training_plot, training_progress
-from longcot.figures.training_plot import TrainingPlot
+from longcot.figures import live_loss as training_plot
+from longcot.figures.live_loss import TrainingPlot, training_progress
 
 
 class Output:

@@ -6,14 +6,13 @@ import pytest
 from conftest import CHATML
 from transformers import AutoTokenizer
 
-from longcot.errors import BadInput
-from longcot.problems import Problem
-from longcot.prompts import build_messages
+from longcot.files.errors import BadInput
+from longcot.problems.problem import Problem
+from longcot.problems.prompts import build_messages
+from longcot.qlora.tokens import read_training_set, tokenize
 from longcot.qlora.trainer import IGNORED
-from longcot.qlora.training import tokenize
-from longcot.qlora.training_set import read_training_set
-from longcot.sampling import Sampling
 from longcot.sampling.local import LocalSampler
+from longcot.sampling.settings import Sampling
 
 
 def turns(*contents: str) -> list[dict[str, str]]:

@@ -4,8 +4,9 @@ import tracemalloc
 import pytest
 from browser import open_page
 
-from longcot.behaviours import behaviour_spans
-from longcot.untrusted import ATTRIBUTES, ELEMENTS, LONGEST, STYLE, formula_html, trace_html, visible
+from longcot.files.visible import visible
+from longcot.report.safe_html import ATTRIBUTES, ELEMENTS, LONGEST, STYLE, formula_html, trace_html
+from longcot.traces.behaviours import behaviour_spans
 
 
 def text_of(html: str) -> str:

@@ -1,9 +1,10 @@
 import pytest
 
-from longcot.grading import extract_answer
-from longcot.miniature.variants import KINDS
-from longcot.problems import load_problems, problem_id, source_rows
-from longcot.traces import import_traces
+from longcot.grading.extraction import extract_answer
+from longcot.problems.miniature.variants import KINDS
+from longcot.problems.problem import problem_id
+from longcot.problems.sources import load_problems, source_rows
+from longcot.traces.importing import import_traces
 
 KEYS = {"problem_id": "problem_id", "problem": "problem", "expected_answer": "expected_answer", "text": "solution"}
 KEYS |= {"stage": "variant"}

@@ -3,10 +3,10 @@ import re
 
 import pytest
 
-from longcot.grading import extract_answer
-from longcot.miniature.families import FAMILIES
-from longcot.miniature.world import LEVELS, World
-from longcot.problems import load_problems
+from longcot.grading.extraction import extract_answer
+from longcot.problems.miniature.families import FAMILIES
+from longcot.problems.miniature.world import LEVELS, World
+from longcot.problems.sources import load_problems
 
 
 def value(expression: str) -> int:

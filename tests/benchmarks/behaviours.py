@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from longcot.behaviours import BEHAVIOURS, behaviour_spans
-from longcot.files import json_rows, resolve
+from longcot.files.paths import resolve
+from longcot.files.rows import json_rows
+from longcot.traces.behaviours import BEHAVIOURS, behaviour_spans
 
 LABELS = Path(__file__).parents[1] / "behaviour_labels" / "labels.jsonl"
 HALVES = ("development", "held out", "fresh")

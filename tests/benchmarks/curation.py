@@ -20,9 +20,10 @@ import time
 from pathlib import Path
 
 from longcot.curation.contamination import neighbours, shared_ngrams
-from longcot.diversity import TFIDF
-from longcot.files import resolve
-from longcot.problems import Problem, load_problems
+from longcot.files.paths import resolve
+from longcot.problems.problem import Problem
+from longcot.problems.sources import load_problems
+from longcot.traces.diversity import TFIDF
 
 FILES = ("skyt1_long_cot_math500_minerva", "qwen25_32b_prompted_cot", "skyt1_short_cot")
 KEYS = {"problem": "problem", "expected_answer": "expected_answer", "text": "generation", "problem_id": "problem_id"}
@@ -33,7 +34,7 @@ SETS += ("math500", "olympiadbench_math_en", "minerva_math")
 
 def write_copies(path: Path, copies: int) -> None:
     """The real traces, each `copies` times, all but the first with their sentences shuffled."""
-    from longcot.traces import import_traces
+    from longcot.traces.importing import import_traces
 
     traces = [trace for name in FILES for trace in import_traces(resolve(f"data:traces/{name}.jsonl"), KEYS)]
     with open(path, "w") as out:
@@ -49,8 +50,9 @@ def write_copies(path: Path, copies: int) -> None:
 
 def analyse(path: str) -> None:
     """What the process of its own does; prints how many traces, and its seconds and megabytes."""
-    from longcot.curation.analysis import behaviour_columns, common_ruler, group_table, pools_table, profile_table
     from longcot.curation.pool import Pool
+    from longcot.curation.pool_tables import behaviour_columns, common_ruler, group_table, pools_table
+    from longcot.figures.profiles import profile_table
 
     began, cpu, file = time.perf_counter(), time.process_time(), Path(path)
     table = pools_table(file.parent, {"all": file.name}, Pool(), common_ruler([file]))

@@ -23,18 +23,18 @@ from pathlib import Path
 import nbformat
 import yaml
 
-from longcot.files import ROOT, resolve
-from longcot.jobs import study_jobs, write_jobs
-from longcot.manifest import manifest_path
-from longcot.study import Study
-from longcot.study_file import load_study
-from longcot.traces import Trace, write_traces
+from longcot.files.manifest import manifest_path
+from longcot.files.paths import ROOT, resolve
+from longcot.run.jobs import study_jobs, write_jobs
+from longcot.study.reading import load_study
+from longcot.study.study import Study
+from longcot.traces.trace import Trace, write_traces
 
 NAME = "benchmark-dispatch"
 BASE = "lib/longcot/miniature/weights/world1/base"
 WORK = {  # what a notebook imports and loads on its way, where there is work
     "01_generate_traces": f"from longcot.sampling.local import LocalSampler; LocalSampler('{BASE}')",
-    "03_finetune_qlora": f"from longcot.arms import base_4bit; import longcot.qlora.training; base_4bit('{BASE}', '', "
+    "03_finetune_qlora": f"from longcot.qlora.task import base_4bit; import longcot.qlora.training; base_4bit('{BASE}', '', "
     "'float32')",
 }
 

@@ -11,7 +11,7 @@ import itertools
 import numpy as np
 from scipy.stats import norm, t
 
-from longcot.draws import draws_difference, draws_interval
+from longcot.metrics.draws import draws_difference, draws_interval
 
 STUDIES, PROBLEMS = 1_000, 128
 MEANS, SPREADS, DRAWS = (0.03, 0.3, 0.75), (0.0, 0.3), (1, 5, 20)

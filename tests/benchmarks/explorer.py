@@ -16,9 +16,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from longcot.explorer import first_view, read_index, static_html
-from longcot.explorer.reader import Reader
-from longcot.traces import Trace, TraceWriter
+from longcot.report.explorer.explore import first_view, static_html
+from longcot.report.explorer.index import read_index
+from longcot.report.explorer.reader import Reader
+from longcot.traces.trace import Trace, TraceWriter
 
 WORDS = "Let me check this again. Wait, no, so $x^2 + \\frac{1}{2}$ is 4. Perhaps we can try another way, then add it. "
 

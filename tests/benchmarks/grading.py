@@ -10,11 +10,12 @@ import sys
 import time
 from collections import Counter, defaultdict
 
-from longcot.files import resolve
-from longcot.grading import extract_answer, grade, is_equivalent
+from longcot.files.paths import resolve
+from longcot.grading.extraction import extract_answer
+from longcot.grading.grade import grade, is_equivalent
 from longcot.grading.worker import POOL
-from longcot.problems import load_problems
-from longcot.traces import Trace
+from longcot.problems.sources import load_problems
+from longcot.traces.trace import Trace
 
 CORES = 2
 TRACES = [

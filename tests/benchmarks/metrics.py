@@ -13,8 +13,8 @@ import time
 import numpy as np
 from scipy import stats
 
-from longcot.intervals import difference_interval, score_interval
-from longcot.metrics import majority_at_k, pass_at_k
+from longcot.metrics.intervals import difference_interval, score_interval
+from longcot.metrics.scores import majority_at_k, pass_at_k
 
 STUDIES = 2_000
 Z = stats.norm.ppf(0.975)

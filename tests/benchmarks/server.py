@@ -16,11 +16,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from longcot.problems import Problem, load_problems
-from longcot.sampling import generate_traces
-from longcot.sampling.server import ServerSampler
-from longcot.settings import Sampling, Server
-from longcot.traces import read_traces
+from longcot.problems.problem import Problem
+from longcot.problems.sources import load_problems
+from longcot.sampling.generate import generate_traces
+from longcot.sampling.server.sampler import ServerSampler
+from longcot.sampling.settings import Sampling, Server
+from longcot.traces.trace import read_traces
 
 BASE = "lib/longcot/miniature/weights/world1/base"
 WORDS = "Let me think about this step by step, then check it. " * 40  # about 2 kB, a short trace

@@ -6,8 +6,9 @@
 import time
 from collections.abc import Callable
 
-from longcot import untrusted
-from longcot.files import json_rows, resolve
+from longcot.files.paths import resolve
+from longcot.files.rows import json_rows
+from longcot.report import safe_html as untrusted
 
 FILES = ("qwen_math_cot100_multisample", "skyt1_long_cot_math500_minerva", "skyt1_short_cot", "qwen25_32b_prompted_cot")
 SIZE = 100_000  # characters: a trace of about 30,000 tokens

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from longcot.miniature.annotator import step_line
-from longcot.miniature.families import Draft
-from longcot.miniature.world import World
-from longcot.traces import read_traces
+from longcot.problems.miniature.annotator import step_line
+from longcot.problems.miniature.families import Draft
+from longcot.problems.miniature.world import World
+from longcot.traces.trace import read_traces
 
 STEP = re.compile(r"^(?:[a-z]+ \d+|[a-z]\d+): ")
 KINDS = ("right", "no steps", "first step", "later step", "stops early", "goes on", "other")

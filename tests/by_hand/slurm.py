@@ -13,8 +13,8 @@ import subprocess
 import sys
 import time
 
-from longcot.files import ROOT, resolve
-from longcot.run_dir import slurm_jobs
+from longcot.files.paths import ROOT, resolve
+from longcot.run.slurm import slurm_jobs
 
 NAME = "by-hand-slurm"
 

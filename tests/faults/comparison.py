@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from longcot.manifest import manifest_path, sha256
-from longcot.traces import iter_traces
+from longcot.files.manifest import manifest_path, sha256
+from longcot.traces.trace import iter_traces
 
 # What a manifest and a training's report say of the run itself, and the hash a folder that holds such a report.
 OF_THE_RUN = {"seconds", "tokens_per_s", "peak_memory_gb", "peak_memory_mb", "finished_at", "git", "machine"}

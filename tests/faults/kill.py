@@ -23,7 +23,7 @@ import psutil
 from comparison import differences, half_files, trace_lines
 from stages import PREPARE, STAGES
 
-from longcot.files import ROOT
+from longcot.files.paths import ROOT
 
 CHILD = Path(__file__).with_name("stages.py")
 IN_A_ROW = 5  # kills, then a run is left to end

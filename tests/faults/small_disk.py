@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from longcot.problems import Problem
-from longcot.sampling import Completion
-from longcot.settings import Sampling
+from longcot.problems.problem import Problem
+from longcot.sampling.requests import Completion
+from longcot.sampling.settings import Sampling
 
 PROBLEMS = [Problem(id=f"p{i}", problem=f"{i}+1?", expected_answer=str(i + 1)) for i in range(8)]
 SAMPLING = Sampling(max_tokens=9, samples=4, batch_size=4)

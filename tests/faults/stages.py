@@ -17,10 +17,11 @@ import nbformat
 
 sys.path.append(str(Path(__file__).parents[1]))  # tests/, for the made-up study
 
-from longcot.files import ROOT
-from longcot.manifest import manifest_path
-from longcot.problems import Problem, load_problems
-from longcot.traces import Trace, write_traces
+from longcot.files.manifest import manifest_path
+from longcot.files.paths import ROOT
+from longcot.problems.problem import Problem
+from longcot.problems.sources import load_problems
+from longcot.traces.trace import Trace, write_traces
 
 WEIGHTS = "lib/longcot/miniature/weights/world1"
 PROMPT = {"template": "{problem}", "system": None}
@@ -78,7 +79,7 @@ def sampling(run: Path) -> Callable[[], None]:
     """One arm with an adapter: the base dequantized and saved, six batches of two."""
     import longcot.qlora.training
     import longcot.sampling.local  # noqa: F401
-    from longcot.arms import sample_arm
+    from longcot.sampling.task import sample_arm
 
     settings = {"max_tokens": 80, "samples": 2, "batch_size": 2}
     return lambda: sample_arm(SAMPLED, _problems(6), settings, PROMPT, run, "float32", 1)
@@ -86,9 +87,9 @@ def sampling(run: Path) -> Callable[[], None]:
 
 def prepare_grading(run: Path) -> None:
     """Imported traces as an older grader left them: every third verdict is wrong."""
-    from longcot.arms import import_arm
-    from longcot.manifest import changing
-    from longcot.traces import read_traces
+    from longcot.files.manifest import changing
+    from longcot.sampling.importing import import_arm
+    from longcot.traces.trace import read_traces
 
     write_traces(run.parent / "theirs.jsonl", _made_up(_problems(30), 20))
     file = import_arm(IMPORTED | {"source": str(run.parent / "theirs.jsonl")}, run)
@@ -101,8 +102,8 @@ def prepare_grading(run: Path) -> None:
 
 def grading(run: Path) -> Callable[[], None]:
     """The traces graded again; then they must count as whole, and not be imported anew."""
-    from longcot.arms import import_arm
-    from longcot.regrade import regrade_file
+    from longcot.grading.regrade import regrade_file
+    from longcot.sampling.importing import import_arm
 
     def work() -> None:
         regrade_file(run / IMPORTED["traces"])
@@ -113,7 +114,7 @@ def grading(run: Path) -> Callable[[], None]:
 
 def prepare_curation(run: Path) -> None:
     """Graded traces of a teacher, and those of the difficulty model."""
-    from longcot.grading import grade
+    from longcot.grading.grade import grade
 
     write_traces(run / "traces/t.jsonl", grade(_made_up(_problems(60), 8)))
     write_traces(run / "traces/base.jsonl", grade(_made_up(_problems(60), 2)))
@@ -121,8 +122,8 @@ def prepare_curation(run: Path) -> None:
 
 def curation(run: Path) -> Callable[[], None]:
     """Three training sets, chosen in three ways."""
-    from longcot.arms import curate_arms
     from longcot.curation.pool import read_pool
+    from longcot.curation.task import curate_arms
 
     def work() -> None:
         problems = _problems(60)
@@ -138,7 +139,7 @@ def curation(run: Path) -> Callable[[], None]:
 
 def prepare_training(run: Path) -> None:
     """A training set of six."""
-    from longcot.curation import training_rows, write_training_set
+    from longcot.curation.training_set import training_rows, write_training_set
 
     traces = _made_up(_problems(6), 1)
     write_training_set(run / TRAINED["training_set"], training_rows(traces, {}, {}, **PROMPT))
@@ -147,7 +148,7 @@ def prepare_training(run: Path) -> None:
 def training(run: Path) -> Callable[[], None]:
     """One adapter, twelve steps, a checkpoint each three."""
     import longcot.qlora.training  # noqa: F401
-    from longcot.arms import train_arm
+    from longcot.qlora.task import train_arm
 
     return lambda: train_arm(TRAINED, LORA, run)
 

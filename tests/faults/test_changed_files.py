@@ -6,12 +6,12 @@ import shutil
 import pytest
 from small_disk import PROBLEMS, SAMPLING, LongWinded
 
-from longcot.errors import BadInput
-from longcot.jobs import Job
-from longcot.manifest import Making, changing, manifest_path, status
-from longcot.run_dir import forget_lost
-from longcot.sampling import generate_traces
-from longcot.traces import Trace, read_traces, write_traces
+from longcot.files.errors import BadInput
+from longcot.files.manifest import Making, changing, manifest_path, status
+from longcot.run.jobs import Job
+from longcot.run.launch import forget_lost
+from longcot.sampling.generate import generate_traces
+from longcot.traces.trace import Trace, read_traces, write_traces
 
 TRACE = Trace(problem_id="p", sample=0, problem="1+1?", expected_answer="2", model="m", text="\\boxed{2}")
 
@@ -116,8 +116,10 @@ def cut_training(tmp_path_factory, tiny_model):
     """(the bytes of an adapter, a folder with its training cut after two of three epochs, a function to train it)."""
     from transformers import AutoTokenizer
 
-    from longcot.curation import write_training_set
-    from longcot.qlora.training import LoraSettings, load_base_4bit, train_adapter
+    from longcot.curation.training_set import write_training_set
+    from longcot.models.nf4 import load_base_4bit
+    from longcot.qlora.settings import LoraSettings
+    from longcot.qlora.training import train_adapter
 
     folder = tmp_path_factory.mktemp("cut")
     base, tokenizer = load_base_4bit(tiny_model, "float32"), AutoTokenizer.from_pretrained(tiny_model)

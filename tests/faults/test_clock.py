@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from longcot.manifest import Making, manifest_path
+from longcot.files.manifest import Making, manifest_path
 
 
 def make(path, number):
@@ -39,8 +39,10 @@ def test_seconds_are_never_less_than_none(tmp_path, monkeypatch):
 def test_training_goes_on_from_the_last_step_not_from_the_youngest_file(tmp_path, tiny_model, hours):
     from transformers import AutoTokenizer
 
-    from longcot.curation import write_training_set
-    from longcot.qlora.training import LoraSettings, load_base_4bit, train_adapter
+    from longcot.curation.training_set import write_training_set
+    from longcot.models.nf4 import load_base_4bit
+    from longcot.qlora.settings import LoraSettings
+    from longcot.qlora.training import train_adapter
 
     base, tokenizer = load_base_4bit(tiny_model, "float32"), AutoTokenizer.from_pretrained(tiny_model)
     turns = [{"role": "user", "content": "1+1?"}, {"role": "assistant", "content": "\\boxed{2}"}]

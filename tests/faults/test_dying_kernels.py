@@ -10,7 +10,7 @@ import time
 import nbformat
 import pytest
 
-from longcot import notebooks
+from longcot.run import notebook as notebooks
 
 pytest_plugins = ["small_disk"]
 AGAIN = "run the same command again"
@@ -97,7 +97,7 @@ def test_a_job_on_a_full_disk_goes_on_when_there_is_room(project, disk, capfd):
     full.mkdir()
     (full / "jobs.json").write_text((tmp / "jobs.json").read_text())
     write(
-        f"from longcot.files import write_whole\nfor i in range(9): write_whole('{full}/table%d.csv' % i, 'x' * 60_000)"
+        f"from longcot.files.writing import write_whole\nfor i in range(9): write_whole('{full}/table%d.csv' % i, 'x' * 60_000)"
     )
     assert notebooks.main([str(full / "jobs.json"), "a"]) == 1
     said = [line for line in capfd.readouterr().err.splitlines() if line.startswith("error: ")]

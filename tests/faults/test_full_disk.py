@@ -6,10 +6,10 @@ import sys
 import pytest
 from small_disk import PROBLEMS, SAMPLING, LongWinded
 
-from longcot.errors import BadInput
-from longcot.files import whole_folder, write_whole
-from longcot.sampling import generate_traces
-from longcot.traces import TraceWriter, read_traces
+from longcot.files.errors import BadInput
+from longcot.files.writing import whole_folder, write_whole
+from longcot.sampling.generate import generate_traces
+from longcot.traces.trace import TraceWriter, read_traces
 
 pytest_plugins = ["small_disk"]
 FULL = r"the disk of .* is full, \d+\.\d MB are free; make room, then run the same command again"
@@ -49,8 +49,10 @@ def test_words_of_libraries_that_raise_no_oserror(disk):
 
 
 def test_training_goes_on_when_there_is_room_again(disk, tmp_path, tiny_model):
-    from longcot.curation import write_training_set
-    from longcot.qlora.training import LoraSettings, load_base_4bit, train_adapter
+    from longcot.curation.training_set import write_training_set
+    from longcot.models.nf4 import load_base_4bit
+    from longcot.qlora.settings import LoraSettings
+    from longcot.qlora.training import train_adapter
 
     base = load_base_4bit(tiny_model, "float32")
     from transformers import AutoTokenizer

@@ -4,12 +4,12 @@ import os
 
 import pytest
 
-from longcot.errors import BadInput
-from longcot.files import locked, write_whole
-from longcot.manifest import Making
-from longcot.regrade import regrade_file
-from longcot.run_dir import hold_lock
-from longcot.traces import Trace, TraceWriter, write_traces
+from longcot.files.errors import BadInput
+from longcot.files.manifest import Making
+from longcot.files.writing import locked, write_whole
+from longcot.grading.regrade import regrade_file
+from longcot.run.lock import hold_lock
+from longcot.traces.trace import Trace, TraceWriter, write_traces
 
 pytest_plugins = ["small_disk"]
 TRACE = Trace(problem_id="p", sample=0, problem="1+1?", expected_answer="2", model="m", text="\\boxed{2}")

@@ -8,12 +8,12 @@ import time
 import pytest
 from small_disk import PROBLEMS, SAMPLING, LongWinded
 
-from longcot.errors import BadInput
-from longcot.files import write_whole
-from longcot.manifest import Making
-from longcot.regrade import regrade_file
-from longcot.sampling import generate_traces
-from longcot.traces import TraceWriter, held, read_traces
+from longcot.files.errors import BadInput
+from longcot.files.manifest import Making
+from longcot.files.writing import write_whole
+from longcot.grading.regrade import regrade_file
+from longcot.sampling.generate import generate_traces
+from longcot.traces.trace import TraceWriter, held, read_traces
 
 BUSY = "another process is writing this file; wait for it or stop it"
 
@@ -43,7 +43,7 @@ def test_grading_again_and_making_anew_leave_a_file_alone_that_is_being_written(
     sample(file)
     content = file.read_bytes()
     with TraceWriter(file) as writer:
-        code = "from longcot.regrade import main; sys.exit(main(sys.argv[1:]))"
+        code = "from longcot.grading.regrade import main; sys.exit(main(sys.argv[1:]))"
         assert BUSY in start(code, file).communicate()[1]
         with pytest.raises(BadInput, match=BUSY):
             Making(file, {"a": 2})
@@ -56,7 +56,7 @@ def test_grading_again_and_making_anew_leave_a_file_alone_that_is_being_written(
 
 def test_a_file_that_two_write_whole_is_one_of_the_two(tmp_path):
     file = tmp_path / "table.json"
-    code = "import json; from longcot.files import write_whole\n"
+    code = "import json; from longcot.files.writing import write_whole\n"
     code += (
         "for i in range(60): write_whole(sys.argv[1], json.dumps([int(sys.argv[2]) * i] * (3000 * int(sys.argv[2]))))"
     )
@@ -73,7 +73,7 @@ def test_a_file_that_two_write_whole_is_one_of_the_two(tmp_path):
 
 
 def test_who_makes_the_same_folder_waits(tmp_path):
-    code = "import time; from pathlib import Path; from longcot.files import locked, whole_folder\n"
+    code = "import time; from pathlib import Path; from longcot.files.writing import locked, whole_folder\n"
     code += "path = Path(sys.argv[1])\nwith locked(path), whole_folder(path) as folder:\n"
     code += "    for i in range(20): (folder / str(i)).write_text('x'); time.sleep(0.01)"
     pair = [start(code, tmp_path / "adapter") for _ in range(2)]

@@ -16,7 +16,7 @@ import yaml
 from comparison import differences, half_files, trace_lines
 from kill import IN_A_ROW, Tally, environment, marked, survivors
 
-from longcot.files import ROOT
+from longcot.files.paths import ROOT
 
 WEIGHTS = "lib/longcot/miniature/weights/world1"
 STUDY = {

@@ -1,5 +1,5 @@
-from longcot.files import ROOT, resolve
-from longcot.notebooks import run_notebook
+from longcot.files.paths import ROOT, resolve
+from longcot.run.notebook import run_notebook
 
 SMALLEST = {"width": 128, "layers": 1, "steps": 2, "rows_per_step": 2, "workers": 0, "conversations": 4, "epochs": 1}
 

@@ -8,10 +8,10 @@ import pytest
 from synthetic_pools import make_pools
 from test_report import loads_nothing
 
-from longcot.curation.data_sheet import read_rows
-from longcot.explorer.index import read_index
-from longcot.files import ROOT
-from longcot.report import write_report
+from longcot.curation.training_set import read_rows
+from longcot.files.paths import ROOT
+from longcot.report.explorer.index import read_index
+from longcot.report.page import write_report
 
 NOTEBOOK = ROOT / "notebooks/02_analyze_curation.ipynb"
 

@@ -7,9 +7,9 @@ import pytest
 from synthetic_study import ARMS, make_study
 from test_report import loads_nothing
 
-from longcot.files import ROOT
-from longcot.report import write_report
-from longcot.traces import read_traces, write_traces
+from longcot.files.paths import ROOT
+from longcot.report.page import write_report
+from longcot.traces.trace import read_traces, write_traces
 
 NOTEBOOK = ROOT / "notebooks/04_plot_evaluation.ipynb"
 FIGURES = "ranked_arms accuracy_by_traces differences accuracy_by_part pass_at_k votes response_lengths".split()

@@ -13,8 +13,8 @@ from jupyter_lab import jupyter_lab
 from nbconvert import HTMLExporter
 from playwright.sync_api import Page, expect
 
-from longcot.files import ROOT
-from longcot.traces import read_traces, write_traces
+from longcot.files.paths import ROOT
+from longcot.traces.trace import read_traces, write_traces
 
 NOTEBOOK = ROOT / "notebooks/05_explore_traces.ipynb"
 ARM = 'arm <img src=x onerror="window.ran = 1"> $x$'

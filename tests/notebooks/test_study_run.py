@@ -14,7 +14,7 @@ import pytest
 import yaml
 from test_report import loads_nothing
 
-from longcot.files import ROOT, resolve
+from longcot.files.paths import ROOT, resolve
 
 WEIGHTS = "lib/longcot/miniature/weights/world1"
 STUDY = {
@@ -124,7 +124,7 @@ def test_a_study_with_a_mistake_is_one_line_and_status_1(study):
 def test_a_running_study_is_not_started_twice(study):
     file = study("twice")
     folder = resolve(f"runs/{file.stem}")
-    code = "import sys, time; from pathlib import Path; from longcot.run_dir import hold_lock\n"
+    code = "import sys, time; from pathlib import Path; from longcot.run.lock import hold_lock\n"
     code += "hold_lock(Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
     holder = subprocess.Popen([sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, text=True)
     try:

@@ -6,11 +6,13 @@ import pytest
 import yaml
 from test_study import STUDY
 
-from longcot.errors import BadInput
-from longcot.grading import extract_answer, is_equivalent
-from longcot.problems import load_problems
-from longcot.study_file import load_study
-from longcot.traces import import_traces, read_traces, write_traces
+from longcot.files.errors import BadInput
+from longcot.grading.extraction import extract_answer
+from longcot.grading.grade import is_equivalent
+from longcot.problems.sources import load_problems
+from longcot.study.reading import load_study
+from longcot.traces.importing import import_traces
+from longcot.traces.trace import read_traces, write_traces
 
 NAMES = ["../x", "/etc/x", "a/b", "..", ".", ".hidden", "-rf", "a\x00b", "a\nb", "a b", "a\u202eb", "é", "", "x" * 101]
 NAMES += ["~", "$HOME", "a;b", "a`b", "CON\\x", "a:b", "*", "x\n"]

@@ -11,10 +11,10 @@ import pytest
 import yaml
 from scripted_server import ScriptedServer, error
 
-from longcot.errors import BadInput
-from longcot.files import ROOT, resolve
-from longcot.problems import load_problems
-from longcot.study_file import load_study
+from longcot.files.errors import BadInput
+from longcot.files.paths import ROOT, resolve
+from longcot.problems.sources import load_problems
+from longcot.study.reading import load_study
 
 USER = "adalovelace"
 KEYS = {"LAB_ACCESS": "planted-lab-key-0001", "HF_TOKEN": "hf_" + "planted" * 4, "OPENAI_API_KEY": "sk-planted0002"}
@@ -100,8 +100,9 @@ def test_no_file_of_a_run_says_who_made_it_where(tmp_path, home):
 
 
 def test_a_training_that_was_cut_says_nothing(tmp_path, home):
-    from longcot.qlora.nf4 import load_tokenizer
-    from longcot.qlora.training import LoraSettings, load_base_4bit, train_adapter
+    from longcot.models.nf4 import load_base_4bit, load_tokenizer
+    from longcot.qlora.settings import LoraSettings
+    from longcot.qlora.training import train_adapter
 
     rows = [{"messages": [{"role": "user", "content": "1 + 1"}, {"role": "assistant", "content": "2"}]}] * 2
     (tmp_path / "set.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -7,12 +7,12 @@ import yaml
 from safetensors.torch import load_file
 from test_study import STUDY
 
-from longcot.errors import BadInput
-from longcot.jobs import study_jobs
-from longcot.pretrained import check_weights, load_config, load_model, load_pretrained_tokenizer
-from longcot.qlora.adapter import adapter_config
-from longcot.sampling.serve import serve_command
-from longcot.study_file import load_study
+from longcot.files.errors import BadInput
+from longcot.models.adapter import adapter_config
+from longcot.models.loading import check_weights, load_config, load_model, load_pretrained_tokenizer
+from longcot.run.jobs import study_jobs
+from longcot.sampling.engines.command import serve_command
+from longcot.study.reading import load_study
 
 CODE = """
 from pathlib import Path

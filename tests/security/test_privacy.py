@@ -3,8 +3,8 @@ import sys
 
 import pytest
 
-from longcot.files import ROOT
-from longcot.privacy import home_shortened, scrubbed
+from longcot.files.paths import ROOT
+from longcot.files.privacy import home_shortened, scrubbed
 
 
 @pytest.fixture(autouse=True)

@@ -4,9 +4,9 @@ from hostile import FORMULAS, RAN, TEXT, WORDS, hostile_run, shows_as_text
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output, writes
 from test_report import loads_nothing
 
-from longcot.files import ROOT
-from longcot.report import write_report
-from longcot.untrusted import trace_html
+from longcot.files.paths import ROOT
+from longcot.report.page import write_report
+from longcot.report.safe_html import trace_html
 
 NOTEBOOK = ROOT / "notebooks/04_plot_evaluation.ipynb"
 

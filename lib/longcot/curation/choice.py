@@ -9,11 +9,11 @@ from pydantic import AfterValidator, Field, model_validator
 
 from longcot.curation.pool import Pool
 from longcot.curation.strategies import DRAWING, IN_ORDER, RANKING, Groups, check_strategy, ranked
-from longcot.diversity import TFIDF
-from longcot.errors import BadInput
-from longcot.properties import Ruler
-from longcot.settings import Strict
-from longcot.traces import Trace
+from longcot.files.errors import BadInput
+from longcot.files.strict import Strict
+from longcot.traces.diversity import TFIDF
+from longcot.traces.length import Ruler
+from longcot.traces.trace import Trace
 
 Matched = Literal["problem", "subject", "level", "answer_type", "model", "correct", "difficulty", "length"]
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from longcot.curation.duplicates import normal_words
-from longcot.diversity import TFIDF, embed, similarities
-from longcot.errors import BadInput
-from longcot.problems import Problem
+from longcot.files.errors import BadInput
+from longcot.problems.problem import Problem
+from longcot.traces.diversity import TFIDF, embed, similarities
 
 
 class Overlap(NamedTuple):

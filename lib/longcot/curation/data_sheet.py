@@ -10,46 +10,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from longcot.errors import BadInput
-from longcot.files import json_rows, model_name, shown, write_whole
-from longcot.manifest import manifest_path
+from longcot.curation.training_set import read_rows
+from longcot.files.manifest import read_manifest
+from longcot.files.paths import model_name
+from longcot.files.writing import write_whole
 
 UNKNOWN = "*Not recorded; for the publisher to fill in.*"
-
-
-def read_rows(path: str | Path) -> list[dict[str, Any]]:
-    """The rows of a training set. Raises BadInput where there is none, or one without an assistant's message."""
-    rows = []
-    for number, row in json_rows(path):
-        messages = row.get("messages")
-        turns = messages if isinstance(messages, list) else []
-        if not turns or not all(
-            isinstance(turn, dict) and isinstance(turn.get("role"), str) and isinstance(turn.get("content"), str)
-            for turn in turns
-        ):
-            raise BadInput(
-                f"{shown(path)}:{number}: no messages with role and content; give a training set of notebook 02"
-            )
-        if turns[-1]["role"] != "assistant":
-            raise BadInput(
-                f"{shown(path)}:{number}: the last message is not the assistant's; give it one to learn from"
-            )
-        rows.append(row)
-    if not rows:
-        raise BadInput(f"{shown(path)}: no row in it; curate at least one trace")
-    return rows
-
-
-def read_manifest(path: str | Path) -> dict[str, Any]:
-    """The manifest beside a training set; empty where there is none, as of a set that another tool made.
-
-    Raises BadInput where it is damaged.
-    """
-    file = manifest_path(path)
-    try:
-        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    except ValueError as error:
-        raise BadInput(f"{shown(file)}: not JSON ({error}); make its file again") from None
 
 
 def markdown_table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

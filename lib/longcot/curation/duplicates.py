@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from longcot.errors import BadInput
+from longcot.files.errors import BadInput
 
 # TeX that changes the look of a formula and not what it says
 _LOOKS = re.compile(r"\\(?:left|right|big+[lr]?|displaystyle|limits|quad|text|mathrm|mathbf|operatorname)(?![a-z])")

@@ -12,11 +12,12 @@ from pydantic import Field, model_validator
 from longcot.curation.contamination import shared_ngrams
 from longcot.curation.duplicates import exact_duplicates, near_duplicates
 from longcot.curation.pool import Pool
-from longcot.errors import BadInput
-from longcot.problems import Problem
-from longcot.properties import Ruler, loops, scripts
-from longcot.settings import Strict
-from longcot.traces import Trace
+from longcot.files.errors import BadInput
+from longcot.files.strict import Strict
+from longcot.problems.problem import Problem
+from longcot.traces.length import Ruler
+from longcot.traces.properties import loops, scripts
+from longcot.traces.trace import Trace
 
 Reasons = list[str | None]  # for each trace why it is removed, None where it stays
 

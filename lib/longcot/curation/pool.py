@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from longcot.errors import BadInput
-from longcot.problems import Problem, problem_id
-from longcot.properties import answer_type
-from longcot.traces import Trace, iter_traces
+from longcot.files.errors import BadInput
+from longcot.problems.problem import Problem, problem_id
+from longcot.traces.properties import answer_type
+from longcot.traces.trace import Trace, iter_traces
 
 ATTRIBUTES = ("problem", "subject", "level", "answer_type", "model", "correct")
 

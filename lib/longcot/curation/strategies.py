@@ -9,12 +9,12 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from longcot.behaviours import BEHAVIOURS, behaviour_rates
 from longcot.curation.pool import Pool
-from longcot.diversity import TFIDF, embed, k_centre
-from longcot.errors import BadInput
-from longcot.properties import Ruler
-from longcot.traces import Trace
+from longcot.files.errors import BadInput
+from longcot.traces.behaviours import BEHAVIOURS, behaviour_rates
+from longcot.traces.diversity import TFIDF, embed, k_centre
+from longcot.traces.length import Ruler
+from longcot.traces.trace import Trace
 
 Groups = dict[str, list[Trace]]  # the traces of each problem
 

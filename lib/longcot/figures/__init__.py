@@ -3,13 +3,22 @@
 What they share, colours, markers, legends and how a figure is saved, is in `style`.
 """
 
-from longcot.figures.curation import filter_fates, places, profiles, spreads
-from longcot.figures.properties import accuracy_by_property, conditions
-from longcot.figures.responses import behaviours, response_lengths
-from longcot.figures.samples import pass_at_k, votes
-from longcot.figures.scores import accuracy_by_part, accuracy_by_traces, differences, ranked_arms
+from longcot.figures.accuracy_by_part import accuracy_by_part
+from longcot.figures.accuracy_by_property import accuracy_by_property
+from longcot.figures.accuracy_by_traces import accuracy_by_traces
+from longcot.figures.behaviours import behaviours
+from longcot.figures.by_samples import pass_at_k, votes
+from longcot.figures.conditions import conditions
+from longcot.figures.differences import differences
+from longcot.figures.filter_fates import filter_fates
+from longcot.figures.live_loss import training_progress
+from longcot.figures.places import places
+from longcot.figures.profiles import profiles
+from longcot.figures.ranked_arms import ranked_arms
+from longcot.figures.response_lengths import response_lengths
+from longcot.figures.spreads import spreads
 from longcot.figures.style import save_figure
-from longcot.figures.training import training_loss, training_progress
+from longcot.figures.training_loss import training_loss
 
 __all__ = [
     "accuracy_by_part",

@@ -14,11 +14,13 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
 
-from longcot.files import write_table
+from longcot.files.writing import write_table
 
 WIDTH = 5.2  # inches: text stays readable when a figure is printed at half a page's width
 ROW = 0.3  # inches for an arm in a figure with a line an arm
@@ -152,3 +154,48 @@ def arm_rows(axes: Axes, arms: pd.DataFrame) -> None:
     axes.set_ylim(len(arms) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x")
+
+
+def _bar(arm: pd.Series, value: str = "pass_at_1", low: str = "pass_at_1_low", high: str = "pass_at_1_high") -> list:
+    """An arm's interval as matplotlib takes error bars."""
+    return [[arm[value] - arm[low]], [arm[high] - arm[value]]]
+
+
+# What a set's traces are drawn in: all of its pool, what its filters left, what it took
+PARTS = {"pool": "#b0b0b0", "left": PALETTE[5], "chosen": PALETTE[1]}
+
+SHARES = ("correct", "repeated_4grams", "second_script", "base_pass_rate")  # measures that are fractions of 1
+
+
+def _ticks(axis: Axis, measure: str) -> None:
+    """Few ticks, as suit a measure: shares in percent."""
+    axis.set_major_locator(MaxNLocator(3))
+    if measure in SHARES:
+        axis.set_major_formatter(PercentFormatter(1, decimals=0))
+
+
+def _length_ticks(axis: Axis, lengths: pd.Series) -> None:
+    """A few round lengths on a logarithmic scale, those between the least and the greatest."""
+    low, high = lengths.min(), lengths.max()
+    for steps in ((1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9)):
+        ticks = [step * 10**power for power in range(7) for step in steps if low <= step * 10**power <= high]
+        if len(ticks) > 1:
+            break
+    axis.set_major_locator(FixedLocator(ticks or [low, high]))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda n, _: f"{n / 1000:g}k" if n >= 1000 else f"{n:g}"))
+
+
+def _varying(table: pd.DataFrame, low: str, high: str) -> list[str]:
+    """The measures in which there is something to be seen: not those with one value throughout."""
+    return [name for name, rows in table.groupby("measure", sort=False) if rows[low].min() < rows[high].max()]
+
+
+def _wrapped(name: str, width: int = 32) -> str:
+    return "\n".join(textwrap.wrap(name, width))
+
+
+def _told(measure: str) -> str:
+    """A measure's name for an axis, in two lines where it is long."""
+    words = measure.replace("_per_", "\nper ").replace("_", " ")
+    return words.replace("4grams", "4-grams")

@@ -15,10 +15,10 @@ from transformers import (
 )
 from transformers.trainer_utils import get_last_checkpoint
 
-from longcot.files import write_json
-from longcot.manifest import machine
+from longcot.files.manifest import machine
+from longcot.files.writing import write_json
 from longcot.miniature.corpus import PackedRows, train_tokenizer
-from longcot.miniature.world import World
+from longcot.problems.miniature.world import World
 
 CONTEXT = 1024
 

@@ -11,12 +11,13 @@ import pandas as pd
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from longcot.curation import write_training_set
-from longcot.files import shown, write_json, write_whole
-from longcot.grading import extract_answer
-from longcot.manifest import machine
+from longcot.curation.training_set import write_training_set
+from longcot.files.manifest import machine
+from longcot.files.paths import shown
+from longcot.files.writing import write_json, write_whole
+from longcot.grading.extraction import extract_answer
 from longcot.miniature.corpus import TURN_END, long_prompt
-from longcot.miniature.world import Solved, World
+from longcot.problems.miniature.world import Solved, World
 
 Prompt = Callable[[PreTrainedTokenizerBase, str], str]
 

@@ -3,8 +3,8 @@
 import argparse
 import sys
 
-from longcot.errors import command
-from longcot.publish import publish
+from longcot.files.errors import command
+from longcot.report.publish.folder import publish
 
 
 @command

@@ -9,8 +9,9 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from longcot.errors import BadInput
-from longcot.files import model_name, shown, write_json
+from longcot.files.errors import BadInput
+from longcot.files.paths import model_name, shown
+from longcot.files.writing import write_json
 
 MARK = "of.json"  # says whose checkpoints they are
 

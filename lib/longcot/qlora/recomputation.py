@@ -17,7 +17,7 @@ from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from longcot.errors import BadInput
+from longcot.files.errors import BadInput
 from longcot.qlora.host_stash import HostStash
 
 KNOWN = ("llama", "mistral", "qwen2", "qwen3")  # whose layers are: norm, attention, added; norm, MLP, added

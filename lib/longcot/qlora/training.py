@@ -25,15 +25,17 @@ from transformers import (
     set_seed,
 )
 
-from longcot.errors import BadInput
-from longcot.files import model_name, shown, whole_folder, write_json, writing
-from longcot.manifest import sha256
+from longcot.files.errors import BadInput
+from longcot.files.manifest import sha256
+from longcot.files.paths import model_name, shown
+from longcot.files.writing import whole_folder, write_json, writing
+from longcot.models.chat import turn_generation_config
+from longcot.models.nf4 import load_base_4bit, save_dequantized
 from longcot.qlora.checkpoints import last_checkpoint, remove, settle, tidy
-from longcot.qlora.nf4 import load_base_4bit, save_dequantized, turn_generation_config
-from longcot.qlora.preflight import advice
+from longcot.qlora.memory import advice
+from longcot.qlora.settings import LoraSettings
+from longcot.qlora.tokens import read_training_set, tokenize
 from longcot.qlora.trainer import IGNORED, AdapterTrainer
-from longcot.qlora.training_set import read_training_set, tokenize
-from longcot.settings import LoraSettings
 
 __all__ = ["LoraSettings", "load_base_4bit", "save_dequantized", "tokenize", "train_adapter"]
 

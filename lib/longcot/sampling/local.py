@@ -11,13 +11,14 @@ from peft import PeftModel
 from safetensors import SafetensorError
 from transformers import GenerationConfig, StaticCache
 
-from longcot.errors import BadInput
-from longcot.files import shown
-from longcot.pretrained import load_model, load_pretrained_tokenizer
-from longcot.prompts import render, turn_end
-from longcot.qlora.adapter import adapter_config
-from longcot.sampling import OVERFLOW, Completion, Messages, Request, Sampling
-from longcot.traces import Key
+from longcot.files.errors import BadInput
+from longcot.files.paths import shown
+from longcot.models.adapter import adapter_config
+from longcot.models.chat import render, turn_end
+from longcot.models.loading import load_model, load_pretrained_tokenizer
+from longcot.sampling.requests import OVERFLOW, Completion, Messages, Request
+from longcot.sampling.settings import Sampling
+from longcot.traces.trace import Key
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 

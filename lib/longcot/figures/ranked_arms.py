@@ -1,0 +1,59 @@
+"""The figures of scores: arms ranked, against the number of traces, by part of the benchmark, and apart from one."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import PercentFormatter
+
+from longcot.figures.results import Result, tidy, who
+from longcot.figures.style import (
+    ROW,
+    WIDTH,
+    _bar,
+    arm_looks,
+    arm_rows,
+    legend,
+    new_axes,
+)
+from longcot.metrics.scores import score_arm
+
+
+def ranked_arms(table: pd.DataFrame) -> Figure:
+    """Arms by pass@1 with its 95% interval, and their majority vote. From `tables.arms_table`.
+
+    Dotted lines, where arms are fine-tuned: other models than the main arm's, the teachers among them.
+    """
+    arms = table.sort_values("pass_at_1", ascending=False, kind="stable").reset_index(drop=True)
+    figure, (axes,) = new_axes(WIDTH, 1.3 + ROW * len(arms))
+    looks, vote = arm_looks(arms), {"marker": "x", "color": "black", "markersize": 5}
+    tuned, own = (arms["role"] == "fine-tuned").any(), set(arms.loc[arms["role"] == "main", "model"])
+    for y, arm in arms.iterrows():
+        look = looks[arm["arm"]]
+        axes.errorbar(arm["pass_at_1"], y - 0.1, xerr=_bar(arm), capsize=2.5, **look)
+        if arm["k"] > 1:
+            axes.plot(arm["maj_at_k"], y + 0.22, **vote)
+        if tuned and arm["role"] == "reference" and arm["model"] not in own:
+            axes.axvline(arm["pass_at_1"], color=look["color"], lw=0.9, ls=":", zorder=0)
+    arm_rows(axes, arms)
+    axes.set_xlim(0, min(1.02, max(0.1, 1.08 * arms[["pass_at_1_high", "maj_at_k"]].max().max())))
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.set_xlabel("pass@1, with 95% interval over problems")
+    most = arms["k"].max()
+    name = f"majority of {most}" if arms["k"].nunique() == 1 else "majority vote"
+    legend(figure, table, [Line2D([], [], ls="", label=name, **vote)] if most > 1 else [])
+    return figure
+
+
+SCORES = ("pass_at_1", "pass_at_1_low", "pass_at_1_high", "maj_at_k", "k")
+
+SCORES += ("mean_tokens", "finished", "n_problems", "n_samples")
+
+ARMS = ("arm", "model", "n_train", *SCORES)  # the columns of tables/arms.csv
+
+
+def arms_table(results: Sequence[Result]) -> pd.DataFrame:
+    """One row an arm: `WHO` and `ARMS`, over the whole benchmark (see `metrics.score_arm`)."""
+    rows = [who(r) | {"model": r.arm.model} | score_arm(r.traces, r.ids) for r in results]
+    return tidy(rows, ARMS, results)

@@ -1,0 +1,173 @@
+"""The graded traces of a study's arms, read for its tables, and what all tables of arms begin with."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from tqdm import tqdm
+
+from longcot.files.errors import BadInput
+from longcot.files.paths import shown
+from longcot.files.strict import first_error
+from longcot.grading.grade import group_equivalent
+from longcot.problems.problem import Problem
+from longcot.traces.behaviours import BEHAVIOURS, behaviour_spans
+from longcot.traces.trace import Trace, iter_traces
+
+WHO = ("arm", "source", "role", "n_train")
+SAMPLES = 4  # of each problem, whose texts are searched for behaviours
+
+
+class Arm(BaseModel):
+    """An arm as notebook 04 is given it; its paths are relative to the run directory."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1)
+    model: str
+    traces: str
+    n_train: int = Field(0, ge=0)  # traces it was fine-tuned on in this study
+    data: str = ""  # whose traces it was given, to learn from or in its prompt
+    adapter: str = ""
+    training_set: str = ""  # the file of the traces that it was fine-tuned on
+    condition: dict[str, str] = {}  # property: value, of an arm that is reported with others (see `conditions`)
+
+
+@dataclass(frozen=True)
+class Result:
+    """An arm's graded traces, in the benchmark's order, with what the tables need of each.
+
+    `ids` are those of answers among their problem's, `words` the lengths; `shown` counts the behaviours, in the order
+    of `behaviours.BEHAVIOURS`, of the first `SAMPLES` samples, None for the others. The texts are left in the file:
+    those of a whole study need not fit into memory.
+    """
+
+    arm: Arm
+    source: str
+    role: Literal["main", "fine-tuned", "reference"]
+    path: Path
+    traces: list[Trace]
+    ids: list[int]
+    words: list[int]
+    shown: list[tuple[int, ...] | None]
+    loss_log: Path | None
+
+
+def read_results(
+    run_dir: str | Path, arms: Sequence[dict[str, Any]], problems: Sequence[Problem], main_arm: str
+) -> list[Result]:
+    """The results of a study's arms, in its order.
+
+    With `problems` (the benchmark) every arm must have traces of each of them and of no other; without, arms bring
+    problems of their own. Raises BadInput for a wrong arm, or for a file of traces that is missing, not whole or not
+    graded.
+    """
+    chosen = [_arm(arm) for arm in arms]
+    names = [arm.name for arm in chosen]
+    if len(set(names)) < len(names):
+        raise BadInput(f"arms: a name stands twice in {', '.join(names)}; give each arm a name of its own")
+    if main_arm not in names:
+        raise BadInput(f"main_arm: no arm {main_arm!r}; use one of {', '.join(names) or 'none, as there is no arm'}")
+    sources = {arm.data for arm in chosen}
+    order = {problem.id: place for place, problem in enumerate(problems)}
+    results = []
+    for arm in tqdm(chosen, desc="read", unit="arm"):
+        path = Path(run_dir) / arm.traces
+        read = [(t.model_copy(update={"text": ""}), len(t.text.split()), _shown(t)) for t in iter_traces(path)]
+        read.sort(key=lambda row: (order.get(row[0].problem_id, 0), *row[0].key))
+        traces = [trace for trace, _, _ in read]
+        _check(traces, order, path)
+        results.append(
+            Result(
+                arm,
+                arm.data or (arm.model if arm.model in sources else ""),
+                "main" if arm.name == main_arm else "fine-tuned" if arm.n_train else "reference",
+                path,
+                traces,
+                _answer_ids(traces),
+                [words for _, words, _ in read],
+                [shown for _, _, shown in read],
+                Path(run_dir) / arm.adapter / "loss.csv" if arm.adapter else None,
+            )
+        )
+    return results
+
+
+def _shown(trace: Trace) -> tuple[int, ...] | None:
+    """How often a text shows each behaviour; not looked for beyond the first samples, as it takes long."""
+    if trace.sample >= SAMPLES:
+        return None
+    counts = Counter(span.behaviour for span in behaviour_spans(trace.text))
+    return tuple(counts[name] for name in BEHAVIOURS)
+
+
+def _arm(arm: dict[str, Any]) -> Arm:
+    try:
+        return Arm.model_validate(arm)
+    except ValidationError as error:
+        raise BadInput(f"arms: {arm}: {first_error(error)}; mend the parameter") from None
+
+
+def _check(traces: Sequence[Trace], order: dict[str, int], path: Path) -> None:
+    if not traces:
+        raise BadInput(f"{shown(path)}: no trace in it; generate them first")
+    for trace in traces:
+        if trace.correct is None:
+            raise BadInput(f"{shown(path)}: {trace.key} is not graded; run python -m longcot.regrade on the file")
+        if order and trace.problem_id not in order:
+            raise BadInput(f"{shown(path)}: {trace.problem_id!r} is not in the benchmark; mend problems or the file")
+    if missing := order.keys() - {trace.problem_id for trace in traces}:
+        raise BadInput(f"{shown(path)}: {len(missing)} of {len(order)} problems have no trace; generate the rest first")
+
+
+def _answer_ids(traces: Sequence[Trace]) -> list[int]:
+    """For each trace the id of its answer, equivalent answers of one problem having the same."""
+    rows: dict[str, list[int]] = {}
+    for row, trace in enumerate(traces):
+        rows.setdefault(trace.problem_id, []).append(row)
+    ids = [-1] * len(traces)
+    for places in rows.values():
+        for place, found in zip(places, group_equivalent([traces[row].answer for row in places]), strict=True):
+            ids[place] = found
+    return ids
+
+
+def who(result: Result) -> dict[str, Any]:
+    """What a row of a table of arms begins with."""
+    return {"arm": result.arm.name, "source": result.source, "role": result.role, "n_train": result.arm.n_train}
+
+
+def tidy(rows: list[dict[str, Any]], columns: Sequence[str], results: Sequence[Result]) -> pd.DataFrame:
+    """The rows as a table of `WHO` and `columns`, arms and sources being categories in the order of `results`."""
+    table = pd.DataFrame(rows, columns=[*WHO, *(column for column in columns if column not in WHO)])
+    sources = dict.fromkeys(result.source for result in results if result.source)
+    table["arm"] = pd.Categorical(table["arm"], [result.arm.name for result in results])
+    table["source"] = pd.Categorical(table["source"], [*sources, ""])
+    return table
+
+
+def accuracies(results: Sequence[Result]) -> np.ndarray:
+    """Arms by problems: each one's accuracy on each problem. Raises BadInput where arms are on different problems."""
+    rows, names = [], None
+    for result in results:
+        verdicts: dict[str, list[bool]] = {}
+        for trace in result.traces:
+            verdicts.setdefault(trace.problem_id, []).append(bool(trace.correct))
+        names = names or list(verdicts)
+        if verdicts.keys() != set(names):
+            raise BadInput(
+                f"arms {results[0].arm.name} and {result.arm.name} of one condition are on different problems; "
+                "give the study a benchmark"
+            )
+        rows.append([np.mean(verdicts[name]) for name in names])
+    return np.array(rows)
+
+
+def _unit(results: Sequence[Result]) -> str:
+    """Tokens of the arm's model where all traces say them, else words for all arms."""
+    return "tokens" if all(t.completion_tokens is not None for r in results for t in r.traces) else "words"

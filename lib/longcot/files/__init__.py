@@ -1,0 +1,1 @@
+"""Errors, paths, whole writes, strict models, manifests: what every room needs of files."""

@@ -1,0 +1,1 @@
+"""Models, tokenizers and adapters: loading, chat template, NF4, merging."""

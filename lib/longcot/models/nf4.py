@@ -1,0 +1,82 @@
+"""The 4-bit base: a model with its linear layers in NF4, and the plain model that computes the same."""
+
+from pathlib import Path
+
+import bitsandbytes as bnb
+import torch
+from transformers import BitsAndBytesConfig, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+from longcot.files.writing import whole_folder
+from longcot.models.chat import turn_generation_config
+from longcot.models.loading import Dtype, load_model, load_pretrained_tokenizer
+
+
+def load_base_4bit(
+    path: str | Path, compute_dtype: Dtype = "bfloat16", revision: str = "main", trust_remote_code: bool = False
+) -> PreTrainedModel:
+    """The model in `path` (a directory, or a Hub id at a revision) with its linear layers in NF4.
+
+    The scales are quantized again (QLoRA, §3). On the GPU where there is one. Raises BadInput as
+    `pretrained.load_model` does.
+    """
+    config = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=getattr(torch, compute_dtype),
+    )
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    how = {"dtype": getattr(torch, compute_dtype), "quantization_config": config, "device_map": {"": device}}
+    model = load_model(path, revision, trust_remote_code, **how)
+    model.generation_config = GenerationConfig()  # the model's own may hide a top_k or a penalty
+    for module in model.modules():
+        if isinstance(module, bnb.nn.Linear4bit):
+            # bitsandbytes 0.50.2 on a CPU with AVX512-BF16 repacks the weights in place at the first forward of
+            # eval(); from then on that forward differs from the one of train() and a backward fails.
+            module.support_avx512bf16_for_cpu = False
+    return model
+
+
+def load_tokenizer(
+    path: str | Path, revision: str = "main", trust_remote_code: bool = False
+) -> PreTrainedTokenizerBase:
+    """The tokenizer of a directory, or of a Hub id at a revision; one that pads. Raises BadInput where none is."""
+    tokenizer = load_pretrained_tokenizer(path, revision, trust_remote_code)
+    if tokenizer.pad_token is None:  # as of Llama's; what is padded is masked
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def dequantized(
+    path: str | Path, dtype: Dtype = "float32", revision: str = "main", trust_remote_code: bool = False
+) -> PreTrainedModel:
+    """The model in `path` as its 4-bit version computes it: quantized to NF4 once, and back to `dtype`; on the CPU."""
+    quantized = load_base_4bit(path, dtype, revision, trust_remote_code)
+    plain = load_model(path, revision, trust_remote_code, dtype=getattr(torch, dtype))
+    for name, module in quantized.named_modules():
+        if isinstance(module, bnb.nn.Linear4bit):
+            weight = bnb.functional.dequantize_4bit(module.weight.data, module.weight.quant_state)
+            plain.get_submodule(name).weight.data.copy_(weight)
+    return plain
+
+
+def save_dequantized(
+    path: str | Path,
+    out_dir: str | Path,
+    dtype: Dtype = "float32",
+    revision: str = "main",
+    trust_remote_code: bool = False,
+) -> Path:
+    """Write the `dequantized` model in `path`, whole or not at all.
+
+    One base, one precision: what is sampled is then the very base that adapters are trained on, and any engine loads
+    it. The generation config stops on the turn's end and on the EOS, and holds nothing else.
+    """
+    plain = dequantized(path, dtype, revision, trust_remote_code)
+    tokenizer = load_pretrained_tokenizer(path, revision, trust_remote_code)
+    plain.generation_config = turn_generation_config(tokenizer)
+    out_dir = Path(out_dir)
+    with whole_folder(out_dir) as draft:
+        plain.save_pretrained(draft)
+        tokenizer.save_pretrained(draft)
+    return out_dir

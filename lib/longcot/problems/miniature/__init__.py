@@ -1,0 +1,1 @@
+"""The miniature world: its problems, and solutions that a program writes."""

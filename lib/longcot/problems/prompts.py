@@ -1,0 +1,71 @@
+"""How a problem is put to a model: styles and edit passes as chat messages, and their text in a model's own template.
+
+The wordings stand in `prompt_templates`.
+"""
+
+import re
+from collections.abc import Sequence
+
+from longcot.files.errors import BadInput
+from longcot.problems.problem import Problem
+from longcot.problems.wordings import EDITS, STYLES
+
+
+def style_version(style: str) -> str:
+    """A prompt style or edit pass with the version of its wording, as `reasoning_style/1`, for manifests.
+
+    Raises BadInput for an unknown name.
+    """
+    known = STYLES | EDITS
+    if style not in known:
+        raise BadInput(f"prompt_style {style!r} is not known; use one of {', '.join(known)}")
+    return f"{style}/{known[style].version}"
+
+
+def build_messages(
+    style: str,
+    problem: Problem,
+    *,
+    system: str | None = None,
+    template: str | None = None,
+    examples: Sequence[tuple[str, str]] = (),
+) -> list[dict[str, str]]:
+    """The chat messages that put `problem` to a model in one of `STYLES`, as `{"role", "content"}`.
+
+    Each is one user turn; `few_shot` puts `examples`, pairs of a problem's text and a trace, before it as turns of
+    their own. `template`, with `{problem}` where the problem goes, replaces the wording of `zero_shot` and `few_shot`
+    and leaves that of the others alone; `system` goes before all, None means no system prompt, see `render`. Examples
+    are never cut or left out: what does not fit the model's context is refused when sampled. Raises BadInput for an
+    unknown style or where style and arguments disagree.
+    """
+    if style not in STYLES:
+        raise BadInput(f"prompt_style {style!r} is not known; use one of {', '.join(STYLES)}")
+    if (style == "few_shot") != bool(examples):
+        raise BadInput(f"prompt_style {style!r} with {len(examples)} examples; few_shot needs them, others take none")
+    if template is not None and "{problem}" not in template:
+        raise BadInput(f"prompt template {template!r} has no {{problem}} in it; say where the problem goes")
+    own = template is not None and style in ("zero_shot", "few_shot")
+    wording = template if own else STYLES[style].text
+    messages = [{"role": "system", "content": system}] if system is not None else []
+    for text, trace in examples:
+        messages.append({"role": "user", "content": _fill(wording, problem=text)})
+        messages.append({"role": "assistant", "content": trace})
+    return messages + [{"role": "user", "content": _fill(wording, problem=problem.problem)}]
+
+
+def edit_messages(name: str, problem: Problem, trace_text: str, *, system: str | None = None) -> list[dict[str, str]]:
+    """The chat messages that give a model its own trace back, to be rewritten in one of the passes of `EDITS`.
+
+    One user turn with problem, trace and instruction, so that another model may edit as well. Raises BadInput for an
+    unknown pass.
+    """
+    if name not in EDITS:
+        raise BadInput(f"edit {name!r} is not known; use one of {', '.join(EDITS)}")
+    messages = [{"role": "system", "content": system}] if system is not None else []
+    content = _fill(EDITS[name].text, problem=problem.problem, trace=trace_text)
+    return messages + [{"role": "user", "content": content}]
+
+
+def _fill(wording: str, **texts: str) -> str:
+    """The wording with each `{name}` of `texts` replaced, in one go: braces within a text or elsewhere stay."""
+    return re.sub(r"\{(\w+)\}", lambda found: texts.get(found[1], found[0]), wording)

@@ -1,0 +1,135 @@
+"""Problem, and the rows of every kind of source: a JSONL file, a Hub dataset or the miniature world."""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from longcot.files.errors import BadInput
+from longcot.files.paths import resolve, shown
+from longcot.files.rows import json_rows
+from longcot.files.strict import first_error
+from longcot.problems.problem import Problem, problem_id
+
+
+def _local(source: str | Path) -> Path | None:
+    """The file or folder that a source names; None for the miniature and the Hub."""
+    text = str(source)
+    if not text or text.startswith("miniature:"):
+        return None
+    path = resolve(text)
+    return path if text.startswith("data:") or path.suffix in (".jsonl", ".json") or path.exists() else None
+
+
+def source_name(source: str | Path) -> str:
+    """A source as it may stand in a file or a message: a path relative to the project or `data:`, else as it is."""
+    path = _local(source)
+    return shown(path) if path else str(source)
+
+
+def source_rows(
+    source: str | Path, split: str = "train", revision: str | None = None, *, stream: bool = False
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(number, row) of each row of a source of problems or traces, the number that of the line or row, from 1.
+
+    `source` is a JSONL path (relative to the project, or `data:…` under LONGCOT_DATA), a Hub dataset id or a folder
+    with a copy of one, or `miniature:<name>`, as `miniature.world` has them (`…@<world>` for another world seed).
+    `split` and `revision` go to the Hub; with `stream` only the rows that are asked for are fetched, and nothing is
+    kept on disk.
+    Raises BadInput in one line, also where a Hub dataset is absent, gated or cannot be reached.
+    """
+    text, path = str(source), _local(source)
+    if text.startswith("miniature:"):
+        from longcot.problems.miniature.rows import named_rows
+
+        yield from enumerate(named_rows(text.removeprefix("miniature:")), 1)
+    elif path and path.is_dir():
+        yield from _hub_rows(str(path), source_name(source), split, None, stream)
+    elif path:
+        yield from json_rows(path)
+    elif text.count("/") == 1:
+        yield from _hub_rows(text, text, split, revision, stream)
+    else:
+        raise BadInput(f"{text}: neither a .jsonl file, nor miniature:<split>, nor a Hub id owner/name; mend the study")
+
+
+def _hub_rows(
+    path: str, name: str, split: str, revision: str | None, stream: bool
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    from datasets import load_dataset
+    from datasets.exceptions import DatasetGenerationError
+
+    try:
+        # A stream knows no slices such as train[:100].
+        rows = load_dataset(path, split=split, revision=revision, streaming=stream and "[" not in split)
+        yield from enumerate(rows, 1)
+    except Exception as error:  # the Hub's errors share no base class
+        cause = error.__cause__ if isinstance(error, DatasetGenerationError) else error
+        reason = (str(cause).splitlines() or [type(cause).__name__])[0]
+        raise BadInput(
+            f"{name}: cannot load this dataset ({reason}); check its id, split, revision, your access to it "
+            "(hf auth login) and the network"
+        ) from None
+
+
+def matches(row: dict[str, Any], where: dict[str, str | list[str]] | None) -> bool:
+    """Whether each column of `where` has its value there, or one of its values, compared as text."""
+    wanted = {column: [value] if isinstance(value, str) else value for column, value in (where or {}).items()}
+    return all(str(row.get(column)) in values for column, values in wanted.items())
+
+
+def _distinct(rows: Iterable[tuple[int, dict]], name: str, columns: dict[str, str]) -> Iterator[Problem]:
+    """The problems of rows, each once. Rows of one problem must agree in text and answer."""
+    seen: dict[str, tuple[int, Problem]] = {}
+    for number, row in rows:
+        for ours, theirs in columns.items():
+            if theirs not in row:
+                raise BadInput(f"{name}:{number}: no column {theirs!r} for {ours!r}; it has {', '.join(row)}")
+        row = row | {ours: row[theirs] for ours, theirs in columns.items()}
+        if row.get("id") is None and isinstance(row.get("problem"), str):
+            row["id"] = problem_id(row["problem"])
+        row.setdefault("source", name)
+        try:
+            problem = Problem.model_validate(row)
+        except ValidationError as error:
+            raise BadInput(
+                f"{name}:{number}: {first_error(error)}; give every problem an id, a text and an answer"
+            ) from None
+        if problem.id not in seen:
+            seen[problem.id] = number, problem
+            yield problem
+            continue
+        first, other = seen[problem.id]
+        if other.problem.split() != problem.problem.split():
+            raise BadInput(f"{name}:{number}: id {problem.id!r} stands in line {first} already; ids must differ")
+        if other.expected_answer != problem.expected_answer:
+            raise BadInput(
+                f"{name}:{number}: the answer {problem.expected_answer!r} of a problem that has "
+                f"{other.expected_answer!r} in line {first}; mend one of the two"
+            )
+
+
+def load_problems(
+    source: str | Path,
+    split: str = "train",
+    columns: dict[str, str] | None = None,
+    revision: str | None = None,
+    limit: int | None = None,
+    where: dict[str, str | list[str]] | None = None,
+) -> list[Problem]:
+    """The distinct problems of a set, in its own order.
+
+    For `source`, `split` and `revision` see `source_rows`. `columns` maps our keys to the source's; where it has no
+    id, `problem_id` gives one. Only rows whose own columns have the values of `where` are taken; rows that repeat a
+    problem, such as several solutions of it, are one. `limit` keeps the first so many problems, and no more of a Hub
+    dataset is fetched than they need. Raises BadInput, naming file and line.
+    """
+    name = source_name(source)
+    rows = source_rows(source, split, revision, stream=limit is not None)
+    wanted = ((number, row) for number, row in rows if matches(row, where))
+    problems = list(islice(_distinct(wanted, name, columns or {}), limit))
+    if not problems:
+        raise BadInput(f"{name}: no problem in it" + (f" with {where}" if where else "") + "; give at least one")
+    return problems

@@ -1,0 +1,161 @@
+"""What training will take of a GPU and of the host, before anything is loaded. Gigabytes are 10⁹ bytes.
+
+The peak lies in the backward pass of one layer, in its MLP for short traces and in its attention for long ones, or at
+the output head. It is counted tensor by tensor from what `recomputation` and `trainer` hold; tests/benchmarks/README.md
+sets it against measured peaks.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+from peft import LoraConfig
+from peft.tuners.tuners_utils import check_target_module_exists
+from transformers import PretrainedConfig
+
+from longcot.files.errors import BadInput
+from longcot.files.paths import model_source
+from longcot.models.loading import empty_model, load_config
+from longcot.models.nf4 import load_tokenizer
+from longcot.qlora.recomputation import TILE
+from longcot.qlora.settings import LoraSettings
+from longcot.qlora.tokens import read_training_set
+from longcot.qlora.trainer import ROWS
+
+NF4 = 0.5 + 1 / 64 + 4 / (64 * 256)  # bytes a weight: 4 bits, an 8-bit scale for 64, a 32-bit one for 256 scales
+ADAPTER = 16  # bytes a LoRA weight: itself, its gradient and AdamW's two moments, all in 32 bits
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+HELD = 1.1  # what torch's allocator holds over what is used: 8% at the longest traces measured
+ON_A_CPU = 3e9  # weights: at about 0.1 TFLOP/s one trace of 4,096 tokens then takes a quarter of an hour
+STEP = 256  # tokens: limits are given to this
+
+
+def training_memory_gb(config: PretrainedConfig, lora: LoraSettings, length: int) -> float:
+    """The peak of the GPU's memory in QLoRA on a model of this configuration, longest trace `length` tokens."""
+    sizes = _Sizes(config, lora)
+    return sizes.fixed + sizes.at(length)
+
+
+def host_memory_gb(config: PretrainedConfig, lora: LoraSettings, length: int) -> float:
+    """The host's memory that waits, pinned, for the backward pass: the input of each layer."""
+    return config.num_hidden_layers * length * config.hidden_size * BYTES[lora.compute_dtype] / 1e9
+
+
+def longest_trace(config: PretrainedConfig, lora: LoraSettings, memory_gb: float) -> int:
+    """The longest trace in tokens, a multiple of `STEP`, whose training fits into this much memory; 0 if none does."""
+    sizes, length = _Sizes(config, lora), 0
+    while sizes.fixed + sizes.at(length + STEP) <= memory_gb and length < config.max_position_embeddings:
+        length += STEP
+    return length
+
+
+class _Sizes:
+    """What of the memory does not depend on a trace (`fixed`, GB), and what does (`at`)."""
+
+    def __init__(self, config: PretrainedConfig, lora: LoraSettings):
+        with torch.device("meta"):
+            model = empty_model(config)
+        linears = {
+            name: module
+            for name, module in model.named_modules()
+            if isinstance(module, torch.nn.Linear) and module is not model.get_output_embeddings()
+        }
+        quantized = sum(module.weight.numel() for module in linears.values())
+        targets = LoraConfig(target_modules=lora.target_modules)
+        adapted = [
+            module
+            for name, module in linears.items()
+            if lora.target_modules == "all-linear" or check_target_module_exists(targets, name)
+        ]
+        self.parameters = sum(weights.numel() for weights in model.parameters())
+        self.bytes = BYTES[lora.compute_dtype]
+        adapter = lora.rank * sum(module.in_features + module.out_features for module in adapted)
+        plain = (self.parameters - quantized) * self.bytes  # embeddings, output head, norms, biases
+        self.fixed = (quantized * NF4 + plain + adapter * ADAPTER) / 1e9
+        self.layer = quantized / config.num_hidden_layers * self.bytes / 1e9  # one layer's weights, dequantized
+        self.config = config
+
+    def at(self, length: int) -> float:
+        config, size = self.config, self.bytes / 1e9
+        head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        width, query = config.hidden_size, config.num_attention_heads * head
+        keys = config.num_key_value_heads * head
+        # A layer's input, the one before it on its way back, the embeddings, the normalized input, the attention's
+        # result, the gradient of the output and its copy; the queries, keys, values and what attention makes of them.
+        held = length * (7 * width + 2 * query + 2 * keys) * size
+        # Their gradients; the queries' is summed in 32 bits, the keys' and values' come for each query head at first.
+        attention = length * (6 * query + 2 * keys) * size
+        # Gate, up, activation and their product, two gradients; the normalized rows and their gradient.
+        mlp = min(length, TILE) * (6 * config.intermediate_size + 2 * width) * size
+        # Logits in 16 and 32 bits, the softmax and its gradients; the last states, normalized in 32 bits.
+        output = (min(length, ROWS) * config.vocab_size * 16 + length * width * 16) / 1e9
+        return max(self.layer + held + max(attention, mlp), output)
+
+
+def check_training(config: PretrainedConfig, lora: LoraSettings, length: int, what: str) -> dict[str, Any]:
+    """Whether `what` (an error's first words), longest trace `length` tokens, can be trained here; nothing is loaded.
+
+    Returns `longest` (tokens), `gpu_gb` and `host_gb` (needed), `gpu_free_gb` and `gpu_spare_gb`, what is left of it
+    after `HELD` times the need (both None without a GPU). Raises BadInput where it does not fit, with what to change,
+    for a GPU that cannot compute in the study's type, and for a large model without a GPU.
+    """
+    sizes = _Sizes(config, lora)
+    row = {
+        "longest": length,
+        "gpu_gb": round(sizes.fixed + sizes.at(length), 2),
+        "host_gb": round(host_memory_gb(config, lora, length), 2),
+        "gpu_free_gb": None,
+        "gpu_spare_gb": None,
+    }
+    if not torch.cuda.is_available():
+        if sizes.parameters > ON_A_CPU:
+            base = f"a base of {sizes.parameters / 1e9:.1f} billion weights"
+            raise BadInput(f"{what}: {base} and no GPU; train it where one has {row['gpu_gb'] * HELD:.0f} GB free")
+        return row
+    if lora.compute_dtype == "bfloat16" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        raise BadInput(f"{torch.cuda.get_device_name()} has no bfloat16; set lora.compute_dtype to float16")
+    row["gpu_free_gb"] = round(free_gb(), 2)
+    row["gpu_spare_gb"] = round(row["gpu_free_gb"] - row["gpu_gb"] * HELD, 2)
+    if row["gpu_spare_gb"] < 0:
+        raise BadInput(f"{what}: {advice(config, lora, length, row['gpu_free_gb'])}")
+    if row["host_gb"] > (free := psutil.virtual_memory().available / 1e9):
+        fits = int(free / row["host_gb"] * length) // STEP * STEP
+        raise BadInput(
+            f"{what}: a trace of {length} tokens keeps {row['host_gb']:.1f} GB in the host's memory, which has "
+            f"{free:.1f} GB free; set lora.max_length to {fits} or less and lora.too_long to drop"
+        )
+    return row
+
+
+def check_arm(arm: dict[str, Any], lora: dict[str, Any], run_dir: Path) -> dict[str, Any]:
+    """`check_training` of an arm by its training set; also returns `arm, traces` and `dropped`, those too long.
+
+    `arm` and `lora` as in `arms.train_arm`. Raises BadInput also for what is wrong with the training set or the base.
+    """
+    settings, source = LoraSettings(**lora), model_source(arm["path"])
+    which = arm.get("revision") or "main", arm.get("trust_remote_code", False)
+    tokenizer, config = load_tokenizer(source, *which), load_config(source, *which)
+    limit = min(settings.max_length, config.max_position_embeddings)
+    rows, dropped = read_training_set(run_dir / arm["training_set"], tokenizer, limit, settings.too_long)
+    longest = max(len(row["input_ids"]) for row in rows)
+    found = check_training(config, settings, longest, f"arm {arm['name']}")
+    return {"arm": arm["name"], "traces": len(rows), "dropped": dropped} | found
+
+
+def free_gb() -> float:
+    """What this process could have of the GPU: what nobody has, and what its own allocator holds unused."""
+    unused = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
+    return (torch.cuda.mem_get_info()[0] + unused) / 1e9
+
+
+def advice(config: PretrainedConfig, lora: LoraSettings, length: int, free: float) -> str:
+    """What is needed, what there is, and which parameter to change, in one line."""
+    need = training_memory_gb(config, lora, length) * HELD
+    words = f"a trace of {length} tokens takes {need:.1f} GB of the GPU to train on, which has {free:.1f} GB free"
+    words += f", {need - free:.1f} GB too little" if need > free else ""
+    words += f", and {host_memory_gb(config, lora, length):.1f} GB of the host"
+    fits = longest_trace(config, lora, free / HELD)
+    if not fits:
+        return f"{words}; even the shortest does not fit: take a smaller base, or a larger GPU"
+    return f"{words}; set lora.max_length to {fits} or less and lora.too_long to drop, or take a smaller base"

@@ -1,0 +1,1 @@
+"""Running a study: its jobs, their cost, the notebooks, locks, clusters."""

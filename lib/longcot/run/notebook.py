@@ -1,0 +1,115 @@
+"""One run of a notebook through Papermill: parameters checked first, progress in the terminal, errors in one line.
+
+`python -m longcot.notebooks JOBS JOB` (a run directory's jobs.json, and the name of one) is what the Snakefile calls.
+"""
+
+import difflib
+import json
+import os
+import re
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TextIO
+
+from longcot.files.errors import BadInput
+from longcot.files.paths import ROOT, shown
+from longcot.files.privacy import scrubbed
+from longcot.files.writing import write_whole, writing
+from longcot.run.lock import end_with
+
+
+def check_parameters(notebook: str | Path, parameters: dict[str, Any]) -> None:
+    """Reject a parameter that the notebook does not have, of which Papermill would only warn, or one of another type.
+
+    Raises BadInput.
+    """
+    import papermill
+
+    known = papermill.inspect_notebook(str(notebook))
+    if not known:
+        raise BadInput(f"{shown(notebook)}: no cell tagged `parameters`, or no such notebook; mend the path or the tag")
+    for name, value in parameters.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            advice = f"did you mean {near[0]}?" if near else f"it has {', '.join(known)}"
+            raise BadInput(f"{shown(notebook)}: no parameter {name!r}; {advice}")
+        wanted = known[name]["inferred_type_name"]
+        given = type(value).__name__
+        if wanted in ("int", "float", "str", "list", "dict", "bool") and given != wanted:
+            if not (wanted == "float" and given == "int"):
+                raise BadInput(
+                    f"{shown(notebook)}: parameter {name} is {given} {value!r}, wanted {wanted}; mend the value"
+                )
+
+
+class _Lines:
+    """A stream for a kernel's stderr: progress bars, which redraw their line, become lines with the job's name."""
+
+    def __init__(self, name: str, stream: TextIO):
+        self.name, self.stream, self.rest = name, stream, ""
+
+    def write(self, text: str) -> int:
+        *lines, self.rest = re.split(r"[\r\n]+", self.rest + text)
+        for line in lines:
+            if line.strip():
+                self.stream.write(f"[{self.name}] {line}\n")
+        self.stream.flush()
+        return len(text)
+
+    def flush(self) -> None:
+        self.stream.flush()
+
+
+def run_notebook(notebook: str | Path, output: str | Path, parameters: dict[str, Any]) -> None:
+    """Execute a notebook from the project's root and keep the executed copy, also when it fails.
+
+    Raises BadInput with the error's last line and where the executed copy lies.
+    """
+    import papermill
+
+    from longcot.run.failures import told
+
+    check_parameters(notebook, parameters)
+    output = Path(output)
+    with writing(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("TQDM_MININTERVAL", "5")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ["OMP_NUM_THREADS"] = str(parameters.get("threads", 1))
+    # Bars are for the terminal here, not widgets; the other is between peft and transformers.
+    os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found,ignore:`is_gradient_checkpointing`"
+    with told(output):
+        papermill.execute_notebook(
+            str(notebook),
+            str(output),
+            parameters,
+            cwd=str(ROOT),
+            kernel_name="python3",
+            progress_bar=False,
+            stderr_file=_Lines(output.stem, sys.stderr),
+            extra_arguments=["--Application.log_level=ERROR"],
+        )
+
+
+def main(words: list[str]) -> int:
+    """The command. Exit status 0, or 1 after a one-line error, which is also kept beside the executed copy."""
+    jobs, name = Path(words[0]), words[1]
+    job = next(job for job in json.loads(jobs.read_text(encoding="utf-8")) if job["name"] == name)
+    output = jobs.parent / "notebooks" / f"{name}.ipynb"
+    kept = output.with_suffix(".error.txt")
+    kept.unlink(missing_ok=True)
+    if who := os.environ.get("LONGCOT_OWNER"):
+        end_with(who)
+    try:
+        run_notebook(ROOT / "notebooks" / f"{job['notebook']}.ipynb", output, job["parameters"])
+    except BadInput as error:
+        print(f"error: {error}", file=sys.stderr)
+        with suppress(BadInput):  # on a full disk it is said in the terminal only
+            write_whole(kept, scrubbed(f"error: {error}\n"))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,204 @@
+"""What a study would do and what it would cost, before anything runs. Lengths are measured ones where traces exist."""
+
+import functools
+import heapq
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from longcot.files.manifest import status
+from longcot.files.paths import resolve, shown
+from longcot.files.run_directory import training_traces
+from longcot.problems.sources import load_problems
+from longcot.run.jobs import Job, study_jobs
+from longcot.run.training_fit import longest_expected, model_config, training_fit
+from longcot.study.checks import at_hand
+from longcot.study.study import Model, ProblemSet, Study
+from longcot.traces.trace import iter_traces
+
+BYTES_PER_TOKEN = 4  # of a trace on disk, about: English and LaTeX in the tokens of Qwen2.5
+BYTES_PER_TRACE = 600  # the rest of its line
+BYTES_PER_LORA_WEIGHT = 4  # the adapter itself; checkpoints, three times that, go when it is done
+ASKED = {"gpus": "{} GPU", "memory_mb": "{} MB", "runtime_minutes": "{} min", "partition": "{}", "account": "{}"}
+
+
+def measured_tokens(path: Path) -> float | None:
+    """The mean length of the traces in a file, in tokens; None without any that says it."""
+    return _mean_tokens(path, path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else None
+
+
+@functools.cache  # of a file as it was then: every arm that learns from a teacher asks for the teacher's
+def _mean_tokens(path: Path, changed: int, size: int) -> float | None:
+    found = [trace.completion_tokens for trace in iter_traces(path)]
+    lengths = [tokens for tokens in found if tokens is not None]
+    return sum(lengths) / len(lengths) if lengths else None
+
+
+@functools.cache
+def _problem_count(problems: str) -> int:
+    """How many problems a set (as JSON) has. A Hub set is not loaded for a plan."""
+    given = ProblemSet.model_validate_json(problems)
+    if given.limit and not at_hand(given.source):
+        return given.limit
+    return len(load_problems(**given.model_dump()))
+
+
+def expected_tokens(study: Study, name: str, model: str, traces: str) -> tuple[float, str]:
+    """(mean length of a response, where the figure is from) for an arm or for training traces of that name.
+
+    A fine-tuned arm is reckoned to write as long as the traces that it learns from.
+    """
+    run_dir, assumed = resolve(study.run_dir), study.assume.tokens
+    if (measured := measured_tokens(run_dir / traces)) is not None:
+        return measured, "measured"
+    if name in assumed:
+        return assumed[name], "assumed"
+    arm = next((arm for arm in study.arms if arm.name == name and arm.trained), None)
+    if arm:
+        teacher = study.teacher(arm.data)
+        return expected_tokens(study, teacher.name, teacher.model, training_traces(teacher.name))
+    if model in assumed:
+        return assumed[model], "assumed"
+    limits = [study.sampling.max_tokens, study.models[model].context if model else None]
+    return min(filter(None, limits)), "the limit"
+
+
+def _sampling_rows(study: Study, job: Job) -> list[dict[str, Any]]:
+    """One row for each arm or teacher of a job of notebook 01."""
+    problems = _problem_count(ProblemSet(**job.parameters["problems"]).model_dump_json())
+    models = {arm.name: arm.model for arm in study.arms} | {one.name: one.model for one in study.training_traces}
+    rows = []
+    for arm in job.parameters["arms"]:
+        responses = problems * arm.get("samples", study.sampling.samples) * (1 + len(arm.get("edits", [])))
+        tokens, source = expected_tokens(study, arm["name"], models[arm["name"]], arm["traces"])
+        rows.append({"responses": responses, "tokens": responses * tokens, "lengths": source})
+    return rows
+
+
+def job_row(study: Study, job: Job) -> dict[str, Any]:
+    """What a job makes: `responses`, `tokens` (written, or trained on), `seconds` (None where no rate is known),
+    `disk_mb` and how many of its files are there; and what it `asks` a cluster for.
+    """
+    row: dict[str, Any] = {"job": job.name, "responses": 0, "tokens": 0.0, "lengths": "", "disk_mb": 0.0}
+    rate: float | None = 1.0
+    if job.notebook == "01_generate_traces" and job.parameters["arms"]:
+        rows, rate = _sampling_rows(study, job), study.assume.sampling_tokens_per_s
+        row |= {key: sum(one[key] for one in rows) for key in ("responses", "tokens")}
+        row["lengths"] = ", ".join(dict.fromkeys(one["lengths"] for one in rows))
+        row["disk_mb"] = (row["tokens"] * BYTES_PER_TOKEN + row["responses"] * BYTES_PER_TRACE) / 1e6
+    elif job.notebook == "03_finetune_qlora":
+        rate = study.assume.training_tokens_per_s
+        for arm in job.parameters["arms"]:
+            data = study.arm(arm["name"]).data
+            teacher = study.teacher(data)
+            tokens, row["lengths"] = expected_tokens(study, teacher.name, teacher.model, training_traces(teacher.name))
+            row["tokens"] += data.n * tokens * study.lora.epochs
+    states = [status(resolve(study.run_dir) / product) for product in job.products]
+    row["seconds"] = study.assume.job_seconds + row["tokens"] / rate if rate else None
+    asked = job.request.model_dump(exclude_none=True)
+    words = [form.format(asked[key]) for key, form in ASKED.items() if key in asked]
+    return row | {"files": f"{states.count('done')} of {len(states)}", "asks": ", ".join(words)}
+
+
+def model_row(study: Study, name: str, model: Model) -> dict[str, Any]:
+    """A model's size: parameters, GB of weights as sampled, of an adapter, and of the cache of one full response.
+
+    `train_gb` is the peak of training on the longest trace that may come, where an arm is trained on the model;
+    `disk_gb` what the study adds: an nf4 base is saved dequantized; `at_once` how many full responses fit. The
+    key-value cache of a token takes 2 (keys, values) x layers x key-value heads x head size x bytes a value. Nothing
+    is known of a Hub model whose configuration is not at hand.
+    """
+    import torch
+
+    from longcot.models.loading import empty_model
+    from longcot.qlora.memory import BYTES, training_memory_gb
+
+    row: dict[str, Any] = {"model": name, "path": model.path, "precision": model.precision}
+    config = model_config(model)
+    if config is None:
+        return row
+    with torch.device("meta"):
+        network = empty_model(config)
+    count = sum(weights.numel() for weights in network.parameters())
+    linear = [layer for layer in network.get_decoder().modules() if isinstance(layer, torch.nn.Linear)]
+    lora = study.lora.rank * sum(layer.in_features + layer.out_features for layer in linear)
+    width = BYTES[study.lora.compute_dtype if model.precision == "nf4" else model.precision]
+    heads = config.num_key_value_heads
+    head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    full = min(study.sampling.max_tokens, model.context or config.max_position_embeddings) if study.sampling else 0
+    cache = 2 * config.num_hidden_layers * heads * head * width * full
+    row |= {"parameters": count, "weights_gb": count * width / 1e9, "cache_gb": cache / 1e9}
+    row |= {"adapter_gb": lora * BYTES_PER_LORA_WEIGHT / 1e9}
+    row |= {"disk_gb": row["weights_gb"] if model.precision == "nf4" else 0.0}
+    trained = any(arm.trained and arm.model == name for arm in study.arms)
+    row["train_gb"] = training_memory_gb(config, study.lora, longest_expected(study, config)) if trained else 0.0
+    room = (study.assume.gpu_memory_gb or 0) * 0.9 - row["weights_gb"]  # vLLM takes 90% of a GPU unless told
+    return row | ({"at_once": max(int(room / row["cache_gb"]), 0)} if study.assume.gpu_memory_gb else {})
+
+
+def serve_commands(study: Study) -> list[str]:
+    """The command that serves each model of the study that has URLs, with its adapters."""
+    if not any(model.server for model in study.models.values()):
+        return []
+    from longcot.run.servers import study_commands
+
+    return study_commands(study)
+
+
+def wall_seconds(jobs: Sequence[Job], seconds: Sequence[float], at_once: int) -> float:
+    """How long the jobs take with so many running at once: whenever one is free, the first job that can start does."""
+    free, ends = [0.0] * at_once, {}
+    left = dict(zip((job.name for job in jobs), zip(jobs, seconds, strict=True), strict=True))
+    while left:
+        now = heapq.heappop(free)
+        ready = {
+            name: max([now, *(ends[before] for before in job.after)])
+            for name, (job, _) in left.items()
+            if ends.keys() >= set(job.after)
+        }
+        name = min(ready, key=ready.get)
+        ends[name] = ready[name] + left.pop(name)[1]
+        heapq.heappush(free, ends[name])
+    return max(free)
+
+
+def plan(study: Study, cores: int) -> str:
+    """The plan as text: jobs, models, the whole on so many cores, and how to serve what is to be served."""
+    jobs = study_jobs(study)
+    rows = pd.DataFrame([job_row(study, job) for job in jobs])
+    models = pd.DataFrame([model_row(study, name, model) for name, model in study.models.items()])
+    formats = {"tokens": "{:,.0f}".format, "responses": "{:,}".format, "seconds": "{:,.0f}".format}
+    formats |= {"disk_mb": "{:,.1f}".format, "parameters": "{:,.0f}".format}
+    formats |= dict.fromkeys(("weights_gb", "cache_gb", "adapter_gb", "disk_gb", "train_gb"), "{:,.3g}".format)
+    parts = [study.title, rows.to_string(index=False, formatters=formats, na_rep="?")]
+    if len(models):
+        parts.append(models.to_string(index=False, formatters=formats, na_rep="not at hand"))
+    parts += ["\n".join(words for _, words in fit.values())] if (fit := training_fit(study)) else []
+    parts.append(_whole(study, jobs, rows, models, max(cores // study.jobs.threads, 1)))
+    return "\n\n".join([*parts, *serve_commands(study)])
+
+
+def _whole(study: Study, jobs: Sequence[Job], rows: pd.DataFrame, models: pd.DataFrame, at_once: int) -> str:
+    """Responses, tokens, disk, hours and cost of the study."""
+    words = [f"all: {rows.responses.sum():,} responses, {rows.tokens.sum():,.0f} tokens"]
+    words.append(f"{_disk_gb(study, rows, models):,.3g} GB on disk in {shown(resolve(study.run_dir))}")
+    if rows.seconds.isna().any():
+        words.append("hours: give assume.sampling_tokens_per_s and assume.training_tokens_per_s")
+    else:
+        hours = wall_seconds(jobs, list(rows.seconds), at_once) / 3600
+        words.append(f"{hours:,.2f} hours with {at_once} jobs at once")
+        if study.assume.usd_per_hour is not None:
+            words.append(f"{hours * study.assume.usd_per_hour:,.2f} USD at {study.assume.usd_per_hour} an hour")
+    return "; ".join(words)
+
+
+def _disk_gb(study: Study, rows: pd.DataFrame, models: pd.DataFrame) -> float:
+    """Traces, bases saved dequantized (one for all models on the same path), and adapters."""
+    total = rows.disk_mb.sum() / 1e3
+    if "disk_gb" in models:
+        total += models.drop_duplicates("path").disk_gb.sum()
+        sizes = models.set_index("model").adapter_gb.fillna(0.0)
+        total += sum(sizes[arm.model] for arm in study.arms if arm.trained)
+    return total

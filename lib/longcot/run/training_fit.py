@@ -1,0 +1,86 @@
+"""Whether what a study will train on fits this machine, said before the hours of sampling that come first."""
+
+import functools
+from typing import TYPE_CHECKING
+
+from longcot.files.errors import BadInput
+from longcot.files.manifest import status
+from longcot.files.paths import model_source, resolve
+from longcot.models.loading import load_config
+from longcot.study.study import Model, Study
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+SMALL_FILES = 1.5e9  # bytes of a directory: no model too large for a CPU takes less, even in 4 bits
+
+
+@functools.cache
+def hub_answers() -> bool:
+    """Whether the Hub can be reached: asked once, since its own client tries for half a minute, file by file."""
+    from huggingface_hub import constants, get_session
+
+    try:
+        get_session().head(constants.ENDPOINT, timeout=5)
+    except Exception:  # of whatever the session is made of
+        return False
+    return not constants.HF_HUB_OFFLINE
+
+
+def model_config(model: Model) -> "PretrainedConfig | None":
+    """A model's configuration; None where it is not at hand."""
+    source, here = model_source(model.path), resolve(model.path).is_dir() or not hub_answers()
+    try:
+        return load_config(source, model.revision, model.trust_remote_code, local_files_only=here)
+    except BadInput:
+        return None
+
+
+def longest_expected(study: Study, config: "PretrainedConfig") -> int:
+    """The longest trace in tokens that may come to training: what the limits of sampling and of training leave."""
+    limits = [study.lora.max_length, config.max_position_embeddings]
+    sampled = all(one.model for one in study.training_traces)
+    return min([*limits, study.sampling.max_tokens] if study.sampling and sampled else limits)
+
+
+def training_fit(study: Study) -> dict[str, tuple[bool, str]]:
+    """For each model that an arm has yet to be trained on: whether that can be done here, and what is to be said."""
+    found = {}
+    for name in _to_train(study):
+        what, config = f"training on {name}", model_config(study.models[name])
+        if config is None:
+            found[name] = True, f"{what}: its configuration is not at hand; notebook 03 will say whether it fits"
+            continue
+        try:
+            found[name] = True, f"{what}: {_words(study, config, what)}"
+        except BadInput as error:
+            found[name] = False, str(error)
+    return found
+
+
+def misfits(study: Study) -> list[str]:
+    """What cannot be trained here, one line a model. Small models are not looked at, since that takes seconds."""
+    if not any(_may_be_large(study.models[name]) for name in _to_train(study)):
+        return []
+    return [words for fits, words in training_fit(study).values() if not fits]
+
+
+def _to_train(study: Study) -> list[str]:
+    folder = resolve(study.run_dir) / "adapters"
+    arms = [arm for arm in study.arms if arm.trained and status(folder / arm.name) != "done"]
+    return list(dict.fromkeys(arm.model for arm in arms))
+
+
+def _may_be_large(model: Model) -> bool:
+    folder = resolve(model.path)
+    return not folder.is_dir() or sum(file.stat().st_size for file in folder.iterdir()) > SMALL_FILES
+
+
+def _words(study: Study, config: "PretrainedConfig", what: str) -> str:
+    from longcot.qlora.memory import check_training
+
+    row = check_training(config, study.lora, longest_expected(study, config), what)
+    if row["gpu_spare_gb"] is None:
+        return "no GPU here, and the base is small enough for the CPU"
+    words = f"a trace of {row['longest']:,} tokens, the longest that may come, takes {row['gpu_gb']:.3g} GB of the GPU"
+    return f"{words}, leaves {row['gpu_spare_gb']:.3g} GB of it free, and takes {row['host_gb']:.3g} GB of the host"

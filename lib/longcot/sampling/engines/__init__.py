@@ -1,0 +1,1 @@
+"""Engines: how vLLM serves a model and its adapters."""

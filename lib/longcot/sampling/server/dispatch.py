@@ -1,0 +1,149 @@
+"""The asking of many requests: work goes to whichever server is free, and a fault is tried again, elsewhere first."""
+
+import asyncio
+import functools
+import random
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+
+from longcot.files.errors import BadInput
+from longcot.sampling.requests import Completion, Messages, Request
+from longcot.sampling.server.dialect import Prompt
+from longcot.sampling.server.endpoint import Endpoint, Fault
+
+# In one HTTP request. More would be lost together where it is lost, and each waits for the longest of them.
+SAMPLES_A_REQUEST = 4
+IN_VAIN = 10  # requests given up in a row: no more are begun
+LONGEST_BACKOFF_S = 60.0
+
+Ask = Callable[[Endpoint, Prompt, Sequence[Request]], Awaitable[list[Completion]]]
+
+
+class NoServer(BadInput):
+    """No server is at any of the URLs."""
+
+
+class Dispatch:
+    """Asks all of `requests`, at most `concurrency` HTTP requests at a time, each tried `retries` times more.
+
+    `endpoints` makes the servers; `render` makes a prompt of messages; `ask` asks one server for the responses to one
+    or more requests of one prompt. `last_fault` says what happened last to a request that was given up.
+    """
+
+    def __init__(
+        self,
+        requests: Sequence[Request],
+        endpoints: Callable[[], list[Endpoint]],
+        render: Callable[[Messages], Prompt],
+        ask: Ask,
+        *,
+        concurrency: int,
+        retries: int,
+        backoff_s: float,
+    ):
+        self._make_endpoints, self._ask = endpoints, ask
+        self.concurrency, self.retries, self.backoff_s = concurrency, retries, backoff_s
+        self.last_fault, self._in_vain, self._in_flight = "", 0, 0
+        self._groups: deque[Sequence[Request]] = deque()
+        for request in requests:
+            last = self._groups[-1] if self._groups else []
+            if last and last[0].messages is request.messages and len(last) < SAMPLES_A_REQUEST:
+                last.append(request)
+            else:
+                self._groups.append([request])
+        messages = {id(request.messages): request.messages for request in requests}
+        # The groups of one problem follow each other; prompts of long traces are too large to be kept all.
+        self._prompt = functools.lru_cache(maxsize=64)(lambda key: render(messages[key]))
+
+    async def run(self, give: Callable[[tuple[Request, Completion]], None]) -> None:
+        """Give each request with its response, until all are answered or given up.
+
+        Raises BadInput at once where no server is there at the start, or where one says what the user must mend.
+        """
+        self.endpoints = self._make_endpoints()
+        self._give = give
+        try:
+            await self._prepare()
+            async with asyncio.TaskGroup() as self._tasks:
+                while self._begin_one():
+                    await asyncio.sleep(0)  # the first is sent while the prompts of the others are made into tokens
+        except BaseExceptionGroup as found:
+            raise found.exceptions[0] from None
+        finally:
+            await asyncio.gather(*(endpoint.close() for endpoint in self.endpoints))
+
+    async def _prepare(self) -> None:
+        found = await asyncio.gather(*(endpoint.prepare() for endpoint in self.endpoints), return_exceptions=True)
+        for endpoint, error in zip(self.endpoints, found, strict=True):
+            if isinstance(error, Fault):
+                endpoint.rest_until = time.monotonic() + self.backoff_s
+            elif error:
+                raise error
+        if all(isinstance(error, Fault) and error.unreachable for error in found):
+            raise NoServer(f"no server at {', '.join(endpoint.url for endpoint in self.endpoints)}")
+
+    def _begin_one(self) -> bool:
+        """Begin a request where one may be in flight."""
+        if not self._groups or self._in_flight >= self.concurrency or self._in_vain >= IN_VAIN:
+            return False
+        self._in_flight += 1
+        self._tasks.create_task(self._answer(self._groups.popleft()))
+        return True
+
+    async def _answer(self, group: Sequence[Request]) -> None:
+        """Have a group answered, or give it up; what a server did not give at one time is asked for on its own."""
+        prompt = self._prompt(id(group[0].messages))
+        try:
+            found = await self._try(group, prompt)
+        except Fault as fault:
+            self.last_fault, self._in_vain = str(fault), self._in_vain + 1
+        else:
+            self._in_vain = 0
+            for pair in zip(group, found, strict=False):
+                self._give(pair)
+            self._groups.extendleft([request] for request in reversed(group[len(found) :]))
+        self._in_flight -= 1
+        while self._begin_one():
+            pass
+
+    async def _try(self, group: Sequence[Request], prompt: Prompt) -> list[Completion]:
+        """Responses to the first requests of a group. Raises Fault after the last try."""
+        endpoint: Endpoint | None = None
+        for number in range(self.retries + 1):
+            endpoint = self._free(endpoint)
+            endpoint.in_flight += 1
+            try:
+                found = await self._ask(endpoint, prompt, group)
+                endpoint.rest_until = 0.0
+                return found
+            except Fault as fault:
+                endpoint.rest_until, last = time.monotonic() + self.backoff_s, fault
+                endpoint.ready = endpoint.ready and fault.status is not None  # no answer: it may be another one by now
+            finally:
+                endpoint.in_flight -= 1
+            if number < self.retries:
+                await asyncio.sleep(self._wait_s(last, number))
+        raise last
+
+    def _wait_s(self, fault: Fault, number: int) -> float:
+        """Seconds until the next try: what the server asks for, none where another is up, else twice the last."""
+        if fault.wait_s is not None:
+            return fault.wait_s
+        now = time.monotonic()
+        if number == 0 and any(endpoint.rest_until <= now for endpoint in self.endpoints):
+            return 0.0
+        longest = min(self.backoff_s * 2**number, LONGEST_BACKOFF_S)
+        return longest * random.uniform(0.75, 1.25)  # not all at once
+
+    def _free(self, failed: Endpoint | None) -> Endpoint:
+        """The server with the least to do; one that has just failed, or that failed here, only if there is no other.
+
+        One that is not known to be there gets one request to find out, not all that are free to wait for it.
+        """
+        now = time.monotonic()
+
+        def order(one: Endpoint) -> tuple:
+            return one.rest_until > now, one is failed, not one.ready and one.in_flight > 0, one.in_flight
+
+        return min(self.endpoints, key=order)

@@ -1,0 +1,122 @@
+"""The arms of a study, and the traces that they learn from."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from longcot.curation.choice import Choice
+from longcot.curation.filtering import FilterSpec, read_filter
+from longcot.files.strict import Strict
+
+Style = Literal["zero_shot", "reasoning_style", "outline"]  # prompts.STYLES but few_shot, which is `use: examples`
+
+Edit = Literal["explore", "verify", "backtrack", "join"]  # prompts.EDITS
+
+Name = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)  # of a file, and cannot leave the run directory
+
+Text = Annotated[str, Field(min_length=1)]
+
+Where = dict[str, str | list[str]]  # column: its value, or one of several, in the rows to take
+
+
+class Imported(Strict):
+    """Traces that somebody else made: where, our names mapped to their keys, and which rows to take."""
+
+    source: str  # a JSONL file, a Hub dataset, or the miniature's
+    keys: dict[str, str]
+    where: Where = {}
+    split: str = "train"
+    revision: str | None = None
+
+
+class TrainingTraces(Strict):
+    """Traces to choose from: a model's on the training problems (a teacher's, or the base's, whose pass rates are the
+    problems' difficulty), or imported ones, which bring their own problems.
+    """
+
+    name: str = Name  # the model's where none is given
+    model: str = ""
+    samples: int = Field(1, ge=1)
+    temperature: float | None = Field(None, ge=0)  # the study's where none is given
+    style: Style = "zero_shot"
+    edits: list[Edit] = []  # passes over the model's own traces, each a stage of its own
+    imported: Imported | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_after_its_model(cls, values: Any) -> Any:
+        return {"name": values["model"]} | values if isinstance(values, dict) and "model" in values else values
+
+    @model_validator(mode="after")
+    def _sampled_or_imported(self) -> "TrainingTraces":
+        if bool(self.model) == bool(self.imported):
+            raise ValueError("give a model to sample, or imported traces, and not both")
+        return self
+
+
+def _known_filter(spec: FilterSpec) -> FilterSpec:
+    read_filter(spec)
+    return spec
+
+
+class Data(Choice):
+    """Which traces an arm learns from: `n` of the teacher's that pass the filters, chosen as `Choice` says."""
+
+    teacher: str  # a name among training_traces
+    stage: str = ""  # of traces that were edited or written in stages; empty: the traces as they were sampled
+    filters: list[Annotated[FilterSpec, AfterValidator(_known_filter)]] = ["correct", "finished"]
+
+
+class Condition(Strict):
+    """What an arm stands for in a comparison of conditions: the value of each property that it shows, over its draws.
+
+    An arm of several draws is as many arms, `name-1`, `name-2` and so on, each with the next seed for its choice. The
+    arms of one value are reported together (`conditions.condition_table`).
+    """
+
+    of: dict[Text, Text] = Field(min_length=1)  # property: value, as {length: long}
+    draws: int = Field(1, ge=1)
+
+
+class Arm(Strict):
+    """One row of the comparison: a model, what was done to it, and how it is asked."""
+
+    name: str = Name
+    model: str = ""
+    data: Data | None = None
+    use: Literal["finetune", "examples", "curate"] = "finetune"  # the data: to train on, to put in the prompt, to have
+    style: Style = "zero_shot"  # of the benchmark's prompts
+    imported: Imported | None = None
+    condition: Condition | None = None
+
+    @model_validator(mode="after")
+    def _has_what_it_needs(self) -> "Arm":
+        if self.use == "curate" and not self.data:
+            raise ValueError("use: curate without data; say which traces to choose")
+        if self.condition and self.condition.draws > 1 and not self.data:
+            raise ValueError(f"{self.condition.draws} draws without data; say which traces to draw")
+        return self
+
+    @property
+    def trained(self) -> bool:
+        """Whether the arm is fine-tuned."""
+        return self.data is not None and self.use == "finetune"
+
+    @property
+    def reported(self) -> bool:
+        """Whether the arm has traces of the benchmark: not one that is only curated."""
+        return self.use != "curate"
+
+
+def _each_draw(arms: list[Arm]) -> list[Arm]:
+    """The arms with each draw of a condition as an arm of its own."""
+    expanded = []
+    for arm in arms:
+        if not arm.condition or arm.condition.draws == 1:
+            expanded.append(arm)
+            continue
+        for draw in range(1, arm.condition.draws + 1):
+            changes = {"name": f"{arm.name}-{draw}", "condition": Condition(of=arm.condition.of)}
+            changes["data"] = arm.data.model_copy(update={"seed": arm.data.seed + draw})
+            expanded.append(arm.model_copy(update=changes))
+    return expanded

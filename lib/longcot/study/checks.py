@@ -1,0 +1,43 @@
+"""Whether everything that a study starts from is there."""
+
+from longcot.files.errors import BadInput
+from longcot.files.paths import resolve
+from longcot.models.adapter import check_base
+from longcot.study.published import check_published
+from longcot.study.study import Study
+
+
+def _is_local(source: str) -> bool:
+    """Whether a source is a file or folder of this machine; the others are looked for on the Hub."""
+    return source.startswith((".", "/", "~/", "lib/", "runs/", "data:")) or source.endswith(".jsonl")
+
+
+def at_hand(source: str) -> bool:
+    """Whether problems can be read without asking the Hub."""
+    return _is_local(source) or source.startswith("miniature:")
+
+
+def check_inputs(study: Study) -> None:
+    """See that everything the study starts from is there: problems, model directories, files of traces.
+
+    A path with a slash that is no directory of the project may be a Hub id and is left to the Hub. Raises BadInput.
+    """
+    from longcot.problems.label_corrections import load_corrections
+    from longcot.problems.sources import load_problems
+
+    check_published(study.published, [arm.name for arm in study.arms])
+    sets = {}
+    for kind, problems in (("train", study.problems.train), ("benchmark", study.problems.benchmark)):
+        if problems and at_hand(problems.source):
+            sets[kind] = load_problems(**problems.model_dump())
+    if study.problems.label_corrections and "benchmark" in sets:
+        load_corrections(study.problems.label_corrections, sets["benchmark"])
+    for name, model in study.models.items():
+        for kind, folder in (("path", model.path), ("adapter", model.adapter)):
+            if folder and _is_local(folder) and not resolve(folder).is_dir():
+                raise BadInput(f"{study.name}: models.{name}.{kind}: no directory {folder}; mend the path")
+        if model.adapter and resolve(model.adapter).is_dir():
+            check_base(resolve(model.adapter), model.path)
+    for one in [*study.arms, *study.training_traces]:
+        if one.imported and _is_local(one.imported.source) and not resolve(one.imported.source).exists():
+            raise BadInput(f"{study.name}: {one.name}: no file {one.imported.source}; mend the path")

@@ -1,0 +1,142 @@
+"""A study's parameters: strict models of a file in params/. `study_file` reads one."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from longcot.files.strict import Strict
+from longcot.qlora.settings import LoraSettings
+from longcot.sampling.settings import Sampling, Server
+from longcot.study.arms import Arm, Data, Name, Text, TrainingTraces, Where, _each_draw
+from longcot.study.cluster import Jobs
+from longcot.study.published import Beside
+
+
+class ProblemSet(Strict):
+    """The arguments of `problems.load_problems`."""
+
+    source: str
+    split: str = "train"
+    columns: dict[str, str] = {}
+    revision: str | None = None
+    limit: int | None = Field(None, ge=1)
+    where: Where = {}
+
+
+class Problems(Strict):
+    """Where training traces come from, and what is reported."""
+
+    train: ProblemSet | None = None
+    benchmark: ProblemSet | None = None
+    label_corrections: str = ""  # a file of the benchmark's wrong labels; scores are then reported with both
+
+
+class Model(Strict):
+    """A model to sample or to train on. Its precision holds in sampling and in training."""
+
+    path: str  # a directory, relative to the project, or a Hub id
+    revision: str = ""  # of a Hub id: branch, tag or commit
+    trust_remote_code: bool = False  # run the code that comes with it; a study that asks for it is warned of it
+    adapter: str = ""  # the directory of a PEFT adapter on it
+    precision: Literal["nf4", "float32", "bfloat16", "float16"] = "nf4"  # nf4: QLoRA's, with double quantization
+    context: int | None = Field(None, ge=1)  # tokens of prompt and response together; default: what the model has
+    server: Server | None = None  # where it is served; none: it is sampled in process
+
+
+class Prompt(Strict):
+    """How problems are put: `template`, of zero_shot, holds {problem}; no system prompt unless one is given."""
+
+    template: str | None = None
+    system: str | None = None
+
+
+class Assume(Strict):
+    """What `make plan` reckons with where nothing has been measured yet. It changes no result."""
+
+    tokens: dict[str, int] = {}  # mean length of a response, by arm, training traces or model; else max_tokens
+    sampling_tokens_per_s: float | None = Field(None, gt=0)  # of one job
+    training_tokens_per_s: float | None = Field(None, gt=0)  # of one job
+    job_seconds: float = Field(10.0, ge=0)  # of a job that does nothing: start, imports, model load
+    gpu_memory_gb: float | None = Field(None, gt=0)  # of all the GPUs that one model has
+    usd_per_hour: float | None = Field(None, ge=0)  # of everything that runs at the same time
+
+
+class Study(Strict):
+    """A table of arms, and all that is needed to fill it."""
+
+    name: str = Name
+    title: str
+    problems: Problems = Problems()
+    models: dict[Annotated[str, Name], Model] = {}
+    prompt: Prompt = Prompt()
+    sampling: Sampling | None = None
+    training_traces: list[TrainingTraces] = []
+    difficulty_model: str = ""  # the model among training_traces whose pass rates are the problems' difficulty
+    lora: LoraSettings = LoraSettings()
+    arms: Annotated[list[Arm], Field(min_length=1), AfterValidator(_each_draw)]
+    main_arm: str = ""  # the one that others are compared with; none where all are only curated
+    deviations: list[str] = []
+    published: Beside = Beside()
+    licenses: dict[str, Text] = {}  # of a source, by its path or id as it stands in this file; for the cards
+    jobs: Jobs = Jobs()
+    assume: Assume = Assume()
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> "Study":
+        names = [arm.name for arm in self.arms]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"arms: {', '.join(sorted(twice))} stands twice; give each arm a name of its own")
+        reported = [arm.name for arm in self.arms if arm.reported]
+        if reported and self.main_arm not in reported:
+            raise ValueError(f"main_arm: no arm {self.main_arm!r}; use one of {', '.join(reported)}")
+        teachers = [teacher.name for teacher in self.training_traces]
+        if twice := {name for name in teachers if teachers.count(name) > 1}:
+            raise ValueError(f"training_traces: {', '.join(sorted(twice))} stands twice; give each a name of its own")
+        for arm in self.arms:
+            if arm.reported and arm.imported is None and arm.model not in self.models:
+                raise ValueError(f"arm {arm.name}: no model {arm.model!r}; use one of {', '.join(self.models)}")
+            if arm.data:
+                self._check_data(arm.name, arm.data)
+            base = self.models.get(arm.model)
+            if arm.trained and (not base or base.precision != "nf4" or base.adapter):
+                raise ValueError(
+                    f"arm {arm.name}: {arm.model!r} is no nf4 base without an adapter; QLoRA trains on one"
+                )
+        for teacher in self.training_traces:
+            if teacher.model and teacher.model not in self.models:
+                raise ValueError(f"training_traces: no model {teacher.model!r}; use one of {', '.join(self.models)}")
+        if self.difficulty_model and self.difficulty_model not in teachers:
+            raise ValueError(f"difficulty_model: no training_traces of {self.difficulty_model!r}; add them")
+        sampled = any(arm.imported is None for arm in self.arms if arm.reported)
+        if sampled and not (self.problems.benchmark and self.sampling):
+            raise ValueError("arms that are sampled need problems.benchmark and sampling; add both")
+        if any(teacher.model for teacher in self.training_traces) and not self.problems.train:
+            raise ValueError("training_traces that are sampled need problems.train; add it")
+        return self
+
+    def _check_data(self, arm: str, data: Data) -> None:
+        teacher = self.teacher(data)
+        if teacher is None:
+            raise ValueError(f"arm {arm}: no training_traces of {data.teacher!r}; add them")
+        # The stages of imported traces are not known before they are read.
+        if teacher.model and data.stage and data.stage not in teacher.edits:
+            known = ", ".join(teacher.edits) or "none"
+            raise ValueError(f"arm {arm}: {data.teacher} has no stage {data.stage!r}; its edits: {known}")
+
+    @property
+    def trusted(self) -> list[str]:
+        """The models whose own code may run."""
+        return [name for name, model in self.models.items() if model.trust_remote_code]
+
+    @property
+    def run_dir(self) -> str:
+        """Where everything of this study goes, relative to the project."""
+        return f"runs/{self.name}"
+
+    def teacher(self, data: Data) -> TrainingTraces | None:
+        """The training traces that an arm's data are chosen from; None where the study has none of that name."""
+        return next((one for one in self.training_traces if one.name == data.teacher), None)
+
+    def arm(self, name: str) -> Arm:
+        """The arm of that name."""
+        return next(arm for arm in self.arms if arm.name == name)

@@ -1,0 +1,163 @@
+"""Trace, and the append-only file of traces that is safe to kill and to resume."""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from longcot.files.errors import BadInput
+from longcot.files.paths import shown
+from longcot.files.strict import first_error
+from longcot.files.writing import is_file_at, open_locked, write_all, write_whole, writing
+
+Key = tuple[str, int, str]
+
+
+class Trace(BaseModel):
+    """One sample of one model on one problem. Lengths are in tokens of that model's tokenizer."""
+
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+    problem_id: str
+    sample: int
+    problem: str
+    expected_answer: str
+    model: str
+    adapter: str = ""
+    prompt_style: str = ""
+    stage: str = ""
+    parent: str = ""
+    text: str
+    finish_reason: str | None = None  # "stop", "length", "overflow" (no room after the prompt), None: not said
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    answer: str | None = None
+    correct: bool | None = None  # None: not graded yet
+
+    @property
+    def key(self) -> Key:
+        """What is unique in a file."""
+        return self.problem_id, self.sample, self.stage
+
+    @property
+    def cut(self) -> bool:
+        """Whether it did not come to its end: the limit of tokens, or the context, was reached."""
+        return self.finish_reason in ("length", "overflow")
+
+
+def _parse(line: bytes, path: Path, number: int) -> Trace:
+    try:
+        return Trace.model_validate_json(line)
+    except ValidationError as error:
+        raise BadInput(
+            f"{shown(path)}:{number}: not a trace, {first_error(error)}; remove the line or import the file"
+        ) from None
+
+
+def _complete_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines that were written whole; a last one without its line end was torn by a kill and is not given."""
+    with open(path, "rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if line.endswith(b"\n") and line.strip():
+                yield number, line
+
+
+def iter_traces(path: str | Path) -> Iterator[Trace]:
+    """The traces of a file one by one, torn last line tolerated. Raises BadInput with file and line."""
+    path, seen = Path(path), {}
+    if not path.is_file():
+        raise BadInput(f"{shown(path)}: no such file of traces; generate them first")
+    for number, line in _complete_lines(path):
+        trace = _parse(line, path, number)
+        if trace.key in seen:
+            raise BadInput(
+                f"{shown(path)}:{number}: {trace.key} stands in line {seen[trace.key]} already; remove one of the two"
+            )
+        seen[trace.key] = number
+        yield trace
+
+
+def read_traces(path: str | Path) -> list[Trace]:
+    """The traces of a file, torn last line tolerated. Raises BadInput with file and line."""
+    return list(iter_traces(path))
+
+
+class TraceWriter:
+    """Appends traces to a file; as a context manager it holds the file's lock.
+
+    Opening it reads what is there (`done`: the keys on disk) and cuts off a last line torn by a kill. Rows whose key
+    is on disk already are not written twice. Raises BadInput where another process writes the file or changed it
+    meanwhile, where the file holds a foreign line, and where it cannot be written, a full disk for one; whole lines
+    stay.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.done: set[Key] = set()
+
+    def __enter__(self) -> "TraceWriter":
+        with writing(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = open_locked(self.path)
+        try:
+            self.done = {trace.key for trace in iter_traces(self.path)}
+            self._whole = sum(len(line) for line in open(self.path, "rb") if line.endswith(b"\n"))  # bytes
+            if os.fstat(self._file.fileno()).st_size > self._whole:
+                self._file.truncate(self._whole)
+        except BaseException:
+            self._file.close()
+            raise
+        return self
+
+    def append(self, traces: Iterable[Trace]) -> int:
+        """Write the traces that are not on disk yet, and see them safely there. Returns how many were new."""
+        new = [trace for trace in traces if trace.key not in self.done]
+        lines = b"".join(trace.model_dump_json().encode() + b"\n" for trace in new)
+        self._check()
+        with writing(self.path):
+            try:
+                write_all(self._file, lines)
+                os.fsync(self._file.fileno())
+            except OSError:
+                self._file.truncate(self._whole)  # half a line must not stand before a whole one
+                raise
+        self._whole += len(lines)
+        self.done.update(trace.key for trace in new)
+        return len(new)
+
+    def _check(self) -> None:
+        if not is_file_at(self._file, self.path) or os.fstat(self._file.fileno()).st_size != self._whole:
+            raise BadInput(
+                f"{shown(self.path)}: was removed or changed while it was written; run the same command again, which "
+                "makes what is missing"
+            )
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self._check()
+        finally:
+            self._file.close()
+
+
+@contextmanager
+def held(path: str | Path) -> Iterator[None]:
+    """While it lasts no other process writes this file of traces. Raises BadInput where one does, or without a file."""
+    if not Path(path).is_file():
+        raise BadInput(f"{shown(path)}: no such file of traces; generate them first")
+    with writing(path):
+        file = open_locked(path)
+    with file:
+        yield
+
+
+def write_traces(path: str | Path, traces: Iterable[Trace]) -> None:
+    """Write a whole file anew: beside the old one first, then renamed over it, so that no half file is ever seen."""
+    write_whole(path, "".join(trace.model_dump_json() + "\n" for trace in traces))
+
+
+def row_count(path: str | Path) -> int:
+    """How many whole lines a file has; 0 where there is none."""
+    return sum(1 for _ in _complete_lines(Path(path))) if Path(path).is_file() else 0
