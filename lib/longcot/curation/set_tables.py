@@ -4,38 +4,28 @@ A set is an arm's, or those of all arms of one condition together. Tables name a
 measured traces (`analysis.pools_table`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from longcot.curation.filtering import Filtered
 from longcot.curation.pool_tables import behaviour_columns
+from longcot.curation.task import CuratedArm
 from longcot.curation.training_set import read_rows
 from longcot.files.visible import visible
 from longcot.traces.trace import Trace
 
 PARTS = ("pool", "left", "chosen")  # all traces of a set's pool, those that its filters left, those that it took
 
-Curated = Sequence[tuple[dict[str, Any], Filtered]]  # what `arms.curate_arms` gives back, an arm each
 
-
-def set_name(arm: Mapping[str, Any]) -> str:
-    """The set that an arm belongs to: its condition's values, or its own name."""
-    return ", ".join(f"{name}: {value}" for name, value in arm.get("condition", {}).items()) or arm["name"]
-
-
-def chosen_traces(arm: Mapping[str, Any], filtered: Filtered, run_dir: Path) -> list[Trace]:
+def chosen_traces(curated: CuratedArm, run_dir: Path) -> list[Trace]:
     """The traces of an arm's training set, in its order. Raises BadInput where the set is missing or is none."""
-    by_key = {trace.key: trace for trace in filtered.kept}
-    rows = read_rows(run_dir / arm["training_set"])
-    return [by_key[row["problem_id"], row["sample"], arm["stage"]] for row in rows]
+    task, by_key = curated.task, {trace.key: trace for trace in curated.filtered.kept}
+    rows = read_rows(run_dir / task.training_set)
+    return [by_key[row["problem_id"], row["sample"], task.data.stage] for row in rows]
 
 
-def members_table(
-    table: pd.DataFrame, arms: Sequence[Mapping[str, Any]], curated: Curated, run_dir: Path
-) -> pd.DataFrame:
+def members_table(table: pd.DataFrame, curated: Sequence[CuratedArm], run_dir: Path) -> pd.DataFrame:
     """One row a set, part (`PARTS`) and trace: its `row` in `table`, and for chosen ones the `arm` that took it.
 
     Raises BadInput where a training set is missing.
@@ -45,11 +35,12 @@ def members_table(
         for row, file, problem, sample, stage in table[["file", "problem_id", "sample", "stage"]].itertuples()
     }
     members: dict[tuple[str, str, str, int], None] = {}
-    for arm, (_, filtered) in zip(arms, curated, strict=True):
-        parts = zip(PARTS, (filtered.given, filtered.kept, chosen_traces(arm, filtered, run_dir)), strict=True)
+    for one in curated:
+        task, filtered = one.task, one.filtered
+        parts = zip(PARTS, (filtered.given, filtered.kept, chosen_traces(one, run_dir)), strict=True)
         for part, traces in parts:
-            who = (set_name(arm), part, arm["name"] if part == "chosen" else "")
-            members |= dict.fromkeys((*who, place[arm["traces"], *trace.key]) for trace in traces)
+            who = (task.set_name, part, task.name if part == "chosen" else "")
+            members |= dict.fromkeys((*who, place[task.traces, *trace.key]) for trace in traces)
     return pd.DataFrame(list(members), columns=["set", "part", "arm", "row"])
 
 

@@ -1,62 +1,102 @@
-"""What is done to an arm, one file each: traces imported or sampled, a training set chosen, an adapter trained.
-
-Every file stands alone and is finished by its manifest, so that a run that is killed goes on at the arm, and within
-it at the trace. A base model is loaded once for all arms that share it.
-"""
+"""Choosing an arm's traces into its training set."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator
 
 from longcot.curation.choice import Choice, pick_traces
 from longcot.curation.data_sheet import write_data_sheet
-from longcot.curation.filtering import Filtered, filter_file, row_fates
+from longcot.curation.filtering import Filtered, FilterSpec, filter_file, read_filter, row_fates
 from longcot.curation.pool import Pool
 from longcot.curation.training_set import training_rows, write_training_set
 from longcot.files.manifest import Making
+from longcot.files.strict import Strict
+from longcot.problems.prompts import Prompt
 
 
-def curate_arms(
-    arms: Sequence[dict[str, Any]], pool: Pool, prompt: dict[str, Any], difficulty_traces: str, run_dir: Path
-) -> list[tuple[dict[str, Any], Filtered]]:
-    """Choose each arm's traces and write its training set with a data sheet; see `curate_arm` for what is given back.
+def _known_filter(spec: FilterSpec) -> FilterSpec:
+    read_filter(spec)
+    return spec
 
-    Arms of the same traces, stage and filters that follow each other are filtered once.
+
+class Data(Choice):
+    """Which traces an arm learns from: `n` of the teacher's that pass the filters, chosen as `Choice` says."""
+
+    teacher: str  # a name among training_traces
+    stage: str = ""  # of traces that were edited or written in stages; empty: the traces as they were sampled
+    filters: list[Annotated[FilterSpec, AfterValidator(_known_filter)]] = ["correct", "finished"]
+
+
+class CurateTask(Strict):
+    """A training set to be chosen from a file of traces, both in the run directory."""
+
+    name: str
+    use: Literal["finetune", "examples", "curate"] = "finetune"
+    traces: str
+    training_set: str
+    data: Data
+    prompt: Prompt = Prompt()
+    condition: dict[str, str] = {}  # property: value, of an arm that is shown with others
+
+    @property
+    def pool(self) -> tuple[str, str, str]:
+        """The traces that it chooses from: file, stage and filters. Arms of one pool are filtered once."""
+        return self.traces, self.data.stage, str(self.data.filters)
+
+    @property
+    def set_name(self) -> str:
+        """The set that it belongs to: its condition's values, or its own name."""
+        return ", ".join(f"{name}: {value}" for name, value in self.condition.items()) or self.name
+
+    def recipe(self, pool: Pool) -> dict[str, Any]:
+        """What decides the rows of the training set."""
+        arm = {key: getattr(self, key) for key in ("name", "use", "training_set", "traces")} | self.data.recipe()
+        recipe = {"arm": arm, "prompt": self.prompt.recipe()}
+        if "decontaminated" in str(self.data.filters):
+            recipe["benchmark"] = [problem.problem for problem in pool.benchmark]
+        return recipe
+
+
+@dataclass(frozen=True)
+class CuratedArm:
+    """A task that was done, and what its filters did to the traces."""
+
+    task: CurateTask
+    filtered: Filtered
+
+
+def curate_arms(tasks: Sequence[CurateTask], pool: Pool, difficulty_traces: str, run_dir: Path) -> list[CuratedArm]:
+    """Choose each arm's traces and write its training set with a data sheet; see `curate_arm`.
+
+    Arms of the same pool that follow each other are filtered once.
     """
-    made: list[tuple[dict[str, Any], Filtered]] = []
-    for place, arm in enumerate(arms):
-        same = place and all(arm[key] == arms[place - 1][key] for key in ("traces", "stage", "filters"))
-        made.append(curate_arm(arm, pool, prompt, difficulty_traces, run_dir, made[-1][1] if same else None))
+    made: list[CuratedArm] = []
+    for task in tasks:
+        same = made[-1].filtered if made and made[-1].task.pool == task.pool else None
+        made.append(curate_arm(task, pool, difficulty_traces, run_dir, same))
     return made
 
 
 def curate_arm(
-    arm: dict[str, Any],
-    pool: Pool,
-    prompt: dict[str, Any],
-    difficulty_traces: str,
-    run_dir: Path,
-    filtered: Filtered | None = None,
-) -> tuple[dict[str, Any], Filtered]:
-    """Choose an arm's traces and write its training set; returns a row of counts, and what the filters did.
+    task: CurateTask, pool: Pool, difficulty_traces: str, run_dir: Path, filtered: Filtered | None = None
+) -> CuratedArm:
+    """Choose an arm's traces and write its training set.
 
-    `arm` holds `name, traces, training_set, teacher, stage, filters` and the fields of `choice.Choice`. The manifest
-    has every row's fate, the data sheet lies beside it. `filtered` is what the same filters did to the same traces, if
-    that is known. Raises BadInput, naming the arm, for a stage that the traces have not, and as filters and choice do.
+    The manifest has every row's fate, the data sheet lies beside it. `filtered` is what the same filters did to the
+    same traces, if that is known. Raises BadInput, naming the arm, for a stage that the traces have not, and as filters
+    and choice do.
     """
-    out, source = run_dir / arm["training_set"], run_dir / arm["traces"]
-    difficulty = run_dir / difficulty_traces if difficulty_traces else None
-    recipe = {"arm": {key: value for key, value in arm.items() if key != "condition"}, "prompt": prompt}
-    if "decontaminated" in str(arm["filters"]):
-        recipe["benchmark"] = [problem.problem for problem in pool.benchmark]
-    making = Making(out, recipe, [source, *filter(None, [difficulty])])
-    filtered = filtered or filter_file(source, arm["stage"], arm["filters"], pool, arm["name"])
+    out, source, data = run_dir / task.training_set, run_dir / task.traces, task.data
+    inputs = [source, *([run_dir / difficulty_traces] if difficulty_traces else [])]
+    making = Making(out, task.recipe(pool), inputs)
+    filtered = filtered or filter_file(source, data.stage, data.filters, pool, task.name)
     if not making.done:
-        choice = Choice(**{field: arm[field] for field in Choice.model_fields if field in arm})
-        chosen = pick_traces(filtered.kept, choice, pool, arm["name"])
-        write_training_set(out, training_rows(chosen, dict(pool.problems), dict(pool.pass_rates), **prompt))
+        chosen = pick_traces(filtered.kept, data, pool, task.name)
+        rows = training_rows(chosen, dict(pool.problems), dict(pool.pass_rates), **task.prompt.wording)
+        write_training_set(out, rows)
         making.finish(removed=filtered.removed, rows=row_fates(filtered, chosen))
     write_data_sheet(out)
-    counts = {"arm": arm["name"], "teacher": arm["teacher"], "stage": arm["stage"], "traces": len(filtered.given)}
-    counts |= {f"not {name}": count for name, count in filtered.removed.items()}
-    return counts | {"left": len(filtered.kept), "n": arm["n"]}, filtered
+    return CuratedArm(task, filtered)

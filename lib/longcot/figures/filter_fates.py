@@ -1,7 +1,6 @@
 """What filters made of the pools."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -9,7 +8,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from longcot.curation.filtering import Filtered
-from longcot.curation.set_tables import Curated, set_name
+from longcot.curation.task import CuratedArm
 from longcot.figures.style import PALETTE, PARTS, ROW, WIDTH, _wrapped, new_axes
 
 
@@ -45,16 +44,15 @@ def filter_fates(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def fates_table(arms: Sequence[Mapping[str, Any]], curated: Curated) -> pd.DataFrame:
+def fates_table(curated: Sequence[CuratedArm]) -> pd.DataFrame:
     """One row a set and fate: how many traces of its pool each filter removed, in order, and how many were `left`.
 
     What any arm of a set leaves is left. Sets that filter the same traces in the same way are one row, named by the
     first of them with how many more there are. `share` is of the pool.
     """
     ways: dict[str, dict[tuple[str, str, str], Filtered]] = {}
-    for arm, (_, filtered) in zip(arms, curated, strict=True):
-        way = (arm["traces"], arm["stage"], str(arm["filters"]))
-        ways.setdefault(set_name(arm), {})[way] = filtered
+    for one in curated:
+        ways.setdefault(one.task.set_name, {})[one.task.pool] = one.filtered
     alike: dict[tuple, list[str]] = {}
     for name, own in ways.items():
         alike.setdefault(tuple(sorted(own)), []).append(name)

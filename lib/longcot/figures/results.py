@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tqdm import tqdm
 
+from longcot.figures.task import PlotTask
 from longcot.files.errors import BadInput
 from longcot.files.paths import shown
-from longcot.files.strict import first_error
+from longcot.files.run_directory import LOSS
 from longcot.grading.grade import group_equivalent
 from longcot.problems.problem import Problem
 from longcot.traces.behaviours import BEHAVIOURS, behaviour_spans
@@ -21,21 +21,6 @@ from longcot.traces.trace import Trace, iter_traces
 
 WHO = ("arm", "source", "role", "n_train")
 SAMPLES = 4  # of each problem, whose texts are searched for behaviours
-
-
-class Arm(BaseModel):
-    """An arm as notebook 04 is given it; its paths are relative to the run directory."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str = Field(min_length=1)
-    model: str
-    traces: str
-    n_train: int = Field(0, ge=0)  # traces it was fine-tuned on in this study
-    data: str = ""  # whose traces it was given, to learn from or in its prompt
-    adapter: str = ""
-    training_set: str = ""  # the file of the traces that it was fine-tuned on
-    condition: dict[str, str] = {}  # property: value, of an arm that is reported with others (see `conditions`)
 
 
 @dataclass(frozen=True)
@@ -47,7 +32,7 @@ class Result:
     those of a whole study need not fit into memory.
     """
 
-    arm: Arm
+    arm: PlotTask
     source: str
     role: Literal["main", "fine-tuned", "reference"]
     path: Path
@@ -59,24 +44,23 @@ class Result:
 
 
 def read_results(
-    run_dir: str | Path, arms: Sequence[dict[str, Any]], problems: Sequence[Problem], main_arm: str
+    run_dir: str | Path, arms: Sequence[PlotTask], problems: Sequence[Problem], main_arm: str
 ) -> list[Result]:
     """The results of a study's arms, in its order.
 
     With `problems` (the benchmark) every arm must have traces of each of them and of no other; without, arms bring
-    problems of their own. Raises BadInput for a wrong arm, or for a file of traces that is missing, not whole or not
+    problems of their own. Raises BadInput for names that are not there, and for a file of traces that is missing, not whole or not
     graded.
     """
-    chosen = [_arm(arm) for arm in arms]
-    names = [arm.name for arm in chosen]
+    names = [arm.name for arm in arms]
     if len(set(names)) < len(names):
         raise BadInput(f"arms: a name stands twice in {', '.join(names)}; give each arm a name of its own")
     if main_arm not in names:
         raise BadInput(f"main_arm: no arm {main_arm!r}; use one of {', '.join(names) or 'none, as there is no arm'}")
-    sources = {arm.data for arm in chosen}
+    sources = {arm.data for arm in arms}
     order = {problem.id: place for place, problem in enumerate(problems)}
     results = []
-    for arm in tqdm(chosen, desc="read", unit="arm"):
+    for arm in tqdm(arms, desc="read", unit="arm"):
         path = Path(run_dir) / arm.traces
         read = [(t.model_copy(update={"text": ""}), len(t.text.split()), _shown(t)) for t in iter_traces(path)]
         read.sort(key=lambda row: (order.get(row[0].problem_id, 0), *row[0].key))
@@ -92,7 +76,7 @@ def read_results(
                 _answer_ids(traces),
                 [words for _, words, _ in read],
                 [shown for _, _, shown in read],
-                Path(run_dir) / arm.adapter / "loss.csv" if arm.adapter else None,
+                Path(run_dir) / arm.adapter / LOSS if arm.adapter else None,
             )
         )
     return results
@@ -104,13 +88,6 @@ def _shown(trace: Trace) -> tuple[int, ...] | None:
         return None
     counts = Counter(span.behaviour for span in behaviour_spans(trace.text))
     return tuple(counts[name] for name in BEHAVIOURS)
-
-
-def _arm(arm: dict[str, Any]) -> Arm:
-    try:
-        return Arm.model_validate(arm)
-    except ValidationError as error:
-        raise BadInput(f"arms: {arm}: {first_error(error)}; mend the parameter") from None
 
 
 def _check(traces: Sequence[Trace], order: dict[str, int], path: Path) -> None:

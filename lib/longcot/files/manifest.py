@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 from longcot.files.errors import BadInput
 from longcot.files.paths import ROOT, shown
+from longcot.files.run_directory import SUPERSEDED
 from longcot.files.writing import open_locked, write_json, writing
 
 PACKAGES = ("bitsandbytes", "math-verify", "papermill", "peft", "torch", "transformers")
@@ -85,7 +86,7 @@ class Making:
     def _set_aside(self) -> None:
         """Move the file of another recipe (or one changed by hand) out of the way, and its records with it."""
         with writing(self.path), open_locked(self.path) if self.path.is_file() else nullcontext():
-            folder = self.path.parent / "superseded" / time.strftime("%Y%m%dT%H%M%S")
+            folder = self.path.parent / SUPERSEDED / time.strftime("%Y%m%dT%H%M%S")
             while folder.exists():
                 folder = folder.with_name(folder.name + "+")
             folder.mkdir(parents=True)

@@ -1,14 +1,29 @@
-"""How a problem is put to a model: styles and edit passes as chat messages, and their text in a model's own template.
-
-The wordings stand in `prompt_templates`.
-"""
+"""How a problem is put to a model: styles and edit passes as chat messages. The wordings stand in `wordings`."""
 
 import re
 from collections.abc import Sequence
+from typing import Literal
 
 from longcot.files.errors import BadInput
+from longcot.files.strict import Strict
 from longcot.problems.problem import Problem
 from longcot.problems.wordings import EDITS, STYLES
+
+Style = Literal["zero_shot", "reasoning_style", "outline", "few_shot"]
+AskedStyle = Literal["zero_shot", "reasoning_style", "outline"]  # in a study few_shot is `use: examples`
+Edit = Literal["explore", "verify", "backtrack", "join"]
+
+
+class Prompt(Strict):
+    """How problems are put: `template`, of zero_shot, holds {problem}; no system prompt unless one is given."""
+
+    template: str | None = None
+    system: str | None = None
+
+    @property
+    def wording(self) -> dict[str, str | None]:
+        """`template` and `system`, as `build_messages` takes them."""
+        return {"template": self.template, "system": self.system}
 
 
 def style_version(style: str) -> str:

@@ -5,13 +5,26 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from longcot.files.errors import BadInput
 from longcot.files.paths import resolve, shown
 from longcot.files.rows import json_rows
-from longcot.files.strict import first_error
+from longcot.files.strict import Strict, first_error
 from longcot.problems.problem import Problem, problem_id
+
+Where = dict[str, str | list[str]]  # column: its value, or one of several, in the rows to take
+
+
+class ProblemSet(Strict):
+    """The arguments of `load_problems`, as a study has them."""
+
+    source: str
+    split: str = "train"
+    columns: dict[str, str] = {}
+    revision: str | None = None
+    limit: int | None = Field(None, ge=1)
+    where: Where = {}
 
 
 def _local(source: str | Path) -> Path | None:

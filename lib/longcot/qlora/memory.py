@@ -20,6 +20,7 @@ from longcot.models.loading import empty_model, load_config
 from longcot.models.nf4 import load_tokenizer
 from longcot.qlora.recomputation import TILE
 from longcot.qlora.settings import LoraSettings
+from longcot.qlora.task import TrainTask
 from longcot.qlora.tokens import read_training_set
 from longcot.qlora.trainer import ROWS
 
@@ -128,19 +129,18 @@ def check_training(config: PretrainedConfig, lora: LoraSettings, length: int, wh
     return row
 
 
-def check_arm(arm: dict[str, Any], lora: dict[str, Any], run_dir: Path) -> dict[str, Any]:
+def check_arm(task: TrainTask, run_dir: Path) -> dict[str, Any]:
     """`check_training` of an arm by its training set; also returns `arm, traces` and `dropped`, those too long.
 
-    `arm` and `lora` as in `arms.train_arm`. Raises BadInput also for what is wrong with the training set or the base.
+    Raises BadInput also for what is wrong with the training set or the base.
     """
-    settings, source = LoraSettings(**lora), model_source(arm["path"])
-    which = arm.get("revision") or "main", arm.get("trust_remote_code", False)
-    tokenizer, config = load_tokenizer(source, *which), load_config(source, *which)
-    limit = min(settings.max_length, config.max_position_embeddings)
-    rows, dropped = read_training_set(run_dir / arm["training_set"], tokenizer, limit, settings.too_long)
+    source, which = model_source(task.base.path), task.base.at | {"revision": task.base.revision or "main"}
+    tokenizer, config = load_tokenizer(source, **which), load_config(source, **which)
+    limit = min(task.lora.max_length, config.max_position_embeddings)
+    rows, dropped = read_training_set(run_dir / task.training_set, tokenizer, limit, task.lora.too_long)
     longest = max(len(row["input_ids"]) for row in rows)
-    found = check_training(config, settings, longest, f"arm {arm['name']}")
-    return {"arm": arm["name"], "traces": len(rows), "dropped": dropped} | found
+    found = check_training(config, task.lora, longest, f"arm {task.name}")
+    return {"arm": task.name, "traces": len(rows), "dropped": dropped} | found
 
 
 def free_gb() -> float:

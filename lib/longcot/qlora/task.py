@@ -8,47 +8,58 @@ from typing import Any
 
 from longcot.files.errors import BadInput
 from longcot.files.manifest import Making
-from longcot.files.paths import model_name, model_source, shown
+from longcot.files.paths import model_source, shown
+from longcot.files.run_directory import TRAINING
+from longcot.files.strict import Strict
 from longcot.files.writing import locked
+from longcot.models.base import Base
 from longcot.qlora.settings import LoraSettings
 
 
+class TrainTask(Strict):
+    """An adapter to be trained on a training set, both in the run directory."""
+
+    name: str
+    base: Base
+    training_set: str
+    adapter: str
+    lora: LoraSettings = LoraSettings()
+    own: dict[str, Any] = {}  # what of the study's settings this arm replaces, for manifests
+
+    def recipe(self, threads: int) -> dict[str, Any]:
+        """What decides the adapter's weights."""
+        arm = self.base.recipe() | {key: getattr(self, key) for key in ("name", "training_set", "adapter")}
+        return {"arm": arm | self.own, "lora": self.lora.recipe(), "threads": threads}
+
+
 @functools.lru_cache(maxsize=1)
-def base_4bit(path: str, revision: str, compute_dtype: str, trust_remote_code: bool = False) -> tuple[Any, Any]:
-    """(4-bit model, tokenizer) of a directory or of a Hub id at a revision; the last one is kept."""
+def base_4bit(base: Base, compute_dtype: str) -> tuple[Any, Any]:
+    """(4-bit model, tokenizer) of a base; the last one is kept."""
     from longcot.models.nf4 import load_base_4bit, load_tokenizer
 
-    which = {"revision": revision or "main", "trust_remote_code": trust_remote_code}
-    return load_base_4bit(path, compute_dtype, **which), load_tokenizer(path, **which)
+    which, source = base.at | {"revision": base.revision or "main"}, model_source(base.path)
+    return load_base_4bit(source, compute_dtype, **which), load_tokenizer(source, **which)
 
 
 def train_arm(
-    arm: dict[str, Any],
-    lora: dict[str, Any],
-    run_dir: Path,
-    threads: int = 1,
-    on_step: Callable[[dict[str, float]], None] | None = None,
+    task: TrainTask, run_dir: Path, threads: int = 1, on_step: Callable[[dict[str, float]], None] | None = None
 ) -> dict[str, Any]:
-    """Train an arm's adapter on its training set, 4-bit base; returns what `training.json` beside the adapter holds.
+    """Train an adapter on its 4-bit base; returns what `training.json` beside the adapter holds.
 
-    `arm` holds `name, path, precision, training_set, adapter`, and may hold `revision` (of a Hub id) and
-    `trust_remote_code`. `on_step` is `train_adapter`'s. Raises BadInput for a precision other than nf4.
+    `on_step` is `train_adapter`'s. Raises BadInput for a precision other than nf4.
     """
     import torch
 
     from longcot.qlora.training import train_adapter
 
-    if arm["precision"] != "nf4":
-        raise BadInput(f"arm {arm['name']}: QLoRA trains on an nf4 base; set its model's precision to nf4")
+    if task.base.precision != "nf4":
+        raise BadInput(f"arm {task.name}: QLoRA trains on an nf4 base; set its model's precision to nf4")
     torch.set_num_threads(threads)
-    out, rows, settings = run_dir / arm["adapter"], run_dir / arm["training_set"], LoraSettings(**lora)
-    base = model_source(arm["path"])
-    recipe = {"arm": arm | {"path": model_name(arm["path"])}, "lora": settings.model_dump(), "threads": threads}
+    out, rows, base = run_dir / task.adapter, run_dir / task.training_set, model_source(task.base.path)
     with locked(out):  # two trainings would write over each other's checkpoints
-        making = Making(out, recipe, [rows, *([base] if Path(base).is_dir() else [])])
+        making = Making(out, task.recipe(threads), [rows, *([base] if Path(base).is_dir() else [])])
         if not making.done:
-            which = arm.get("revision", ""), settings.compute_dtype, arm.get("trust_remote_code", False)
-            model, tokenizer = base_4bit(base, *which)
-            train_adapter(model, tokenizer, rows, out, settings, on_step)
-            making.finish(precision=f"nf4 (double quantization), computed in {settings.compute_dtype}")
-    return {"arm": arm["name"], "file": shown(out)} | json.loads((out / "training.json").read_text())
+            model, tokenizer = base_4bit(task.base, task.lora.compute_dtype)
+            train_adapter(model, tokenizer, rows, out, task.lora, on_step)
+            making.finish(precision=f"nf4 (double quantization), computed in {task.lora.compute_dtype}")
+    return {"arm": task.name, "file": shown(out)} | json.loads((out / TRAINING).read_text())

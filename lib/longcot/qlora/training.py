@@ -28,6 +28,7 @@ from transformers import (
 from longcot.files.errors import BadInput
 from longcot.files.manifest import sha256
 from longcot.files.paths import model_name, shown
+from longcot.files.run_directory import LOSS, TRAINING
 from longcot.files.writing import whole_folder, write_json, writing
 from longcot.models.chat import turn_generation_config
 from longcot.models.nf4 import load_base_4bit, save_dequantized
@@ -220,8 +221,8 @@ def _save(model: PeftModel, tokenizer: Any, out_dir: Path, log: list[dict], repo
         model.save_pretrained(draft, save_embedding_layers=False)
         tidy(draft)
         turn_generation_config(tokenizer).save_pretrained(draft)
-        with open(draft / "loss.csv", "w", newline="") as out:
+        with open(draft / LOSS, "w", newline="") as out:
             table = csv.DictWriter(out, LOGGED, extrasaction="ignore", lineterminator="\n")
             table.writeheader()
             table.writerows(log)
-        write_json(draft / "training.json", report)
+        write_json(draft / TRAINING, report)

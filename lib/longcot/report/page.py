@@ -18,13 +18,13 @@ from nbconvert import HTMLExporter
 
 from longcot.files.errors import BadInput, command
 from longcot.files.paths import resolve, shown
+from longcot.files.run_directory import REPORT, SUPERSEDED, executed
 from longcot.files.visible import visible
 from longcot.files.writing import write_whole
 from longcot.report.safe_html import ATTRIBUTES as OF_FORMULAS
 from longcot.report.safe_html import ELEMENTS, STYLE
 
-NOTEBOOK = "notebooks/04_plot_evaluation.ipynb"
-CURATION = "notebooks/02_analyze_curation.ipynb"
+NOTEBOOK, CURATION = executed("04_plot_evaluation"), executed("02_analyze_curation")
 TAGS = ("a p br hr h1 h2 h3 h4 h5 h6 ul ol li strong em b i blockquote code pre span div sub sup").split()
 TAGS += ("table thead tbody tr th td mark details summary").split()
 ATTRIBUTES = {"a": ["href", "title"], "th": ["colspan", "rowspan"], "td": ["colspan", "rowspan"]}
@@ -53,8 +53,8 @@ def write_report(run_dir: str | Path) -> Path:
         "versions": sorted({version for made in manifests for version in made["versions"]}),
     }
     page, _ = exporter.from_notebook_node(notebook, resources=resources)
-    write_whole(run / "report.html", page)
-    return run / "report.html"
+    write_whole(run / REPORT, page)
+    return run / REPORT
 
 
 def _executed(path: Path) -> nbformat.NotebookNode:
@@ -85,7 +85,7 @@ def _manifests(run: Path) -> list[dict[str, Any]]:
     """What the provenance shows of each manifest under the run directory, in the order in which files were finished."""
     rows = []
     for path in sorted(run.rglob("*.manifest.json")):
-        if "superseded" in path.relative_to(run).parts:
+        if SUPERSEDED in path.relative_to(run).parts:
             continue
         try:
             made = json.loads(path.read_text(encoding="utf-8"))

@@ -16,14 +16,26 @@ from pathlib import Path
 
 from longcot.files.errors import BadInput, command
 from longcot.files.paths import ROOT, resolve, shown
+from longcot.files.run_directory import (
+    EVERY_ADAPTER,
+    EVERY_DATA_SHEET,
+    EVERY_FIGURE,
+    EVERY_MANIFEST,
+    EVERY_TABLE,
+    EVERY_TRACES,
+    EVERY_TRAINING_SET,
+    LOSS,
+    STUDY,
+    TABLES,
+    TRAINING,
+)
 from longcot.files.writing import whole_folder, write_whole
 
 RESULTS = ROOT / "notebooks" / "results"
 ARCHIVE = "run.tar.xz"
-KEPT = ("study.yaml", "traces/*/*.jsonl", "training_sets/*.jsonl", "training_sets/*.md")
-KEPT += tuple(f"adapters/*/{name}" for name in ("loss.csv", "training.json", "adapter_config.json"))
-KEPT += ("traces/*/*.manifest.json", "training_sets/*.manifest.json", "adapters/*.manifest.json")
-PICTURES = ("tables/*.csv", "figures/*.csv", "figures/*.png")
+KEPT = (STUDY, EVERY_TRACES, EVERY_TRAINING_SET, EVERY_DATA_SHEET)
+KEPT += tuple(f"{EVERY_ADAPTER}/{name}" for name in (LOSS, TRAINING, "adapter_config.json")) + EVERY_MANIFEST
+PICTURES = (EVERY_TABLE, *EVERY_FIGURE)
 
 
 def archive_of(name: str) -> Path:
@@ -37,7 +49,7 @@ def pack(run_dir: str | Path, traces: bool = False) -> Path:
     The same run gives the same bytes. Raises BadInput for a run whose figures were not drawn.
     """
     run = resolve(run_dir).resolve()
-    if not (run / "tables").is_dir() or not (run / "study.yaml").is_file():
+    if not (run / TABLES).is_dir() or not (run / STUDY).is_file():
         raise BadInput(f"{shown(run)}: no tables or no study.yaml in it; run the study to its end first")
     out = RESULTS / run.name
     with whole_folder(out) as folder:

@@ -10,6 +10,7 @@ import yaml
 from longcot.files.errors import BadInput
 from longcot.files.manifest import status
 from longcot.files.paths import ROOT, resolve
+from longcot.files.run_directory import JOBS, SNAKEMAKE_LOCKS, STUDY, stamp
 from longcot.files.writing import write_whole
 from longcot.run.jobs import Job, study_jobs, write_jobs
 from longcot.run.lock import hold_lock, owner
@@ -20,9 +21,9 @@ from longcot.study.study import Study
 def forget_lost(run_dir: Path, jobs: Sequence[Job]) -> None:
     """Remove the stamp of a job whose products are no longer there whole, so that it runs again."""
     for job in jobs:
-        stamp = run_dir / "stamps" / f"{job.name}.done"
-        if stamp.exists() and not all(status(run_dir / product) == "done" for product in job.products):
-            stamp.unlink()
+        done = run_dir / stamp(job.name)
+        if done.exists() and not all(status(run_dir / product) == "done" for product in job.products):
+            done.unlink()
 
 
 def profile_path(name: str) -> Path:
@@ -43,10 +44,10 @@ def run(study: Study, cores: int | None, profile: Path | None, snakemake: Sequen
     last, jobs = hold_lock(run_dir), study_jobs(study)
     if not (dry := {"-n", "--dry-run", "--dryrun"} & set(snakemake)):
         cancel_leftovers(run_dir, last)
-    write_whole(run_dir / "study.yaml", yaml.safe_dump(study.model_dump(), sort_keys=False, allow_unicode=True))
-    write_jobs(jobs, study.jobs.threads, run_dir / "jobs.json")
+    write_whole(run_dir / STUDY, yaml.safe_dump(study.model_dump(), sort_keys=False, allow_unicode=True))
+    write_jobs(jobs, study.jobs.threads, run_dir / JOBS)
     forget_lost(run_dir, jobs)
-    for lock in (run_dir / ".snakemake" / "locks").glob("*"):
+    for lock in (run_dir / SNAKEMAKE_LOCKS).glob("*"):
         lock.unlink()  # its owner is gone: a living one would hold the lock above
     os.environ["LONGCOT_OWNER"] = owner()
     os.chdir(run_dir)  # the working directory of its jobs in Slurm, by which they are known

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from longcot.files.errors import BadInput
 from longcot.files.paths import shown
+from longcot.files.run_directory import LOCK
 from longcot.files.writing import writing
 
 
@@ -19,9 +20,9 @@ def hold_lock(run_dir: Path) -> str:
     machines where the file system carries flock between them. Raises BadInput where another holds it, or where there
     are no such locks.
     """
-    with writing(run_dir / "lock"):
+    with writing(run_dir / LOCK):
         run_dir.mkdir(parents=True, exist_ok=True)
-        lock = open(run_dir / "lock", "a+", encoding="utf-8")
+        lock = open(run_dir / LOCK, "a+", encoding="utf-8")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

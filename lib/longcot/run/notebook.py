@@ -15,6 +15,7 @@ from typing import Any, TextIO
 from longcot.files.errors import BadInput
 from longcot.files.paths import ROOT, shown
 from longcot.files.privacy import scrubbed
+from longcot.files.run_directory import error_line, executed, notebook_source
 from longcot.files.writing import write_whole, writing
 from longcot.run.lock import end_with
 
@@ -96,13 +97,12 @@ def main(words: list[str]) -> int:
     """The command. Exit status 0, or 1 after a one-line error, which is also kept beside the executed copy."""
     jobs, name = Path(words[0]), words[1]
     job = next(job for job in json.loads(jobs.read_text(encoding="utf-8")) if job["name"] == name)
-    output = jobs.parent / "notebooks" / f"{name}.ipynb"
-    kept = output.with_suffix(".error.txt")
+    output, kept = jobs.parent / executed(name), jobs.parent / error_line(name)
     kept.unlink(missing_ok=True)
     if who := os.environ.get("LONGCOT_OWNER"):
         end_with(who)
     try:
-        run_notebook(ROOT / "notebooks" / f"{job['notebook']}.ipynb", output, job["parameters"])
+        run_notebook(notebook_source(ROOT, job["notebook"]), output, job["parameters"])
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
         with suppress(BadInput):  # on a full disk it is said in the terminal only

@@ -8,14 +8,17 @@ from typing import Any
 
 import pandas as pd
 
+from longcot.figures.task import said_instead
 from longcot.files.manifest import status
 from longcot.files.paths import resolve, shown
 from longcot.files.run_directory import training_traces
-from longcot.problems.sources import load_problems
-from longcot.run.jobs import Job, study_jobs
+from longcot.problems.sources import ProblemSet, load_problems
+from longcot.run.jobs import FINETUNE, Job, study_jobs
 from longcot.run.training_fit import longest_expected, model_config, training_fit
+from longcot.sampling.task import SampleTask
+from longcot.study.arms import Arm
 from longcot.study.checks import at_hand
-from longcot.study.study import Model, ProblemSet, Study
+from longcot.study.study import Model, Study
 from longcot.traces.trace import iter_traces
 
 BYTES_PER_TOKEN = 4  # of a trace on disk, about: English and LaTeX in the tokens of Qwen2.5
@@ -45,6 +48,10 @@ def _problem_count(problems: str) -> int:
     return len(load_problems(**given.model_dump()))
 
 
+def _arm(study: Study, name: str) -> Arm | None:
+    return next((arm for arm in study.arms if arm.name == name), None)
+
+
 def expected_tokens(study: Study, name: str, model: str, traces: str) -> tuple[float, str]:
     """(mean length of a response, where the figure is from) for an arm or for training traces of that name.
 
@@ -55,24 +62,24 @@ def expected_tokens(study: Study, name: str, model: str, traces: str) -> tuple[f
         return measured, "measured"
     if name in assumed:
         return assumed[name], "assumed"
-    arm = next((arm for arm in study.arms if arm.name == name and arm.trained), None)
-    if arm:
+    if (arm := _arm(study, name)) and arm.trained:
         teacher = study.teacher(arm.data)
         return expected_tokens(study, teacher.name, teacher.model, training_traces(teacher.name))
     if model in assumed:
         return assumed[model], "assumed"
-    limits = [study.sampling.max_tokens, study.models[model].context if model else None]
+    sampling = study.sampling_of(arm) if (arm := _arm(study, name)) else study.sampling
+    limits = [sampling.max_tokens, study.models[model].context if model else None]
     return min(filter(None, limits)), "the limit"
 
 
 def _sampling_rows(study: Study, job: Job) -> list[dict[str, Any]]:
     """One row for each arm or teacher of a job of notebook 01."""
-    problems = _problem_count(ProblemSet(**job.parameters["problems"]).model_dump_json())
+    problems = _problem_count(ProblemSet(**job.settings["problems"]).model_dump_json())
     models = {arm.name: arm.model for arm in study.arms} | {one.name: one.model for one in study.training_traces}
     rows = []
-    for arm in job.parameters["arms"]:
-        responses = problems * arm.get("samples", study.sampling.samples) * (1 + len(arm.get("edits", [])))
-        tokens, source = expected_tokens(study, arm["name"], models[arm["name"]], arm["traces"])
+    for task in job.tasks:
+        responses = problems * task.sampling.samples * (1 + len(task.edits))
+        tokens, source = expected_tokens(study, task.name, models[task.name], task.traces)
         rows.append({"responses": responses, "tokens": responses * tokens, "lengths": source})
     return rows
 
@@ -83,18 +90,18 @@ def job_row(study: Study, job: Job) -> dict[str, Any]:
     """
     row: dict[str, Any] = {"job": job.name, "responses": 0, "tokens": 0.0, "lengths": "", "disk_mb": 0.0}
     rate: float | None = 1.0
-    if job.notebook == "01_generate_traces" and job.parameters["arms"]:
+    if any(isinstance(task, SampleTask) for task in job.tasks):
         rows, rate = _sampling_rows(study, job), study.assume.sampling_tokens_per_s
         row |= {key: sum(one[key] for one in rows) for key in ("responses", "tokens")}
         row["lengths"] = ", ".join(dict.fromkeys(one["lengths"] for one in rows))
         row["disk_mb"] = (row["tokens"] * BYTES_PER_TOKEN + row["responses"] * BYTES_PER_TRACE) / 1e6
-    elif job.notebook == "03_finetune_qlora":
+    elif job.notebook == FINETUNE:
         rate = study.assume.training_tokens_per_s
-        for arm in job.parameters["arms"]:
-            data = study.arm(arm["name"]).data
+        for task in job.tasks:
+            data = study.arm(task.name).data
             teacher = study.teacher(data)
             tokens, row["lengths"] = expected_tokens(study, teacher.name, teacher.model, training_traces(teacher.name))
-            row["tokens"] += data.n * tokens * study.lora.epochs
+            row["tokens"] += data.n * tokens * task.lora.epochs
     states = [status(resolve(study.run_dir) / product) for product in job.products]
     row["seconds"] = study.assume.job_seconds + row["tokens"] / rate if rate else None
     asked = job.request.model_dump(exclude_none=True)
@@ -123,7 +130,9 @@ def model_row(study: Study, name: str, model: Model) -> dict[str, Any]:
         network = empty_model(config)
     count = sum(weights.numel() for weights in network.parameters())
     linear = [layer for layer in network.get_decoder().modules() if isinstance(layer, torch.nn.Linear)]
-    lora = study.lora.rank * sum(layer.in_features + layer.out_features for layer in linear)
+    own = [study.lora_of(arm) for arm in study.arms if arm.trained and arm.model == name]
+    lora = max((one.rank for one in own), default=study.lora.rank)
+    lora *= sum(layer.in_features + layer.out_features for layer in linear)
     width = BYTES[study.lora.compute_dtype if model.precision == "nf4" else model.precision]
     heads = config.num_key_value_heads
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
@@ -132,8 +141,8 @@ def model_row(study: Study, name: str, model: Model) -> dict[str, Any]:
     row |= {"parameters": count, "weights_gb": count * width / 1e9, "cache_gb": cache / 1e9}
     row |= {"adapter_gb": lora * BYTES_PER_LORA_WEIGHT / 1e9}
     row |= {"disk_gb": row["weights_gb"] if model.precision == "nf4" else 0.0}
-    trained = any(arm.trained and arm.model == name for arm in study.arms)
-    row["train_gb"] = training_memory_gb(config, study.lora, longest_expected(study, config)) if trained else 0.0
+    needs = [training_memory_gb(config, one, longest_expected(study, one, config)) for one in set(own)]
+    row["train_gb"] = max(needs, default=0.0)
     room = (study.assume.gpu_memory_gb or 0) * 0.9 - row["weights_gb"]  # vLLM takes 90% of a GPU unless told
     return row | ({"at_once": max(int(room / row["cache_gb"]), 0)} if study.assume.gpu_memory_gb else {})
 
@@ -176,6 +185,8 @@ def plan(study: Study, cores: int) -> str:
     if len(models):
         parts.append(models.to_string(index=False, formatters=formats, na_rep="not at hand"))
     parts += ["\n".join(words for _, words in fit.values())] if (fit := training_fit(study)) else []
+    if own := [f"  {arm.name}: {said_instead(arm.own)}" for arm in study.arms if arm.own]:
+        parts.append("\n".join(["in place of the study's settings:", *own]))
     parts.append(_whole(study, jobs, rows, models, max(cores // study.jobs.threads, 1)))
     return "\n\n".join([*parts, *serve_commands(study)])
 

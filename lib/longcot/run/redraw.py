@@ -10,6 +10,7 @@ from pathlib import Path
 
 from longcot.files.errors import BadInput, command
 from longcot.files.paths import ROOT, resolve, shown
+from longcot.files.run_directory import STUDY, TRACES, executed, notebook_source
 from longcot.report.page import write_report
 from longcot.report.shipped import archive_of, unpack
 from longcot.run.jobs import study_jobs
@@ -25,7 +26,7 @@ def redraw(study: Study) -> Path:
     Raises BadInput where there are no traces to draw from, and as the notebook does.
     """
     run_dir, archive = study.run_dir, archive_of(study.name)
-    if not (resolve(run_dir) / "traces").is_dir():
+    if not (resolve(run_dir) / TRACES).is_dir():
         if not archive.is_file():
             raise BadInput(f"{run_dir}: no traces there; run the study first (make study STUDY=params/…)")
         run_dir += "-shipped"
@@ -33,10 +34,10 @@ def redraw(study: Study) -> Path:
     hold_lock(resolve(run_dir))
     if run_dir != study.run_dir:
         unpack(archive, resolve(run_dir))
-        study = load_study(f"{run_dir}/study.yaml")
+        study = load_study(f"{run_dir}/{STUDY}")
     job = study_jobs(study)[-1]
-    copy = resolve(run_dir) / "notebooks" / f"{job.name}.ipynb"
-    run_notebook(ROOT / "notebooks" / f"{job.notebook}.ipynb", copy, job.parameters | {"run_dir": run_dir})
+    copy = resolve(run_dir) / executed(job.name)
+    run_notebook(notebook_source(ROOT, job.notebook), copy, job.parameters | {"run_dir": run_dir})
     return write_report(run_dir)
 
 

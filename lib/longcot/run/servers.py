@@ -1,12 +1,14 @@
 """The commands that serve a study's models."""
 
 from longcot.files.paths import model_name, model_source, resolve, shown
+from longcot.files.run_directory import adapter
 from longcot.models.adapter import adapter_rank
+from longcot.models.sampled_base import sampled_folder
 from longcot.sampling.engines.command import serve_command
 from longcot.study.study import Model, Study
 
 
-def study_commands(study: "Study") -> list[str]:
+def study_commands(study: Study) -> list[str]:
     """What `make plan` prints: for each base that a study has URLs for, the commands that serve it, one a URL."""
     groups: dict[tuple, list[str]] = {}
     for name, model in study.models.items():
@@ -15,19 +17,18 @@ def study_commands(study: "Study") -> list[str]:
     return [text for names in groups.values() for text in _commands(study, names)]
 
 
-def _commands(study: "Study", names: list[str]) -> list[str]:
+def _commands(study: Study, names: list[str]) -> list[str]:
     """The commands for the models of these names, which share a base and URLs."""
-    from longcot.models.sampled_base import sampled_folder
-
     models: list[Model] = [study.models[name] for name in names]
     base, run_dir = models[0], resolve(study.run_dir)
-    trained = [arm.name for arm in study.arms if arm.trained and arm.model in names]
+    trained = [arm for arm in study.arms if arm.trained and arm.model in names]
     adapters = {name: resolve(model.adapter) for name, model in zip(names, models, strict=True) if model.adapter}
-    rank = max([study.lora.rank if trained else 0, *(adapter_rank(folder) for folder in adapters.values())])
-    adapters |= {name: run_dir / "adapters" / name for name in trained}
+    ranks = [study.lora_of(arm).rank for arm in trained] + [adapter_rank(folder) for folder in adapters.values()]
+    rank = max(ranks, default=0)
+    adapters |= {arm.name: run_dir / adapter(arm.name) for arm in trained}
     path, revision, dtype, notes = model_source(base.path), base.revision, base.precision, []
     if base.precision == "nf4":
-        folder = sampled_folder(base.path, base.revision, run_dir)
+        folder = sampled_folder(base.base, run_dir)
         path, revision, dtype = str(folder), "", study.lora.compute_dtype
         if not folder.is_dir():
             notes.append(f"# the study's first run makes {shown(folder)}, and then stops for want of a server")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from longcot.files.errors import BadInput
 from longcot.files.paths import shown
+from longcot.files.run_directory import SLURM_LOGS
 
 CANCEL_SECONDS = 120  # how long a cancelled job may take to end: Slurm kills it after 30 s unless set otherwise
 
@@ -22,7 +23,7 @@ def slurm_jobs(run_dir: Path) -> list[str]:
         return []
     asked = subprocess.run(["squeue", "--noheader", "--format=%A|%k|%Z"], capture_output=True, text=True)
     if asked.returncode:
-        if (run_dir / ".snakemake/slurm_logs").is_dir():
+        if (run_dir / SLURM_LOGS).is_dir():
             raise BadInput(
                 f"{shown(run_dir)}: Slurm does not answer, and jobs of an earlier run may be at work; try again when "
                 f"squeue does ({asked.stderr.strip().splitlines()[-1:]})"

@@ -1,12 +1,15 @@
 """Whether what a study will train on fits this machine, said before the hours of sampling that come first."""
 
 import functools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from longcot.files.errors import BadInput
 from longcot.files.manifest import status
 from longcot.files.paths import model_source, resolve
+from longcot.files.run_directory import adapter
 from longcot.models.loading import load_config
+from longcot.qlora.settings import LoraSettings
 from longcot.study.study import Model, Study
 
 if TYPE_CHECKING:
@@ -36,9 +39,9 @@ def model_config(model: Model) -> "PretrainedConfig | None":
         return None
 
 
-def longest_expected(study: Study, config: "PretrainedConfig") -> int:
+def longest_expected(study: Study, lora: LoraSettings, config: "PretrainedConfig") -> int:
     """The longest trace in tokens that may come to training: what the limits of sampling and of training leave."""
-    limits = [study.lora.max_length, config.max_position_embeddings]
+    limits = [lora.max_length, config.max_position_embeddings]
     sampled = all(one.model for one in study.training_traces)
     return min([*limits, study.sampling.max_tokens] if study.sampling and sampled else limits)
 
@@ -46,13 +49,13 @@ def longest_expected(study: Study, config: "PretrainedConfig") -> int:
 def training_fit(study: Study) -> dict[str, tuple[bool, str]]:
     """For each model that an arm has yet to be trained on: whether that can be done here, and what is to be said."""
     found = {}
-    for name in _to_train(study):
+    for name, settings in _to_train(study).items():
         what, config = f"training on {name}", model_config(study.models[name])
         if config is None:
             found[name] = True, f"{what}: its configuration is not at hand; notebook 03 will say whether it fits"
             continue
         try:
-            found[name] = True, f"{what}: {_words(study, config, what)}"
+            found[name] = True, f"{what}: {_words(study, settings, config, what)}"
         except BadInput as error:
             found[name] = False, str(error)
     return found
@@ -65,10 +68,13 @@ def misfits(study: Study) -> list[str]:
     return [words for fits, words in training_fit(study).values() if not fits]
 
 
-def _to_train(study: Study) -> list[str]:
-    folder = resolve(study.run_dir) / "adapters"
-    arms = [arm for arm in study.arms if arm.trained and status(folder / arm.name) != "done"]
-    return list(dict.fromkeys(arm.model for arm in arms))
+def _to_train(study: Study) -> dict[str, list[LoraSettings]]:
+    """The models that an arm has yet to be trained on, with all settings of their arms."""
+    run_dir, found = resolve(study.run_dir), {}
+    for arm in study.arms:
+        if arm.trained and status(run_dir / adapter(arm.name)) != "done":
+            found.setdefault(arm.model, []).append(study.lora_of(arm))
+    return found
 
 
 def _may_be_large(model: Model) -> bool:
@@ -76,10 +82,12 @@ def _may_be_large(model: Model) -> bool:
     return not folder.is_dir() or sum(file.stat().st_size for file in folder.iterdir()) > SMALL_FILES
 
 
-def _words(study: Study, config: "PretrainedConfig", what: str) -> str:
+def _words(study: Study, settings: Sequence[LoraSettings], config: "PretrainedConfig", what: str) -> str:
+    """What the arm that takes most memory takes."""
     from longcot.qlora.memory import check_training
 
-    row = check_training(config, study.lora, longest_expected(study, config), what)
+    rows = [check_training(config, lora, longest_expected(study, lora, config), what) for lora in set(settings)]
+    row = max(rows, key=lambda row: row["gpu_gb"])
     if row["gpu_spare_gb"] is None:
         return "no GPU here, and the base is small enough for the CPU"
     words = f"a trace of {row['longest']:,} tokens, the longest that may come, takes {row['gpu_gb']:.3g} GB of the GPU"

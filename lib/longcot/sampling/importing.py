@@ -1,27 +1,34 @@
-"""Taking traces that somebody else made as an arm's."""
+"""Taking traces that somebody else made as an arm's, or to choose from."""
 
 from pathlib import Path
-from typing import Any
 
 from longcot.files.manifest import Making
 from longcot.files.paths import resolve
-from longcot.traces.importing import import_traces
+from longcot.files.strict import Strict
+from longcot.traces.importing import Imported, import_traces
 from longcot.traces.trace import write_traces
 
 
-def import_arm(arm: dict[str, Any], run_dir: Path) -> Path:
-    """Take traces that somebody else made, graded; returns our file of them.
+class ImportTask(Strict):
+    """Traces to import, and their file in the run directory."""
 
-    `arm` holds `name, traces`, and as in the study `source, keys, where` (column: value of the rows to take), `split`
-    and `revision`.
-    """
+    name: str
+    traces: str
+    imported: Imported
+
+    def recipe(self) -> dict:
+        """What decides the file's content."""
+        return {"name": self.name, "traces": self.traces} | self.imported.recipe()
+
+
+def import_arm(task: ImportTask, run_dir: Path) -> Path:
+    """Take the traces, graded; returns our file of them. Raises BadInput as `import_traces` does."""
     from longcot.grading.grade import grade
 
-    out = run_dir / arm["traces"]
-    given = {key: arm[key] for key in ("source", "keys", "where", "split", "revision")}
-    making = Making(out, arm, [resolve(arm["source"])] if resolve(arm["source"]).is_file() else [])
+    out, source = run_dir / task.traces, resolve(task.imported.source)
+    making = Making(out, task.recipe(), [source] if source.is_file() else [])
     if not making.done:
-        traces = import_traces(**given)
+        traces = import_traces(**task.imported.model_dump())
         write_traces(out, grade(traces))
         making.finish(traces=len(traces))
     return out

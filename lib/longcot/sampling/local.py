@@ -62,16 +62,19 @@ class LocalSampler:
         # generate() fills what a call leaves open from here, and a model's own file may hide a top_k or a penalty.
         base.generation_config = GenerationConfig()
         self.base = base.to(self.device).eval()
-        self.context = min(base.config.max_position_embeddings, context or base.config.max_position_embeddings)
+        longest = base.config.max_position_embeddings
+        self.context = self._longest = min(longest, context or longest)
         self.model = self.base
 
-    def use_adapter(self, path: str | Path | None) -> None:
+    def use_adapter(self, path: str | Path | None, context: int | None = None) -> None:
         """Sample with the PEFT adapter in this directory from now on, or with the base alone (None).
 
+        `context` bounds prompt and response together, in tokens, below what the sampler was made with.
         On float32 weights the adapter is merged into a copy of the base: faster, and the rounding is negligible. On
         16-bit weights it stays beside the base, since rounding the sum to 16 bits would change the base. Raises
         BadInput where the directory holds no adapter or one for another base.
         """
+        self.context = min(self._longest, context or self._longest)
         if isinstance(self.model, PeftModel):
             self.base = self.model.unload()
         self.model = self.base

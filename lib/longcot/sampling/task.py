@@ -1,4 +1,4 @@
-"""Sampling an arm into its file of graded traces."""
+"""Sampling an arm (or a teacher) into its file of graded traces."""
 
 import functools
 from collections.abc import Sequence
@@ -8,95 +8,106 @@ from typing import Any
 from longcot.files.manifest import Making
 from longcot.files.paths import model_name, resolve
 from longcot.files.rows import json_rows
+from longcot.files.strict import Strict
 from longcot.models.adapter import check_base
+from longcot.models.base import Base, Dtype
 from longcot.models.sampled_base import sampled_base
 from longcot.problems.problem import Problem
-from longcot.problems.prompts import build_messages, style_version
+from longcot.problems.prompts import AskedStyle, Edit, Prompt, Style, build_messages, style_version
 from longcot.sampling.settings import Sampling, Server
 from longcot.traces.trace import row_count
 
 
+class SampleTask(Strict):
+    """One model, with or without an adapter, to be sampled on problems, and all that says how.
+
+    Files are relative to the run directory, but the adapter's folder to the project.
+    """
+
+    name: str
+    base: Base
+    adapter: str = ""  # the directory of a PEFT adapter on it
+    context: int | None = None  # tokens of prompt and response together; default: what the model has
+    server: Server | None = None  # where it is served; none: it is sampled in process
+    served_as: str = ""  # its name there
+    style: AskedStyle = "zero_shot"
+    edits: list[Edit] = []  # passes over the traces
+    examples: str = ""  # a training set whose problems and traces stand in the prompt
+    traces: str
+    sampling: Sampling
+    prompt: Prompt = Prompt()
+    dtype: Dtype = "float32"  # in which an nf4 base is computed
+    own: dict[str, Any] = {}  # what of the study's settings this arm replaces, for manifests
+
+    @property
+    def prompt_style(self) -> Style:
+        """The style of its prompts: `few_shot` with examples."""
+        return "few_shot" if self.examples else self.style
+
+    def recipe(self, dtype: str, problems: Sequence[Problem], threads: int) -> dict[str, Any]:
+        """What decides the content of the traces. Where it is served, and how hard a server is pressed, does not."""
+        arm = self.base.recipe() | {key: getattr(self, key) for key in ("name", "adapter", "style", "traces")}
+        arm |= {key: value for key in ("context", "edits", "examples") if (value := getattr(self, key))}
+        sampling = self.sampling.recipe()
+        if self.server:
+            del sampling["batch_size"]
+        return {
+            "arm": arm | self.own,
+            "dtype": dtype,
+            "sampling": sampling,
+            "prompt": self.prompt.recipe(),
+            "prompt_versions": [style_version(name) for name in (self.prompt_style, *self.edits)],
+            "problems": [problem.model_dump() for problem in problems],
+            **({"api": self.server.api} if self.server else {"threads": threads}),
+        }
+
+
 @functools.lru_cache(maxsize=1)
-def _local_sampler(path: str, dtype: str, threads: int, **how: Any) -> Any:
+def _local_sampler(path: str, dtype: str, threads: int, **which: Any) -> Any:
     from longcot.sampling.local import LocalSampler
 
-    return LocalSampler(path, dtype=dtype, threads=threads, **how)
+    return LocalSampler(path, dtype=dtype, threads=threads, **which)
 
 
-def _sampler(arm: dict[str, Any], base: str, dtype: str, threads: int) -> Any:
-    """What samples an arm: its server, or this process. A nf4 base lies in a directory, which has no revision."""
-    how = {"revision": "" if Path(base).is_dir() else arm.get("revision", ""), "context": arm.get("context")}
-    how |= {"trust_remote_code": arm.get("trust_remote_code", False)}
-    adapter = resolve(arm["adapter"]) if arm.get("adapter") else None
-    if arm.get("server"):
+def _sampler(task: SampleTask, base: str, dtype: str, threads: int) -> Any:
+    """What samples an arm: its server, or this process. An nf4 base lies in a directory, which has no revision."""
+    which = task.base.at | ({"revision": ""} if Path(base).is_dir() else {})
+    adapter = resolve(task.adapter) if task.adapter else None
+    if task.server:
         from longcot.sampling.server.sampler import ServerSampler
 
-        where, name = Server(**arm["server"]), arm["served_as"]
-        return ServerSampler(where, name, base, dtype, adapter=adapter, **how)
-    sampler = _local_sampler(base, dtype, threads, **how)
-    sampler.use_adapter(adapter)
+        how = {"adapter": adapter, "context": task.context}
+        return ServerSampler(task.server, task.served_as, base, dtype, **how, **which)
+    sampler = _local_sampler(base, dtype, threads, **which)
+    sampler.use_adapter(adapter, task.context)
     return sampler
 
 
-def sample_arm(
-    arm: dict[str, Any],
-    problems: Sequence[Problem],
-    sampling: dict[str, Any],
-    prompt: dict[str, Any],
-    run_dir: Path,
-    dtype: str = "float32",
-    threads: int = 1,
-) -> Path:
+def sample_arm(task: SampleTask, problems: Sequence[Problem], run_dir: Path, threads: int = 1) -> Path:
     """Sample an arm on problems into its file of traces, graded; returns the file.
 
-    `arm` holds `name, path, precision, adapter, traces`, and may hold `revision` (of a Hub id), `trust_remote_code`,
-    `context` (tokens), `style` (of the prompt), `samples` and `temperature` (instead of the study's), `examples` (a
-    training set whose problems and traces stand in the prompt), `edits` (passes over the arm's own traces), and
-    `server` with `served_as`, its name there. Where it is served and how hard the server is pressed do not make a
-    finished file another one. Raises BadInput for an adapter of another base.
+    Raises BadInput for an adapter of another base, and where samples cannot be had.
     """
     from longcot.sampling.generate import generate_traces
 
-    out = run_dir / arm["traces"]
-    which = {key: arm[key] for key in ("revision", "trust_remote_code") if key in arm}
-    base, base_dtype = sampled_base(arm["path"], arm["precision"], dtype, run_dir, **which)
-    own = {key: arm[key] for key in ("samples", "temperature") if arm.get(key) is not None}
-    settings = Sampling(**sampling | own)
-    adapter = resolve(arm["adapter"]) if arm.get("adapter") else None
-    shown_set = run_dir / arm["examples"] if arm.get("examples") else None
+    out = run_dir / task.traces
+    base, dtype = sampled_base(task.base, task.dtype, run_dir)
+    adapter = resolve(task.adapter) if task.adapter else None
+    example_set = run_dir / task.examples if task.examples else None
     if adapter:
-        check_base(adapter, arm["path"])
-    inputs = [path for path in (Path(base) if Path(base).is_dir() else None, adapter, shown_set) if path]
-    style = "few_shot" if shown_set else arm.get("style", "zero_shot")
-    edits, server = arm.get("edits", []), arm.get("server")
-    recipe = {
-        "arm": {key: value for key, value in arm.items() if key not in ("server", "served_as")}
-        | {"path": model_name(arm["path"])},
-        "dtype": base_dtype,
-        "sampling": settings.model_dump(exclude={"batch_size"} if server else None),
-        "prompt": prompt,
-        "prompt_versions": [style_version(name) for name in (style, *edits)],
-        "problems": [problem.model_dump() for problem in problems],
-        **({"api": server["api"]} if server else {"threads": threads}),
-    }
-    making = Making(out, recipe, inputs)
+        check_base(adapter, task.base.path)
+    inputs = [path for path in (Path(base) if Path(base).is_dir() else None, adapter, example_set) if path]
+    making = Making(out, task.recipe(dtype, problems, threads), inputs)
     if making.done:
         return out
-    rows = json_rows(shown_set) if shown_set else ()
+    rows = json_rows(example_set) if example_set else ()
     examples = [(row["problem"], row["messages"][-1]["content"]) for _, row in rows]
-    sampler = _sampler(arm, base, base_dtype, threads)
+    sampler = _sampler(task, base, dtype, threads)
+    how = task.prompt.wording | {"examples": examples}
+    names = {"model": model_name(task.base.path), "adapter": task.adapter}
     generate_traces(
-        sampler,
-        problems,
-        out,
-        settings,
-        model=model_name(arm["path"]),
-        adapter=arm.get("adapter", ""),
-        prompt_style=style,
-        examples=examples,
-        edits=edits,
-        **prompt,
+        sampler, problems, out, task.sampling, **names, prompt_style=task.prompt_style, edits=task.edits, **how
     )
-    first = build_messages(style, problems[0], examples=examples, **prompt)
+    first = build_messages(task.prompt_style, problems[0], **how)
     making.finish(traces=row_count(out), first_prompt=sampler.prompt_text(first))
     return out

@@ -2,31 +2,23 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from longcot.curation.choice import Choice
-from longcot.curation.filtering import FilterSpec, read_filter
-from longcot.files.strict import Strict
-
-Style = Literal["zero_shot", "reasoning_style", "outline"]  # prompts.STYLES but few_shot, which is `use: examples`
-
-Edit = Literal["explore", "verify", "backtrack", "join"]  # prompts.EDITS
+from longcot.curation.task import Data
+from longcot.files.strict import Strict, changes_of
+from longcot.problems.prompts import AskedStyle, Edit, Prompt
+from longcot.qlora.settings import LoraSettings
+from longcot.sampling.settings import Sampling
+from longcot.traces.importing import Imported
 
 Name = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)  # of a file, and cannot leave the run directory
 
 Text = Annotated[str, Field(min_length=1)]
 
-Where = dict[str, str | list[str]]  # column: its value, or one of several, in the rows to take
 
-
-class Imported(Strict):
-    """Traces that somebody else made: where, our names mapped to their keys, and which rows to take."""
-
-    source: str  # a JSONL file, a Hub dataset, or the miniature's
-    keys: dict[str, str]
-    where: Where = {}
-    split: str = "train"
-    revision: str | None = None
+SamplingChanges = changes_of(Sampling)
+PromptChanges = changes_of(Prompt)
+LoraChanges = changes_of(LoraSettings, but=("compute_dtype",))  # one base is computed in one type
 
 
 class TrainingTraces(Strict):
@@ -38,7 +30,7 @@ class TrainingTraces(Strict):
     model: str = ""
     samples: int = Field(1, ge=1)
     temperature: float | None = Field(None, ge=0)  # the study's where none is given
-    style: Style = "zero_shot"
+    style: AskedStyle = "zero_shot"
     edits: list[Edit] = []  # passes over the model's own traces, each a stage of its own
     imported: Imported | None = None
 
@@ -52,19 +44,6 @@ class TrainingTraces(Strict):
         if bool(self.model) == bool(self.imported):
             raise ValueError("give a model to sample, or imported traces, and not both")
         return self
-
-
-def _known_filter(spec: FilterSpec) -> FilterSpec:
-    read_filter(spec)
-    return spec
-
-
-class Data(Choice):
-    """Which traces an arm learns from: `n` of the teacher's that pass the filters, chosen as `Choice` says."""
-
-    teacher: str  # a name among training_traces
-    stage: str = ""  # of traces that were edited or written in stages; empty: the traces as they were sampled
-    filters: list[Annotated[FilterSpec, AfterValidator(_known_filter)]] = ["correct", "finished"]
 
 
 class Condition(Strict):
@@ -85,9 +64,12 @@ class Arm(Strict):
     model: str = ""
     data: Data | None = None
     use: Literal["finetune", "examples", "curate"] = "finetune"  # the data: to train on, to put in the prompt, to have
-    style: Style = "zero_shot"  # of the benchmark's prompts
+    style: AskedStyle = "zero_shot"  # of the benchmark's prompts
     imported: Imported | None = None
     condition: Condition | None = None
+    sampling: SamplingChanges | None = None  # in place of the study's, on the benchmark
+    prompt: PromptChanges | None = None  # in its training set and on the benchmark
+    lora: LoraChanges | None = None
 
     @model_validator(mode="after")
     def _has_what_it_needs(self) -> "Arm":
@@ -95,7 +77,17 @@ class Arm(Strict):
             raise ValueError("use: curate without data; say which traces to choose")
         if self.condition and self.condition.draws > 1 and not self.data:
             raise ValueError(f"{self.condition.draws} draws without data; say which traces to draw")
+        if self.lora and not self.trained:
+            raise ValueError("lora of an arm that is not fine-tuned; leave it out, or give it data to learn from")
+        if self.imported and (self.sampling or self.prompt):
+            raise ValueError("sampling or prompt of an arm that is imported; leave them out")
         return self
+
+    @property
+    def own(self) -> dict[str, dict[str, Any]]:
+        """What it says in place of the study's settings, as `{"lora": {"rank": 1}}`."""
+        named = {name: getattr(self, name) for name in ("sampling", "prompt", "lora")}
+        return {name: said for name, changes in named.items() if changes and (said := changes.model_dump())}
 
     @property
     def trained(self) -> bool:
@@ -108,7 +100,7 @@ class Arm(Strict):
         return self.use != "curate"
 
 
-def _each_draw(arms: list[Arm]) -> list[Arm]:
+def each_draw(arms: list[Arm]) -> list[Arm]:
     """The arms with each draw of a condition as an arm of its own."""
     expanded = []
     for arm in arms:

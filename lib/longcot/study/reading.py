@@ -1,6 +1,5 @@
-"""Reading a study file: strict, with errors that name the line; and whether what it starts from is there."""
+"""Reading a study file: strict, with errors that name the line."""
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from pydantic import ValidationError
 from longcot.files.errors import BadInput
 from longcot.files.paths import resolve, shown
 from longcot.files.privacy import home_shortened
+from longcot.files.strict import worst
 from longcot.study.study import Study
 
 
@@ -27,30 +27,6 @@ def _line_of(text: str, place: tuple[str | int, ...]) -> int:
             node = node.value[step]
             line = node.start_mark.line + 1
     return line
-
-
-def _advice(error: dict[str, Any], place: tuple[str | int, ...]) -> str:
-    """What is wrong at a place, and the fix."""
-    if error["type"] == "extra_forbidden":
-        known: Any = Study
-        for step in place[:-1]:
-            known = _inner(known, step)
-        names = list(getattr(known, "model_fields", {}))
-        near = difflib.get_close_matches(str(place[-1]), names, 1)
-        return f"unknown key {place[-1]!r}; " + (f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}")
-    if error["type"] in ("float_type", "int_type") and isinstance(error["input"], str):
-        return f"{error['input']!r} is a text to YAML; write the number as 1.0e-4 or 0.0001, without quotes"
-    return error["msg"].removeprefix("Value error, ") + ("" if error["type"] == "value_error" else "; mend this value")
-
-
-def _inner(model: Any, step: str | int) -> Any:
-    """The model that stands behind a field, an item of a list or a value of a mapping; None where there is none."""
-    if isinstance(step, str) and hasattr(model, "model_fields"):
-        model = model.model_fields[step].annotation if step in model.model_fields else None
-    while model is not None and not hasattr(model, "model_fields"):
-        inner = [kind for kind in getattr(model, "__args__", ()) if kind not in (str, type(None))]
-        model = inner[0] if inner else None
-    return model
 
 
 def _override(values: dict[str, Any], override: str) -> None:
@@ -99,9 +75,6 @@ def load_study(path: str | Path, overrides: Sequence[str] = ()) -> Study:
     try:
         return Study.model_validate(values)
     except ValidationError as found:
-        errors = found.errors(include_url=False)
-        # A mistyped key is two errors, one unknown and one missing; the unknown one says more.
-        error = next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
-        place = error["loc"]
+        place, words = worst(found, Study)
         named = ".".join(ascii(str(step))[1:-1] for step in place) or "study"
-        raise BadInput(f"{shown(path)}:{_line_of(text, place)}: {named}: {_advice(error, place)}") from None
+        raise BadInput(f"{shown(path)}:{_line_of(text, place)}: {named}: {words}") from None

@@ -1,26 +1,20 @@
-"""A study's parameters: strict models of a file in params/. `study_file` reads one."""
+"""A study's parameters: strict models of a file in params/. `reading` reads one."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from longcot.files.strict import Strict
+from longcot.curation.task import Data
+from longcot.files.run_directory import run_of
+from longcot.files.strict import Strict, parse
+from longcot.models.base import Base
+from longcot.problems.prompts import Prompt
+from longcot.problems.sources import ProblemSet
 from longcot.qlora.settings import LoraSettings
 from longcot.sampling.settings import Sampling, Server
-from longcot.study.arms import Arm, Data, Name, Text, TrainingTraces, Where, _each_draw
+from longcot.study.arms import Arm, Name, Text, TrainingTraces, each_draw
 from longcot.study.cluster import Jobs
 from longcot.study.published import Beside
-
-
-class ProblemSet(Strict):
-    """The arguments of `problems.load_problems`."""
-
-    source: str
-    split: str = "train"
-    columns: dict[str, str] = {}
-    revision: str | None = None
-    limit: int | None = Field(None, ge=1)
-    where: Where = {}
 
 
 class Problems(Strict):
@@ -31,23 +25,17 @@ class Problems(Strict):
     label_corrections: str = ""  # a file of the benchmark's wrong labels; scores are then reported with both
 
 
-class Model(Strict):
-    """A model to sample or to train on. Its precision holds in sampling and in training."""
+class Model(Base):
+    """A model to sample or to train on."""
 
-    path: str  # a directory, relative to the project, or a Hub id
-    revision: str = ""  # of a Hub id: branch, tag or commit
-    trust_remote_code: bool = False  # run the code that comes with it; a study that asks for it is warned of it
     adapter: str = ""  # the directory of a PEFT adapter on it
-    precision: Literal["nf4", "float32", "bfloat16", "float16"] = "nf4"  # nf4: QLoRA's, with double quantization
     context: int | None = Field(None, ge=1)  # tokens of prompt and response together; default: what the model has
     server: Server | None = None  # where it is served; none: it is sampled in process
 
-
-class Prompt(Strict):
-    """How problems are put: `template`, of zero_shot, holds {problem}; no system prompt unless one is given."""
-
-    template: str | None = None
-    system: str | None = None
+    @property
+    def base(self) -> Base:
+        """The model without its adapter, and without where it is served."""
+        return Base(**{name: getattr(self, name) for name in Base.model_fields})
 
 
 class Assume(Strict):
@@ -73,7 +61,7 @@ class Study(Strict):
     training_traces: list[TrainingTraces] = []
     difficulty_model: str = ""  # the model among training_traces whose pass rates are the problems' difficulty
     lora: LoraSettings = LoraSettings()
-    arms: Annotated[list[Arm], Field(min_length=1), AfterValidator(_each_draw)]
+    arms: Annotated[list[Arm], Field(min_length=1), AfterValidator(each_draw)]
     main_arm: str = ""  # the one that others are compared with; none where all are only curated
     deviations: list[str] = []
     published: Beside = Beside()
@@ -112,7 +100,27 @@ class Study(Strict):
             raise ValueError("arms that are sampled need problems.benchmark and sampling; add both")
         if any(teacher.model for teacher in self.training_traces) and not self.problems.train:
             raise ValueError("training_traces that are sampled need problems.train; add it")
+        for arm in self.arms:
+            self._check_own(arm)
         return self
+
+    def _check_own(self, arm: Arm) -> None:
+        """See that what an arm says in place of the study's settings makes whole ones."""
+        for name, changes in arm.own.items():
+            if base := getattr(self, name):
+                parse(type(base), base.model_dump() | changes, f"arm {arm.name}: {name}")
+
+    def sampling_of(self, arm: Arm) -> Sampling:
+        """How an arm is sampled on the benchmark."""
+        return self.sampling.changed(arm.sampling)
+
+    def prompt_of(self, arm: Arm) -> Prompt:
+        """How problems are put to an arm."""
+        return self.prompt.changed(arm.prompt)
+
+    def lora_of(self, arm: Arm) -> LoraSettings:
+        """How an arm is trained."""
+        return self.lora.changed(arm.lora)
 
     def _check_data(self, arm: str, data: Data) -> None:
         teacher = self.teacher(data)
@@ -131,7 +139,7 @@ class Study(Strict):
     @property
     def run_dir(self) -> str:
         """Where everything of this study goes, relative to the project."""
-        return f"runs/{self.name}"
+        return run_of(self.name)
 
     def teacher(self, data: Data) -> TrainingTraces | None:
         """The training traces that an arm's data are chosen from; None where the study has none of that name."""

@@ -5,10 +5,20 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from longcot.files.errors import BadInput
-from longcot.files.strict import first_error
+from longcot.files.strict import Strict, first_error
 from longcot.problems.problem import number_as_text, problem_id
-from longcot.problems.sources import matches, source_name, source_rows
+from longcot.problems.sources import Where, matches, source_name, source_rows
 from longcot.traces.trace import Trace
+
+
+class Imported(Strict):
+    """Traces that somebody else made: where, our names mapped to their keys, and which rows to take."""
+
+    source: str  # a JSONL file, a Hub dataset, or the miniature's
+    keys: dict[str, str]
+    where: Where = {}
+    split: str = "train"
+    revision: str | None = None
 
 
 def import_traces(

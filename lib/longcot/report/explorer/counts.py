@@ -13,6 +13,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from longcot.files.manifest import sha256
+from longcot.files.run_directory import behaviour_counts
 from longcot.files.writing import write_table
 from longcot.report.explorer.index import Index
 from longcot.traces.behaviours import BEHAVIOURS, RULES, behaviour_spans
@@ -75,7 +76,7 @@ class Counts:
         rows = self.index.table.index[self.index.table["file"] == file]
         path = self.index.run_dir / file
         digest = hashlib.sha256(f"{sha256(path)} {RULES}".encode()).hexdigest()[:16]
-        kept = self.index.run_dir / "explorer" / f"behaviours-{digest}.csv"
+        kept = self.index.run_dir / behaviour_counts(digest)
         if kept.is_file():
             known = pd.read_csv(kept)
             if list(known.columns) == list(BEHAVIOURS) and len(known) == len(rows):

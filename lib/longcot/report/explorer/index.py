@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from longcot.files.errors import BadInput
 from longcot.files.paths import shown
+from longcot.files.run_directory import EVERY_TRACES
 from longcot.files.strict import first_error
 from longcot.traces.trace import Trace
 
@@ -71,7 +72,7 @@ def read_index(run_dir: str | Path) -> Index:
     what is beside the texts is read; a text that is not whole is met when it is shown.
     """
     run_dir = Path(run_dir)
-    files = sorted(run_dir.glob("traces/*/*.jsonl"))
+    files = sorted(run_dir.glob(EVERY_TRACES))
     problems: dict[str, str] = {}
     rows = [row for path in files for row in _rows(path, run_dir, problems)]
     if not rows:

@@ -9,7 +9,7 @@ from typing import Any
 from longcot.files.errors import BadInput
 from longcot.files.manifest import read_manifest, sha256
 from longcot.files.paths import model_name, shown
-from longcot.files.run_directory import benchmark_traces, training_set
+from longcot.files.run_directory import STUDY, TRAINING, adapter, benchmark_traces, table, training_set
 from longcot.problems.sources import source_name
 from longcot.study.arms import Arm, TrainingTraces
 from longcot.study.reading import load_study
@@ -46,7 +46,7 @@ class FinishedArm:
     @property
     def report(self) -> dict[str, Any]:
         """What training left beside the adapter, as `qlora.training.train_adapter` says."""
-        return json.loads((self.files["adapter"] / "training.json").read_text(encoding="utf-8"))
+        return json.loads((self.files["adapter"] / TRAINING).read_text(encoding="utf-8"))
 
     def sources(self) -> list[tuple[str, str, str]]:
         """(role, name, licence as the study states it) of what the training set was made from."""
@@ -77,26 +77,26 @@ def finished_arm(run_dir: Path, name: str) -> FinishedArm:
     Finished: adapter, training set, benchmark traces and scores are there, as their manifests say, each made from the
     one before.
     """
-    if not (run_dir / "study.yaml").is_file():
+    if not (run_dir / STUDY).is_file():
         raise BadInput(f"{shown(run_dir)}: no study.yaml in it; give the directory of a study that was run")
-    study = load_study(run_dir / "study.yaml")
+    study = load_study(run_dir / STUDY)
     trained = {arm.name: arm for arm in study.arms if arm.trained}
     if name not in trained:
         what = "is not fine-tuned, and has no adapter" if name in {arm.name for arm in study.arms} else "is not there"
         raise BadInput(f"{shown(run_dir)}: arm {name} {what}; publish one of {', '.join(trained) or 'another study'}")
     arm = trained[name]
     files = {
-        "adapter": run_dir / "adapters" / name,
-        "training set": run_dir / training_set(arm),
-        "benchmark traces": run_dir / benchmark_traces(arm),
-        "scores": run_dir / "tables" / "arms.csv",
+        "adapter": run_dir / adapter(name),
+        "training set": run_dir / training_set(name),
+        "benchmark traces": run_dir / benchmark_traces(name),
+        "scores": run_dir / table("arms"),
     }
     manifests = {what: _whole(path) for what, path in files.items()}
     for made, source in MADE_FROM:
         if manifests[source]["sha256"] not in manifests[made]["inputs"].values():
             raise BadInput(f"{shown(files[made])}: made from another {source} than is there; run the study again")
-    with open(files["scores"], newline="", encoding="utf-8") as table:
-        scores = list(csv.DictReader(table))
+    with open(files["scores"], newline="", encoding="utf-8") as rows:
+        scores = list(csv.DictReader(rows))
     return FinishedArm(study, arm, files, manifests, scores)
 
 

@@ -1,0 +1,28 @@
+"""An arm to be plotted, as notebook 04 is given it."""
+
+from typing import Any
+
+from pydantic import Field
+
+from longcot.files.strict import Strict
+
+
+def said_instead(own: dict[str, Any]) -> str:
+    """What an arm says in place of the study's settings, in a line: `lora.rank 1, sampling.temperature 0`."""
+    return ", ".join(f"{name}.{key} {value}" for name, changes in own.items() for key, value in changes.items())
+
+
+class PlotTask(Strict):
+    """An arm with its graded traces. Paths are relative to the run directory."""
+
+    name: str = Field(min_length=1)
+    model: str
+    traces: str
+    n_train: int = Field(0, ge=0)  # traces it was fine-tuned on in this study
+    data: str = ""  # whose traces it was given, to learn from or in its prompt
+    adapter: str = ""
+    training_set: str = ""  # the file of the traces that it was fine-tuned on
+    condition: dict[str, str] = {}  # property: value, of an arm that is reported with others (see `conditions`)
+    own: dict[str, Any] = {}  # what of the study's settings this arm replaces
+
+    LATER = frozenset({"condition", "own"})
