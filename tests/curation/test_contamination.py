@@ -9,7 +9,7 @@ from longcot.files.errors import BadInput
 from longcot.problems.problem import Problem
 from longcot.problems.sources import load_problems
 
-PLANTED = [json.loads(line) for line in (Path(__file__).parent / "planted_problems.jsonl").open()]
+PLANTED = [json.loads(line) for line in (Path(__file__).parents[1] / "planted_problems.jsonl").open()]
 
 
 def problems(texts, prefix="t"):

@@ -26,25 +26,17 @@ from longcot.traces.trace import Trace, write_traces
 WEIGHTS = "lib/longcot/miniature/weights/world1"
 PROMPT = {"template": "{problem}", "system": None}
 ADAPTER = f"{WEIGHTS}/reasoner"
-SAMPLED = {"name": "a", "path": f"{WEIGHTS}/base", "precision": "nf4", "adapter": ADAPTER, "traces": "traces/a.jsonl"}
+BASE = {"path": f"{WEIGHTS}/base", "precision": "nf4"}
+SAMPLED = {"name": "a", "base": BASE, "adapter": ADAPTER, "traces": "traces/a.jsonl", "prompt": PROMPT}
+SAMPLED |= {"sampling": {"max_tokens": 80, "samples": 2, "batch_size": 2}}
 IMPORTED = {
     "name": "graded",
     "traces": "traces/graded.jsonl",
-    "source": "",
-    "keys": {key: key for key in ("problem_id", "sample", "problem", "expected_answer", "text")},
-    "where": None,
-    "split": "train",
-    "revision": None,
+    "imported": {"keys": {key: key for key in ("problem_id", "sample", "problem", "expected_answer", "text")}},
 }
-CURATED = {"teacher": "t", "traces": "traces/t.jsonl", "stage": "", "filters": ["correct", "finished", "no_duplicate"]}
-TRAINED = {
-    "name": "x",
-    "path": f"{WEIGHTS}/base",
-    "precision": "nf4",
-    "training_set": "x.jsonl",
-    "adapter": "adapters/x",
-}
-LORA = {"epochs": 4, "batch_size": 2, "learning_rate": 1.0e-3, "compute_dtype": "float32"}
+CURATED = {"teacher": "t", "filters": ["correct", "finished", "no_duplicate"], "n": 12, "seed": 1}
+TRAINED = {"name": "x", "base": BASE, "training_set": "x.jsonl", "adapter": "adapters/x"}
+TRAINED |= {"lora": {"epochs": 4, "batch_size": 2, "learning_rate": 1.0e-3, "compute_dtype": "float32"}}
 ANSWERS = ("\\frac{1}{2}", "0.5", "7", "x^2+1", "1+x^2", "(1,2)", "\\sqrt{8}", "2\\sqrt{2}")
 
 
@@ -79,20 +71,27 @@ def sampling(run: Path) -> Callable[[], None]:
     """One arm with an adapter: the base dequantized and saved, six batches of two."""
     import longcot.qlora.training
     import longcot.sampling.local  # noqa: F401
-    from longcot.sampling.task import sample_arm
+    from longcot.sampling.task import SampleTask, sample_arm
 
-    settings = {"max_tokens": 80, "samples": 2, "batch_size": 2}
-    return lambda: sample_arm(SAMPLED, _problems(6), settings, PROMPT, run, "float32", 1)
+    task = SampleTask.model_validate(SAMPLED)
+    return lambda: sample_arm(task, _problems(6), run)
+
+
+def _imported(run: Path) -> Path:
+    """The imported traces, whether anew or as they lie there."""
+    from longcot.sampling.importing import ImportTask, import_arm
+
+    imported = IMPORTED["imported"] | {"source": str(run.parent / "theirs.jsonl")}
+    return import_arm(ImportTask.model_validate(IMPORTED | {"imported": imported}), run)
 
 
 def prepare_grading(run: Path) -> None:
     """Imported traces as an older grader left them: every third verdict is wrong."""
     from longcot.files.manifest import changing
-    from longcot.sampling.importing import import_arm
     from longcot.traces.trace import read_traces
 
     write_traces(run.parent / "theirs.jsonl", _made_up(_problems(30), 20))
-    file = import_arm(IMPORTED | {"source": str(run.parent / "theirs.jsonl")}, run)
+    file = _imported(run)
     traces = read_traces(file)
     for trace in traces[::3]:
         trace.correct = not trace.correct
@@ -103,11 +102,10 @@ def prepare_grading(run: Path) -> None:
 def grading(run: Path) -> Callable[[], None]:
     """The traces graded again; then they must count as whole, and not be imported anew."""
     from longcot.grading.regrade import regrade_file
-    from longcot.sampling.importing import import_arm
 
     def work() -> None:
         regrade_file(run / IMPORTED["traces"])
-        import_arm(IMPORTED | {"source": str(run.parent / "theirs.jsonl")}, run)
+        _imported(run)
 
     return work
 
@@ -123,16 +121,16 @@ def prepare_curation(run: Path) -> None:
 def curation(run: Path) -> Callable[[], None]:
     """Three training sets, chosen in three ways."""
     from longcot.curation.pool import read_pool
-    from longcot.curation.task import curate_arms
+    from longcot.curation.task import CurateTask, curate_arms
 
     def work() -> None:
-        problems = _problems(60)
-        arms = [
-            CURATED
-            | {"name": name, "training_set": f"training_sets/{name}.jsonl", "n": 12, "seed": 1, "strategy": name}
+        tasks = [
+            {"name": name, "traces": "traces/t.jsonl", "training_set": f"training_sets/{name}.jsonl", "prompt": PROMPT}
+            | {"data": CURATED | {"strategy": name}}
             for name in ("random", "balanced", "longest")
         ]
-        curate_arms(arms, read_pool(problems, run / "traces/base.jsonl", []), PROMPT, "traces/base.jsonl", run)
+        pool = read_pool(_problems(60), run / "traces/base.jsonl", [])
+        curate_arms([CurateTask.model_validate(task) for task in tasks], pool, "traces/base.jsonl", run)
 
     return work
 
@@ -148,9 +146,9 @@ def prepare_training(run: Path) -> None:
 def training(run: Path) -> Callable[[], None]:
     """One adapter, twelve steps, a checkpoint each three."""
     import longcot.qlora.training  # noqa: F401
-    from longcot.qlora.task import train_arm
+    from longcot.qlora.task import TrainTask, train_arm
 
-    return lambda: train_arm(TRAINED, LORA, run)
+    return lambda: train_arm(TrainTask.model_validate(TRAINED), run)
 
 
 def prepare_plotting(run: Path) -> None:
@@ -172,7 +170,7 @@ def plotting(run: Path) -> Callable[[], None]:
     ]
     given = {
         "run_dir": str(run),
-        "arms": arms,
+        "tasks": arms,
         "problems": {"source": str(run.parent / "problems.jsonl")},
         "main_arm": "base",
     }

@@ -163,7 +163,7 @@ MISSED = {r"\left(-\frac{13}{96}, \frac{13}{40}\right)", r"\text{four} = 4"}
 
 def test_blind_exams():
     """Two tables of right and near-miss answers, each written and fixed before the grader saw it (see benchmarks)."""
-    rows = [json.loads(line) for line in (Path(__file__).parent / "blind_answers.jsonl").open()]
+    rows = [json.loads(line) for line in (Path(__file__).parents[1] / "blind_answers.jsonl").open()]
     pairs = [
         (row["reference"], extract_answer(text) if "texts" in key else text, key.startswith("right"))
         for row in rows

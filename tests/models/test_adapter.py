@@ -7,7 +7,7 @@ import pytest
 from longcot.files.errors import BadInput
 from longcot.models.adapter import adapter_rank, check_base
 from longcot.problems.problem import Problem
-from longcot.sampling.task import sample_arm
+from longcot.sampling.task import SampleTask, sample_arm
 from longcot.study.checks import check_inputs
 from longcot.study.reading import load_study
 
@@ -69,7 +69,8 @@ def test_a_study_is_refused_before_it_starts_and_an_arm_before_it_is_sampled(tmp
     study = load_study("params/miniature.yaml", [f"models.reasoner.adapter={other}"])
     with pytest.raises(BadInput, match=f"{other}: trained on .*world2/base, not on .*world1/base"):
         check_inputs(study)
-    arm = {"name": "a", "path": f"{WEIGHTS}/world1/base", "precision": "float32", "adapter": other, "traces": "t.jsonl"}
+    on = {"path": f"{WEIGHTS}/world1/base", "precision": "float32"}
+    arm = {"name": "a", "base": on, "adapter": other, "traces": "t.jsonl", "sampling": {"max_tokens": 5}}
     with pytest.raises(BadInput, match="trained on .*world2/base"):
-        sample_arm(arm, [Problem(id="p", problem="?", expected_answer="1")], {"max_tokens": 5}, {}, tmp_path)
+        sample_arm(SampleTask.model_validate(arm), [Problem(id="p", problem="?", expected_answer="1")], tmp_path)
     assert not (tmp_path / "t.jsonl").exists()

@@ -115,7 +115,7 @@ def test_a_hub_dataset_out_of_reach_is_one_line():
     environment = os.environ | {"HF_HUB_OFFLINE": "1"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     last = done.stderr.strip().split("\n")[-1]
-    assert last.startswith("longcot.errors.BadInput: owner/absent: cannot load this dataset (")
+    assert last.startswith("longcot.files.errors.BadInput: owner/absent: cannot load this dataset (")
     assert done.stderr.count("Traceback") == 1
 
 

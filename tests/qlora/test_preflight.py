@@ -14,6 +14,7 @@ from longcot.files.paths import ROOT
 from longcot.models.nf4 import load_base_4bit
 from longcot.qlora.memory import STEP, check_arm, check_training, host_memory_gb, longest_trace, training_memory_gb
 from longcot.qlora.settings import LoraSettings
+from longcot.qlora.task import TrainTask
 from longcot.qlora.trainer import AdapterTrainer
 from longcot.qlora.training import train_adapter
 from longcot.run.training_fit import misfits, training_fit
@@ -107,22 +108,26 @@ def conversations(path, *lengths):
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
+def task(base, **lora):
+    """An arm to train on `set.jsonl`."""
+    settings = LoraSettings(compute_dtype="float32", **lora)
+    return TrainTask(name="a", base={"path": str(base)}, training_set="set.jsonl", adapter="a", lora=settings)
+
+
 def test_an_arm_by_its_training_set(tiny_model, tmp_path):
-    arm = {"name": "a", "path": str(tiny_model), "training_set": "set.jsonl"}
     conversations(tmp_path / "set.jsonl", 20, 50, 150)
-    lora = {"compute_dtype": "float32"}
-    row = check_arm(arm, lora, tmp_path)
+    row = check_arm(task(tiny_model), tmp_path)
     ids = AutoTokenizer.from_pretrained(tiny_model)("x" * 150)["input_ids"]
     assert (row["arm"], row["traces"], row["dropped"]) == ("a", 3, []) and row["longest"] > len(ids)
-    row = check_arm(arm, lora | {"max_length": 100, "too_long": "drop"}, tmp_path)
+    row = check_arm(task(tiny_model, max_length=100, too_long="drop"), tmp_path)
     assert row["traces"] == 2 and len(row["dropped"]) == 1 and row["longest"] <= 100
     with pytest.raises(BadInput, match="set.jsonl:3: .* limit is 100"):
-        check_arm(arm, lora | {"max_length": 100}, tmp_path)
+        check_arm(task(tiny_model, max_length=100), tmp_path)
     conversations(tmp_path / "set.jsonl")
     with pytest.raises(BadInput, match="set.jsonl: no trace in it"):
-        check_arm(arm, lora, tmp_path)
+        check_arm(task(tiny_model), tmp_path)
     with pytest.raises(BadInput, match="no-such: cannot load"):
-        check_arm(arm | {"path": str(tmp_path / "no-such")}, lora, tmp_path)
+        check_arm(task(tmp_path / "no-such"), tmp_path)
 
 
 def test_a_base_without_a_chat_template_is_refused(tiny_model, tmp_path):
@@ -130,7 +135,7 @@ def test_a_base_without_a_chat_template_is_refused(tiny_model, tmp_path):
     (plain / "chat_template.jinja").unlink()
     conversations(tmp_path / "set.jsonl", 20)
     with pytest.raises(BadInput, match="set.jsonl:1: .*no chat template"):
-        check_arm({"name": "a", "path": str(plain), "training_set": "set.jsonl"}, {}, tmp_path)
+        check_arm(task(plain), tmp_path)
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError(), RuntimeError("CUDA error: out of memory")])

@@ -62,19 +62,16 @@ def run_dir(tiny_model, tmp_path_factory):
     )
     (folder / "study.yaml").write_text(yaml.safe_dump(study.model_dump()))
     for job in study_jobs(study):
-        values = job.parameters
-        for arm in values.get("arms", []) if job.notebook.startswith("01") else []:
-            if arm["adapter"]:
-                arm["adapter"] = str(folder / "adapters" / arm["name"])
-            problems, sampling = load_problems(**values["problems"]), values["sampling"]
-            sampling |= {"max_tokens": 8} if "training" in job.name else {}
-            sample_arm(arm, problems, sampling, values["prompt"], folder, values["dtype"])
+        problems = load_problems(**job.settings["problems"]) if "problems" in job.settings else []
+        for task in job.tasks if job.notebook.startswith("01") else []:
+            changes = {"adapter": str(folder / "adapters" / task.name)} if task.adapter else {}
+            if "training" in job.name:
+                changes["sampling"] = task.sampling.model_copy(update={"max_tokens": 8})
+            sample_arm(task.model_copy(update=changes), problems, folder)
         if job.notebook.startswith("02"):
-            pool = read_pool(load_problems(**values["problems"]), None)
-            curate_arms(values["arms"], pool, values["prompt"], "", folder)
-        if job.notebook.startswith("03"):
-            for arm in values["arms"]:
-                train_arm(arm, values["lora"], folder)
+            curate_arms(job.tasks, read_pool(problems, None), "", folder)
+        for task in job.tasks if job.notebook.startswith("03") else []:
+            train_arm(task, folder)
     files = {arm.name: folder / f"traces/{arm.name}/benchmark.jsonl" for arm in study.arms}
     making = Making(folder / "tables/arms.csv", {}, files.values())
     rows = [

@@ -40,7 +40,8 @@ def test_measured_lengths_win_over_assumed_ones(fresh):
 
 
 def test_jobs_wait_for_those_before_them():
-    jobs = [Job("a", "01", {}), Job("b", "01", {}), Job("c", "02", {}, ["a", "b"]), Job("d", "03", {}, ["a"])]
+    waits = {"a": [], "b": [], "c": ["a", "b"], "d": ["a"]}
+    jobs = [Job(name, "01", (), {}, after) for name, after in waits.items()]
     assert wall_seconds(jobs, [10, 4, 5, 3], 2) == 15
     assert wall_seconds(jobs, [10, 4, 5, 3], 1) == 22
 

@@ -78,7 +78,7 @@ def test_what_a_client_of_a_server_asks_for():
         job.name: (job.request.gpus, job.request.memory_mb, job.request.runtime_minutes) for job in study_jobs(study)
     }
     assert asked["01_generate_traces-benchmark-trained-0"] == (1, 64000, 60)
-    served = [job.name for job in study_jobs(study) if any("server" in arm for arm in job.parameters["arms"])]
+    served = [job.name for job in study_jobs(study) if any(getattr(task, "server", None) for task in job.tasks)]
     assert len(served) == 2, "its traces to choose from, and those of the benchmark"
     for job in [*served, "03_finetune_qlora-0", "04_plot_evaluation"]:
         assert asked[job] == (None, 1500, 9)
@@ -109,8 +109,8 @@ def test_a_job_loads_one_base():
     jobs = study_jobs(load_study("params/miniature.yaml", [other, "jobs.arms_per_job=2"]))
     for job in jobs:
         if job.notebook in ("01_generate_traces", "03_finetune_qlora"):
-            assert len({(arm["path"], arm["precision"]) for arm in job.parameters["arms"]}) == 1
-    plain = [[arm["name"] for arm in job.parameters["arms"]] for job in jobs if "benchmark-plain" in job.name]
+            assert len({task.base for task in job.tasks}) == 1
+    plain = [[task.name for task in job.tasks] for job in jobs if "benchmark-plain" in job.name]
     assert plain == [["base", "reasoner"], ["instruct"]]
 
 

@@ -13,7 +13,7 @@ from conftest import make_model
 from scripted_server import PROBLEMS, free_url
 
 from longcot.files.errors import BadInput
-from longcot.sampling.task import sample_arm
+from longcot.sampling.task import SampleTask, sample_arm
 from longcot.traces.trace import read_traces
 
 
@@ -45,11 +45,11 @@ def served(tmp_path_factory):
 @pytest.mark.parametrize("api", ["completions", "chat"])
 def test_an_arm_through_transformers_serve(served, tmp_path, api):
     url, model = served
-    row = {"name": "a", "path": str(model), "precision": "float32", "adapter": "", "traces": "traces/a/b.jsonl"}
-    row |= {"style": "zero_shot", "served_as": "m", "samples": 2}
+    row = {"name": "a", "base": {"path": str(model), "precision": "float32"}, "traces": "traces/a/b.jsonl"}
+    row |= {"served_as": "m", "prompt": {"template": "{problem}"}}
     row |= {"server": {"urls": [url], "api": api, "concurrency": 4, "timeout_s": 100.0, "retries": 1}}
-    sampling, prompt = {"max_tokens": 8, "temperature": 1.0, "top_p": 1.0, "seed": 1}, {"template": "{problem}"}
-    out = sample_arm(row, PROBLEMS[:2], sampling, prompt, tmp_path)
+    row |= {"sampling": {"max_tokens": 8, "temperature": 1.0, "top_p": 1.0, "seed": 1, "samples": 2}}
+    out = sample_arm(SampleTask.model_validate(row), PROBLEMS[:2], tmp_path)
     traces = read_traces(out)
     assert {trace.key for trace in traces} == {(p.id, sample, "") for p in PROBLEMS[:2] for sample in (0, 1)}
     assert len({trace.text for trace in traces}) == 4  # a file beside the model says top_k 1, which must not hold
@@ -57,9 +57,10 @@ def test_an_arm_through_transformers_serve(served, tmp_path, api):
     manifest = json.loads((out.parent / "b.jsonl.manifest.json").read_text())
     system = "" if api == "completions" else "<|im_start|>system\nYou are a default.<|im_end|>\n"
     assert manifest["first_prompt"] == system + "<|im_start|>user\nWhat is 0 + 1?<|im_end|>\n<|im_start|>assistant\n"
-    elsewhere = row | {"server": row["server"] | {"urls": [free_url()], "retries": 9, "concurrency": 1}}
+    other = row["server"] | {"urls": [free_url()], "retries": 9, "concurrency": 1}
+    elsewhere = SampleTask.model_validate(row | {"server": other})
     before = out.read_bytes()
-    sample_arm(elsewhere, PROBLEMS[:2], sampling, prompt, tmp_path)  # done, wherever it was served
+    sample_arm(elsewhere, PROBLEMS[:2], tmp_path)  # done, wherever it was served
     assert out.read_bytes() == before and url not in json.dumps(manifest)
     with pytest.raises(BadInput, match=f"no server at .*vllm serve {model}"):
-        sample_arm(elsewhere, PROBLEMS[:3], sampling, prompt, tmp_path)
+        sample_arm(elsewhere, PROBLEMS[:3], tmp_path)

@@ -130,12 +130,12 @@ def test_progress_shows_the_time_left(tmp_path, capsys):
 def test_an_arm_says_what_it_saw(tmp_path):
     from conftest import make_model
 
-    from longcot.sampling.task import sample_arm
+    from longcot.sampling.task import SampleTask, sample_arm
 
     path = str(make_model(tmp_path / "model", context=1024))
-    row = {"name": "a", "path": path, "precision": "float32", "adapter": "", "traces": "traces/a/b.jsonl"}
-    row |= {"style": "outline", "context": 900, "samples": 1}
-    out = sample_arm(row, PROBLEMS[:2], {"max_tokens": 5}, {"template": None, "system": "Be brief."}, tmp_path)
+    row = {"name": "a", "base": {"path": path, "precision": "float32"}, "traces": "traces/a/b.jsonl"}
+    row |= {"style": "outline", "context": 900, "sampling": {"max_tokens": 5}, "prompt": {"system": "Be brief."}}
+    out = sample_arm(SampleTask.model_validate(row), PROBLEMS[:2], tmp_path)
     manifest = json.loads((out.parent / "b.jsonl.manifest.json").read_text())
     assert manifest["first_prompt"].startswith("<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\n")
     assert PROBLEMS[0].problem in manifest["first_prompt"] and "Conclude" in manifest["first_prompt"]

@@ -4,15 +4,17 @@ import json
 
 import pytest
 import yaml
-from test_study import STUDY
 
 from longcot.files.errors import BadInput
+from longcot.files.paths import ROOT
 from longcot.grading.extraction import extract_answer
 from longcot.grading.grade import is_equivalent
 from longcot.problems.sources import load_problems
 from longcot.study.reading import load_study
 from longcot.traces.importing import import_traces
 from longcot.traces.trace import read_traces, write_traces
+
+STUDY = (ROOT / "params/miniature.yaml").read_text()
 
 NAMES = ["../x", "/etc/x", "a/b", "..", ".", ".hidden", "-rf", "a\x00b", "a\nb", "a b", "a\u202eb", "é", "", "x" * 101]
 NAMES += ["~", "$HOME", "a;b", "a`b", "CON\\x", "a:b", "*", "x\n"]

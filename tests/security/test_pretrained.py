@@ -5,7 +5,6 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
-from test_study import STUDY
 
 from longcot.files.errors import BadInput
 from longcot.models.adapter import adapter_config
@@ -18,6 +17,8 @@ CODE = """
 from pathlib import Path
 Path(__file__).with_name("ran").touch()
 from transformers import Qwen2Config, Qwen2ForCausalLM
+
+STUDY = (ROOT / "params/miniature.yaml").read_text()
 class OwnConfig(Qwen2Config):
     model_type = "own-kind"
 class OwnModel(Qwen2ForCausalLM):
@@ -97,7 +98,7 @@ def test_a_study_asks_for_it_by_name_and_is_warned(tmp_path):
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(values))
     study = load_study(tmp_path / "study.yaml")
     assert study.trusted == ["base"]
-    rows = {row["name"]: row for job in study_jobs(study) for row in job.parameters["arms"] if "path" in row}
-    assert rows["reasoner-20-a"]["trust_remote_code"] and "trust_remote_code" not in rows["reasoner"]
+    rows = {row["name"]: row["base"] for job in study_jobs(study) for row in job.parameters["tasks"] if "base" in row}
+    assert rows["reasoner-20-a"]["trust_remote_code"] and not rows["reasoner"]["trust_remote_code"]
     assert "--trust-remote-code" in serve_command("x/y", ["base"], trust_remote_code=True)
     assert "--trust-remote-code" not in serve_command("x/y", ["base"])

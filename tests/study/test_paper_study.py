@@ -2,7 +2,7 @@
 
 Here the server is the one of `miniature_server`, at the smallest size. By hand, with vLLM:
 
-    python tests/test_paper_study.py run http://localhost:8000/v1 PROBLEMS N
+    python tests/study/test_paper_study.py run http://localhost:8000/v1 PROBLEMS N
 
 makes the base that is to be served and stops for want of a server; `plan` in place of `run` prints the command that
 starts it; `run` again runs the study, with so many problems and at most N traces an arm.

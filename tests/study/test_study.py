@@ -138,15 +138,15 @@ def test_a_condition_is_an_arm_a_draw(tmp_path):
     assert [arm.data.seed for arm in study.arms[1:]] == [11, 12, 13]
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(study.model_dump()))
     assert load_study(tmp_path / "study.yaml") == study, "the resolved study is not drawn once more"
-    plotted = {arm["name"]: arm.get("condition") for arm in plotted_arms(tmp_path)}
-    assert plotted == {"base": None} | dict.fromkeys(("long-1", "long-2", "long-3"), {"length": "long"})
+    plotted = {arm["name"]: arm["condition"] for arm in plotted_arms(tmp_path)}
+    assert plotted == {"base": {}} | dict.fromkeys(("long-1", "long-2", "long-3"), {"length": "long"})
 
 
 def test_a_study_that_only_curates_trains_and_plots_nothing(tmp_path):
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(CURATED))
     jobs = study_jobs(load_study(tmp_path / "study.yaml"))
     assert [job.notebook for job in jobs] == ["01_generate_traces", "02_analyze_curation"]
-    assert jobs[0].parameters["imported"][0]["where"] == {"model": ["a", "b"], "style": "c"}
+    assert jobs[0].parameters["imports"][0]["imported"]["where"] == {"model": ["a", "b"], "style": "c"}
     assert jobs[1].products == ["training_sets/set.jsonl"]
 
 

@@ -51,7 +51,7 @@ def test_precision_and_recall_on_labelled_paragraphs():
     """The rules on real paragraphs they were not written from; the figures are in tests/benchmarks/README.md."""
     if not os.environ.get("LONGCOT_DATA"):
         pytest.skip("LONGCOT_DATA is not set: the labelled paragraphs are in the outside data")
-    path = Path(__file__).parent / "benchmarks" / "behaviours.py"
+    path = Path(__file__).parents[1] / "benchmarks" / "behaviours.py"
     spec = importlib.util.spec_from_file_location("behaviours_benchmark", path)
     benchmark = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(benchmark)

@@ -49,8 +49,8 @@ def read_results(
     """The results of a study's arms, in its order.
 
     With `problems` (the benchmark) every arm must have traces of each of them and of no other; without, arms bring
-    problems of their own. Raises BadInput for names that are not there, and for a file of traces that is missing, not whole or not
-    graded.
+    problems of their own. Raises BadInput for names that are not there, and for a file of
+    traces that is missing, not whole or not graded.
     """
     names = [arm.name for arm in arms]
     if len(set(names)) < len(names):

@@ -1,12 +1,14 @@
 """A model's chat template: the text of a conversation, and the token that ends a turn."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import TemplateError
-from transformers import GenerationConfig, PreTrainedTokenizerBase
 
 from longcot.files.errors import BadInput
+
+if TYPE_CHECKING:
+    from transformers import GenerationConfig, PreTrainedTokenizerBase
 
 TURN_END = "<|im_end|>"
 
@@ -45,7 +47,9 @@ def render(tokenizer: Any, messages: Sequence[dict[str, str]], *, add_generation
     return bos + rest if bos and turn.startswith(bos) else rest
 
 
-def turn_generation_config(tokenizer: PreTrainedTokenizerBase) -> GenerationConfig:
+def turn_generation_config(tokenizer: "PreTrainedTokenizerBase") -> "GenerationConfig":
     """A generation config that says when to stop, on the turn's end and on the EOS, and nothing else."""
+    from transformers import GenerationConfig
+
     stops = {tokenizer.convert_tokens_to_ids(turn_end(tokenizer)), tokenizer.eos_token_id}
     return GenerationConfig(eos_token_id=sorted(stops), pad_token_id=tokenizer.pad_token_id)
