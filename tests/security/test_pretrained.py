@@ -7,18 +7,19 @@ import yaml
 from safetensors.torch import load_file
 
 from longcot.files.errors import BadInput
+from longcot.files.paths import ROOT
 from longcot.models.adapter import adapter_config
 from longcot.models.loading import check_weights, load_config, load_model, load_pretrained_tokenizer
 from longcot.run.jobs import study_jobs
 from longcot.sampling.engines.command import serve_command
 from longcot.study.reading import load_study
 
+STUDY = (ROOT / "params/miniature.yaml").read_text()
 CODE = """
 from pathlib import Path
 Path(__file__).with_name("ran").touch()
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
-STUDY = (ROOT / "params/miniature.yaml").read_text()
 class OwnConfig(Qwen2Config):
     model_type = "own-kind"
 class OwnModel(Qwen2ForCausalLM):

@@ -5,7 +5,6 @@ the output head. It is counted tensor by tensor from what `recomputation` and `t
 sets it against measured peaks.
 """
 
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -15,13 +14,9 @@ from peft.tuners.tuners_utils import check_target_module_exists
 from transformers import PretrainedConfig
 
 from longcot.files.errors import BadInput
-from longcot.files.paths import model_source
-from longcot.models.loading import empty_model, load_config
-from longcot.models.nf4 import load_tokenizer
+from longcot.models.loading import empty_model
 from longcot.qlora.recomputation import TILE
 from longcot.qlora.settings import LoraSettings
-from longcot.qlora.task import TrainTask
-from longcot.qlora.tokens import read_training_set
 from longcot.qlora.trainer import ROWS
 
 NF4 = 0.5 + 1 / 64 + 4 / (64 * 256)  # bytes a weight: 4 bits, an 8-bit scale for 64, a 32-bit one for 256 scales
@@ -127,20 +122,6 @@ def check_training(config: PretrainedConfig, lora: LoraSettings, length: int, wh
             f"{free:.1f} GB free; set lora.max_length to {fits} or less and lora.too_long to drop"
         )
     return row
-
-
-def check_arm(task: TrainTask, run_dir: Path) -> dict[str, Any]:
-    """`check_training` of an arm by its training set; also returns `arm, traces` and `dropped`, those too long.
-
-    Raises BadInput also for what is wrong with the training set or the base.
-    """
-    source, which = model_source(task.base.path), task.base.at | {"revision": task.base.revision or "main"}
-    tokenizer, config = load_tokenizer(source, **which), load_config(source, **which)
-    limit = min(task.lora.max_length, config.max_position_embeddings)
-    rows, dropped = read_training_set(run_dir / task.training_set, tokenizer, limit, task.lora.too_long)
-    longest = max(len(row["input_ids"]) for row in rows)
-    found = check_training(config, task.lora, longest, f"arm {task.name}")
-    return {"arm": task.name, "traces": len(rows), "dropped": dropped} | found
 
 
 def free_gb() -> float:

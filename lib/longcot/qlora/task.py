@@ -63,3 +63,22 @@ def train_arm(
             train_adapter(model, tokenizer, rows, out, task.lora, on_step)
             making.finish(precision=f"nf4 (double quantization), computed in {task.lora.compute_dtype}")
     return {"arm": task.name, "file": shown(out)} | json.loads((out / TRAINING).read_text())
+
+
+def check_arm(task: TrainTask, run_dir: Path) -> dict[str, Any]:
+    """`memory.check_training` of an arm by its training set; also returns `arm, traces` and `dropped`, those too long.
+
+    Raises BadInput also for what is wrong with the training set or the base.
+    """
+    from longcot.models.loading import load_config
+    from longcot.models.nf4 import load_tokenizer
+    from longcot.qlora.memory import check_training
+    from longcot.qlora.tokens import read_training_set
+
+    source, which = model_source(task.base.path), task.base.at | {"revision": task.base.revision or "main"}
+    tokenizer, config = load_tokenizer(source, **which), load_config(source, **which)
+    limit = min(task.lora.max_length, config.max_position_embeddings)
+    rows, dropped = read_training_set(run_dir / task.training_set, tokenizer, limit, task.lora.too_long)
+    longest = max(len(row["input_ids"]) for row in rows)
+    found = check_training(config, task.lora, longest, f"arm {task.name}")
+    return {"arm": task.name, "traces": len(rows), "dropped": dropped} | found
