@@ -17,7 +17,7 @@ from transformers import AutoTokenizer
 
 from longcot.files.errors import BadInput
 from longcot.run.servers import study_commands
-from longcot.sampling.engines.command import module_name, serve_command
+from longcot.sampling.engines.command import Served, module_name
 from longcot.sampling.settings import Sampling
 from longcot.study.reading import load_study
 from longcot.study.study import Study
@@ -182,13 +182,13 @@ def test_a_server_started_anew_gets_its_adapter_again(serve, run_served, adapter
 
 
 def test_the_command_that_serves_a_study(adapter, tmp_path):
-    words = shlex.split(serve_command("org/Base", ["base"], revision="abc", context=4096, url="http://gpu7:8123/v1"))
+    words = shlex.split(Served("org/Base", ("base",), revision="abc", context=4096).command("http://gpu7:8123/v1"))
     assert words[:5] == ["vllm", "serve", "org/Base", "--served-model-name", "base"] and "--enable-lora" not in words
     options = dict(zip(words[3::2], words[4::2], strict=True))
     assert options == options | {"--revision": "abc", "--generation-config": "vllm", "--max-model-len": "4096"}
     assert (options["--port"], options["--dtype"]) == ("8123", "bfloat16")
     adapters = {"arm": adapter, "later": tmp_path / "later"}
-    switch, *words = shlex.split(serve_command("org/Base", ["base"], adapters=adapters, rank=20))
+    switch, *words = shlex.split(Served("org/Base", ("base",), adapters=adapters, rank=20).command())
     assert switch == "VLLM_ALLOW_RUNTIME_LORA_UPDATING=True" and words[words.index("--max-lora-rank") + 1] == "32"
     assert words[words.index("--lora-modules") + 1 :] == [f"{module_name('arm', adapter)}={adapter}"]
 

@@ -11,7 +11,7 @@ from longcot.files.paths import ROOT
 from longcot.models.adapter import adapter_config
 from longcot.models.loading import check_weights, load_config, load_model, load_pretrained_tokenizer
 from longcot.run.jobs import study_jobs
-from longcot.sampling.engines.command import serve_command
+from longcot.sampling.engines.command import Served
 from longcot.study.reading import load_study
 
 STUDY = (ROOT / "params/miniature.yaml").read_text()
@@ -101,5 +101,5 @@ def test_a_study_asks_for_it_by_name_and_is_warned(tmp_path):
     assert study.trusted == ["base"]
     rows = {row["name"]: row["base"] for job in study_jobs(study) for row in job.parameters["tasks"] if "base" in row}
     assert rows["reasoner-20-a"]["trust_remote_code"] and not rows["reasoner"]["trust_remote_code"]
-    assert "--trust-remote-code" in serve_command("x/y", ["base"], trust_remote_code=True)
-    assert "--trust-remote-code" not in serve_command("x/y", ["base"])
+    assert "--trust-remote-code" in Served("x/y", trust_remote_code=True).command()
+    assert "--trust-remote-code" not in Served("x/y").command()

@@ -18,6 +18,7 @@ EVERY_DATA_SHEET = "training_sets/*.md"
 EVERY_ADAPTER = "adapters/*"
 EVERY_MANIFEST = ("traces/*/*.manifest.json", "training_sets/*.manifest.json", "adapters/*.manifest.json")
 EVERY_TABLE, EVERY_FIGURE = "tables/*.csv", ("figures/*.csv", "figures/*.png")
+EVERY_ENGINE_LOG = "engines/*.log"
 EVERY_ERROR = "notebooks/*.error.txt"
 TABLES, TRACES = "tables", "traces"  # folders whose presence says that a run has some
 
@@ -75,6 +76,11 @@ def executed(job: str) -> str:
 def error_line(job: str) -> str:
     """Why a job ended early, in a line."""
     return f"notebooks/{job}.error.txt"
+
+
+def engine_log(name: str) -> str:
+    """What a server that a job started said."""
+    return f"engines/{name}.log"
 
 
 def stamp(job: str) -> str:

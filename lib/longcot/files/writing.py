@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -74,6 +74,22 @@ def open_locked(path: str | Path, wait: bool = False) -> BinaryIO:
         if is_file_at(file, path):
             return file
         file.close()  # the holder before has renamed or removed it
+
+
+def open_lock(path: str | Path, wait: bool = True) -> BinaryIO | None:
+    """A file that no other process holds through this until it is closed; None where one does and is not waited for.
+
+    Any user of the machine may hold it after this one.
+    """
+    file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666), "r+b", buffering=0)
+    with suppress(PermissionError):  # another user's, who did the same
+        os.fchmod(file.fileno(), 0o666)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        file.close()
+        return None
+    return file
 
 
 def is_file_at(file: BinaryIO, path: str | Path) -> bool:

@@ -4,7 +4,7 @@ training traces ─► curate ─► fine-tune ─► benchmark traces ─► pl
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -63,13 +63,22 @@ def chunks(arms: Sequence[T], size: int) -> list[list[T]]:
 def batches(study: Study, arms: Sequence[Arm] | Sequence[TrainingTraces]) -> list[list[Any]]:
     """The arms (or training traces) in jobs of one base each, since a job loads its weights once; then in chunks.
 
-    Only whether the base is loaded at all, or served, parts arms of one base.
+    Only where they are sampled parts arms of one base. An engine is started once for all of them, on all GPUs.
     """
+    return [
+        chunk
+        for (_, _, engine), group in _by_base(study, arms).items()
+        for chunk in ([group] if engine else chunks(group, study.jobs.arms_per_job))
+    ]
+
+
+def _by_base(study: Study, arms: Sequence[Arm] | Sequence[TrainingTraces]) -> dict[tuple, list[Any]]:
+    """The arms by their base, whether it is served, and its engine."""
     same: dict[tuple, list[Any]] = {}
     for arm in arms:
         model = study.models[arm.model]
-        same.setdefault((model.base, model.server is None), []).append(arm)
-    return [chunk for group in same.values() for chunk in chunks(group, study.jobs.arms_per_job)]
+        same.setdefault((model.base, model.server is None, model.engine), []).append(arm)
+    return same
 
 
 def _served_as(study: Study, model: str, name: str, folder: str) -> str:
@@ -87,7 +96,8 @@ def _sample_task(study: Study, model: str, name: str, folder: str, **how: Any) -
         adapter=folder,
         context=given.context,
         server=given.server,
-        served_as=_served_as(study, model, name, folder) if given.server else "",
+        engine=given.engine,
+        served_as=_served_as(study, model, name, folder) if given.server or given.engine else "",
         dtype=study.lora.compute_dtype,
         **how,
     )
@@ -112,8 +122,25 @@ def _benchmark_task(study: Study, arm: Arm) -> SampleTask:
 
 def _generate(study: Study, name: str, problems: Any, tasks: list[SampleTask], after: list[str]) -> Job:
     settings = {"run_dir": study.run_dir, "problems": problems.model_dump(), "threads": study.jobs.threads}
+    settings["job"] = name
     request = study.jobs.request(None if all(task.server for task in tasks) else study.jobs.sampling)
     return Job(f"{GENERATE}-{name}", GENERATE, tasks, settings, after, [task.traces for task in tasks], request)
+
+
+def on_gpus(jobs: Sequence[Job], count: int) -> list[Job]:
+    """The jobs with the GPUs of this machine to ask for, of which there are `count`, where the study asks for none.
+
+    One for what is sampled in process and for what is trained; all for an engine, whose replicas take what there is.
+    """
+    asking = []
+    for job in jobs:
+        engine = any(isinstance(task, SampleTask) and task.engine for task in job.tasks)
+        trains = any(isinstance(task, TrainTask) for task in job.tasks)
+        local = any(isinstance(task, SampleTask) and not task.server for task in job.tasks)
+        wanted = (count if engine else 1) if trains or local else None
+        own = job.request.gpus or wanted
+        asking.append(replace(job, request=job.request.model_copy(update={"gpus": own if count else None})))
+    return asking
 
 
 def _training_jobs(study: Study) -> list[Job]:
@@ -217,8 +244,8 @@ def _import_job(study: Study) -> Job:
     return Job(f"{GENERATE}-imported", GENERATE, tasks, settings, [], products, study.jobs.request())
 
 
-def study_jobs(study: Study) -> list[Job]:
-    """All jobs of a study, each after those it waits for."""
+def study_jobs(study: Study, gpus: int = 0) -> list[Job]:
+    """All jobs of a study, each after those it waits for, cut so that arms are trained on `gpus` side by side."""
     jobs = []
     imported = any(one.imported for one in [*study.arms, *study.training_traces])
     plain = [arm for arm in study.arms if not arm.imported and not arm.data]
@@ -233,9 +260,18 @@ def study_jobs(study: Study) -> list[Job]:
         jobs.append(_benchmark_job(study, f"plain-{number}", group, []))
     for number, group in enumerate(batches(study, shown)):
         jobs.append(_benchmark_job(study, f"examples-{number}", group, [CURATE]))
-    for number, group in enumerate(batches(study, trained)):
-        jobs.append(_train_job(study, number, group))
-        jobs.append(_benchmark_job(study, f"trained-{number}", group, [jobs[-1].name]))
+    number = 0
+    for place, ((_, _, engine), group) in enumerate(_by_base(study, trained).items()):
+        size = min(study.jobs.arms_per_job, -(-len(group) // gpus)) if gpus else study.jobs.arms_per_job
+        training: list[str] = []
+        for arms in chunks(group, size):
+            jobs.append(_train_job(study, number, arms))
+            training.append(jobs[-1].name)
+            if not engine:
+                jobs.append(_benchmark_job(study, f"trained-{number}", arms, training[-1:]))
+            number += 1
+        if engine:
+            jobs.append(_benchmark_job(study, f"trained-engine-{place}", group, training))
     if any(arm.reported for arm in study.arms):
         jobs.append(_plot_job(study, [job.name for job in jobs if job.notebook in (GENERATE, FINETUNE)]))
     return jobs

@@ -1,6 +1,8 @@
 """Starting Snakemake on a study."""
 
 import os
+import socket
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,11 +12,16 @@ import yaml
 from longcot.files.errors import BadInput
 from longcot.files.manifest import status
 from longcot.files.paths import ROOT, resolve
-from longcot.files.run_directory import JOBS, SNAKEMAKE_LOCKS, STUDY, stamp
+from longcot.files.privacy import scrubbed
+from longcot.files.processes import end_marked
+from longcot.files.run_directory import EVERY_ENGINE_LOG, JOBS, SNAKEMAKE_LOCKS, STUDY, stamp
 from longcot.files.writing import write_whole
-from longcot.run.jobs import Job, study_jobs, write_jobs
-from longcot.run.lock import hold_lock, owner
+from longcot.models.cards import cards
+from longcot.run.gpus import pool
+from longcot.run.jobs import Job, on_gpus, study_jobs, write_jobs
+from longcot.run.lock import OWNER, hold_lock, owner
 from longcot.run.slurm import cancel_leftovers
+from longcot.sampling.engines.vllm import PROGRAM, program
 from longcot.study.study import Study
 
 
@@ -24,6 +31,30 @@ def forget_lost(run_dir: Path, jobs: Sequence[Job]) -> None:
         done = run_dir / stamp(job.name)
         if done.exists() and not all(status(run_dir / product) == "done" for product in job.products):
             done.unlink()
+
+
+def have_engine(study: Study) -> None:
+    """See that there is a vLLM where a study starts one; `make engine` installs it on a machine with a GPU.
+
+    Raises BadInput where there is none and none can be had.
+    """
+    if not any(model.engine for model in study.models.values()):
+        return
+    try:
+        program()
+    except BadInput:
+        if os.environ.get(PROGRAM) or not cards():
+            raise
+        if subprocess.run(["make", "-C", str(ROOT), "engine"]).returncode:
+            raise BadInput(f"make engine failed, see above; or name another vLLM: {PROGRAM}=/path/to/vllm") from None
+
+
+def end_leftovers(run_dir: Path, last: str) -> None:
+    """End what a killed run (`last`, host:pid) left on this machine; its engines' logs say no more of it then."""
+    if last.rpartition(":")[0] == socket.gethostname():
+        end_marked(OWNER, last)
+    for log in run_dir.glob(EVERY_ENGINE_LOG):
+        write_whole(log, scrubbed(log.read_text(encoding="utf-8", errors="replace")))
 
 
 def profile_path(name: str) -> Path:
@@ -40,20 +71,25 @@ def run(study: Study, cores: int | None, profile: Path | None, snakemake: Sequen
 
     `cores` bounds what runs at once, None leaving that to the profile. `snakemake` are more options of its own.
     """
-    run_dir = resolve(study.run_dir).resolve()
-    last, jobs = hold_lock(run_dir), study_jobs(study)
+    run_dir, count = resolve(study.run_dir).resolve(), 0 if profile else len(pool())
+    jobs = on_gpus(study_jobs(study, count), count) if not profile else study_jobs(study)
     if not (dry := {"-n", "--dry-run", "--dryrun"} & set(snakemake)):
+        have_engine(study)
+    last = hold_lock(run_dir)
+    if not dry:
         cancel_leftovers(run_dir, last)
+        end_leftovers(run_dir, last)
     write_whole(run_dir / STUDY, yaml.safe_dump(study.model_dump(), sort_keys=False, allow_unicode=True))
     write_jobs(jobs, study.jobs.threads, run_dir / JOBS)
     forget_lost(run_dir, jobs)
     for lock in (run_dir / SNAKEMAKE_LOCKS).glob("*"):
         lock.unlink()  # its owner is gone: a living one would hold the lock above
-    os.environ["LONGCOT_OWNER"] = owner()
+    os.environ[OWNER] = owner()
     os.chdir(run_dir)  # the working directory of its jobs in Slurm, by which they are known
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "notebooks" / "Snakefile")]
     command += ["--directory", str(run_dir), "--rerun-incomplete", "--quiet", "host" if dry else "rules", "progress"]
     command += ["--cores", str(cores)] if cores else []
     command += ["--profile", str(profile)] if profile else []
+    command += ["--resources", f"gpu={count}"] if count else []
     command += ["--config", f"run_dir={run_dir}", f"root={ROOT}", *snakemake]
     os.execv(sys.executable, command)

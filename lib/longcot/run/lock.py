@@ -49,6 +49,9 @@ def _said(lock) -> str:
     return lock.read().strip()
 
 
+OWNER = "LONGCOT_OWNER"  # the variable that says whose a job is
+
+
 def owner() -> str:
     """This process as the owner of what it starts: `host:pid`."""
     return f"{socket.gethostname()}:{os.getpid()}"

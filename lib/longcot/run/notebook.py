@@ -8,7 +8,8 @@ import json
 import os
 import re
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -17,7 +18,8 @@ from longcot.files.paths import ROOT, shown
 from longcot.files.privacy import scrubbed
 from longcot.files.run_directory import error_line, executed, notebook_source
 from longcot.files.writing import write_whole, writing
-from longcot.run.lock import end_with
+from longcot.run.gpus import leased, pool
+from longcot.run.lock import OWNER, end_with
 
 
 def check_parameters(notebook: str | Path, parameters: dict[str, Any]) -> None:
@@ -93,16 +95,28 @@ def run_notebook(notebook: str | Path, output: str | Path, parameters: dict[str,
         )
 
 
+@contextmanager
+def _cards(count: int | None) -> Iterator[None]:
+    """Have the GPUs that a job asks for to itself; in a cluster's job all of its allocation."""
+    if not count:
+        yield
+        return
+    of = pool()
+    with leased(len(of) if "SLURM_JOB_ID" in os.environ else count, of):
+        yield
+
+
 def main(words: list[str]) -> int:
     """The command. Exit status 0, or 1 after a one-line error, which is also kept beside the executed copy."""
     jobs, name = Path(words[0]), words[1]
     job = next(job for job in json.loads(jobs.read_text(encoding="utf-8")) if job["name"] == name)
     output, kept = jobs.parent / executed(name), jobs.parent / error_line(name)
     kept.unlink(missing_ok=True)
-    if who := os.environ.get("LONGCOT_OWNER"):
+    if who := os.environ.get(OWNER):
         end_with(who)
     try:
-        run_notebook(notebook_source(ROOT, job["notebook"]), output, job["parameters"])
+        with _cards(job["resources"].get("gpu")):
+            run_notebook(notebook_source(ROOT, job["notebook"]), output, job["parameters"])
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
         with suppress(BadInput):  # on a full disk it is said in the terminal only

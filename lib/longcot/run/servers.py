@@ -4,7 +4,7 @@ from longcot.files.paths import model_name, model_source, resolve, shown
 from longcot.files.run_directory import adapter
 from longcot.models.adapter import adapter_rank
 from longcot.models.sampled_base import sampled_folder
-from longcot.sampling.engines.command import serve_command
+from longcot.sampling.engines.command import Served
 from longcot.study.study import Model, Study
 
 
@@ -32,9 +32,9 @@ def _commands(study: Study, names: list[str]) -> list[str]:
         path, revision, dtype = str(folder), "", study.lora.compute_dtype
         if not folder.is_dir():
             notes.append(f"# the study's first run makes {shown(folder)}, and then stops for want of a server")
-    served_as = [name for name, model in zip(names, models, strict=True) if not model.adapter]
+    own = tuple(name for name, model in zip(names, models, strict=True) if not model.adapter)
     how = {"revision": revision, "dtype": dtype, "context": base.context, "adapters": adapters, "rank": rank}
-    how |= {"trust_remote_code": base.trust_remote_code}
-    commands = [f"{serve_command(path, served_as, **how, url=url)}  # {url}" for url in base.server.urls]
-    about = f"# {model_name(base.path)}, served as {', '.join([*served_as, *adapters])}"
+    served = Served(path, own, trust_remote_code=base.trust_remote_code, **how)
+    commands = [f"{served.command(url)}  # {url}" for url in base.server.urls]
+    about = f"# {model_name(base.path)}, served as {', '.join([*own, *adapters])}"
     return ["\n".join([about, *notes, *commands])]

@@ -1,8 +1,8 @@
 """How a model is sampled, and on which servers; each default with its source."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from longcot.files.strict import Strict
 
@@ -33,3 +33,22 @@ class Server(Strict):
     timeout_s: float = Field(3600.0, gt=0)  # of one request: a trace of 32,768 tokens takes many minutes
     retries: int = Field(5, ge=0)  # of one request
     key: str = "OPENAI_API_KEY"  # the environment variable that holds the key; the key itself stands nowhere
+
+
+class Engine(Strict):
+    """vLLM's own server, which the job that samples starts on the GPUs that it has been given, and stops."""
+
+    kind: Literal["vllm"] = "vllm"
+    tensor_parallel: int | None = Field(None, ge=1)  # GPUs of one replica; default: as few as hold the model
+    gpu_memory: float = Field(0.9, gt=0, le=1)  # share of each GPU, as vLLM's own default is
+    concurrency: int = Field(256, ge=1)  # requests in flight at each replica
+    start_s: float = Field(1800.0, gt=0)  # longest start: loading, compiling
+    timeout_s: float = Field(3600.0, gt=0)  # of one request
+    restarts: int = Field(2, ge=0)  # of a replica that dies under way
+
+
+def _named_engine(value: Any) -> Any:
+    return {"kind": value} if isinstance(value, str) else value
+
+
+NamedEngine = Annotated[Engine, BeforeValidator(_named_engine)]  # `engine: vllm` in a study

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from longcot.files.errors import BadInput
 from longcot.files.manifest import Making
 from longcot.files.paths import model_name, resolve
 from longcot.files.rows import json_rows
@@ -14,7 +15,8 @@ from longcot.models.base import Base, Dtype
 from longcot.models.sampled_base import sampled_base
 from longcot.problems.problem import Problem
 from longcot.problems.prompts import AskedStyle, Edit, Prompt, Style, build_messages, style_version
-from longcot.sampling.settings import Sampling, Server
+from longcot.sampling.engines.engines import Engines
+from longcot.sampling.settings import Engine, Sampling, Server
 from longcot.traces.trace import row_count
 
 
@@ -29,7 +31,8 @@ class SampleTask(Strict):
     adapter: str = ""  # the directory of a PEFT adapter on it
     context: int | None = None  # tokens of prompt and response together; default: what the model has
     server: Server | None = None  # where it is served; none: it is sampled in process
-    served_as: str = ""  # its name there
+    engine: Engine | None = None  # what the job starts to sample it
+    served_as: str = ""  # its name on a server or an engine
     style: AskedStyle = "zero_shot"
     edits: list[Edit] = []  # passes over the traces
     examples: str = ""  # a training set whose problems and traces stand in the prompt
@@ -49,7 +52,8 @@ class SampleTask(Strict):
         arm = self.base.recipe() | {key: getattr(self, key) for key in ("name", "adapter", "style", "traces")}
         arm |= {key: value for key in ("context", "edits", "examples") if (value := getattr(self, key))}
         sampling = self.sampling.recipe()
-        if self.server:
+        api = self.server.api if self.server else "completions" if self.engine else ""
+        if api:
             del sampling["batch_size"]
         return {
             "arm": arm | self.own,
@@ -58,7 +62,7 @@ class SampleTask(Strict):
             "prompt": self.prompt.recipe(),
             "prompt_versions": [style_version(name) for name in (self.prompt_style, *self.edits)],
             "problems": [problem.model_dump() for problem in problems],
-            **({"api": self.server.api} if self.server else {"threads": threads}),
+            **({"api": api} if api else {"threads": threads}),
         }
 
 
@@ -69,29 +73,36 @@ def _local_sampler(path: str, dtype: str, threads: int, **which: Any) -> Any:
     return LocalSampler(path, dtype=dtype, threads=threads, **which)
 
 
-def _sampler(task: SampleTask, base: str, dtype: str, threads: int) -> Any:
-    """What samples an arm: its server, or this process. An nf4 base lies in a directory, which has no revision."""
+def _sampler(task: SampleTask, base: str, dtype: str, threads: int, engines: Engines | None) -> Any:
+    """What samples an arm: its server, its engine, or this process.
+
+    An nf4 base lies in a directory, which has no revision.
+    """
     which = task.base.at | ({"revision": ""} if Path(base).is_dir() else {})
     adapter = resolve(task.adapter) if task.adapter else None
-    if task.server:
+    if task.server or task.engine:
         from longcot.sampling.server.sampler import ServerSampler
 
-        how = {"adapter": adapter, "context": task.context}
-        return ServerSampler(task.server, task.served_as, base, dtype, **how, **which)
+        server = task.server or engines.serve(task, base, dtype)
+        how = {"adapter": adapter, "context": task.context, "backoff_s": 0.5 if task.engine else 2.0}
+        return ServerSampler(server, task.served_as, base, dtype, **how, **which)
     sampler = _local_sampler(base, dtype, threads, **which)
     sampler.use_adapter(adapter, task.context)
     return sampler
 
 
-def sample_arm(task: SampleTask, problems: Sequence[Problem], run_dir: Path, threads: int = 1) -> Path:
+def sample_arm(
+    task: SampleTask, problems: Sequence[Problem], run_dir: Path, threads: int = 1, engines: Engines | None = None
+) -> Path:
     """Sample an arm on problems into its file of traces, graded; returns the file.
 
-    Raises BadInput for an adapter of another base, and where samples cannot be had.
+    `engines` are the job's, needed for an arm with an engine. Raises BadInput for an adapter of another base, and where
+    samples cannot be had.
     """
     from longcot.sampling.generate import generate_traces
 
     out = run_dir / task.traces
-    base, dtype = sampled_base(task.base, task.dtype, run_dir)
+    base, dtype = sampled_base(task.base, task.dtype, run_dir, apart=bool(task.engine))
     adapter = resolve(task.adapter) if task.adapter else None
     example_set = run_dir / task.examples if task.examples else None
     if adapter:
@@ -102,12 +113,16 @@ def sample_arm(task: SampleTask, problems: Sequence[Problem], run_dir: Path, thr
         return out
     rows = json_rows(example_set) if example_set else ()
     examples = [(row["problem"], row["messages"][-1]["content"]) for _, row in rows]
-    sampler = _sampler(task, base, dtype, threads)
     how = task.prompt.wording | {"examples": examples}
-    names = {"model": model_name(task.base.path), "adapter": task.adapter}
-    generate_traces(
-        sampler, problems, out, task.sampling, **names, prompt_style=task.prompt_style, edits=task.edits, **how
-    )
+    names = {"model": model_name(task.base.path), "adapter": task.adapter, "prompt_style": task.prompt_style}
+    while True:
+        sampler = _sampler(task, base, dtype, threads, engines)
+        try:
+            generate_traces(sampler, problems, out, task.sampling, **names, edits=task.edits, **how)
+            break
+        except BadInput:
+            if not (task.engine and engines.revive()):  # else a server had died: the rest is asked of a new one
+                raise
     first = build_messages(task.prompt_style, problems[0], **how)
     making.finish(traces=row_count(out), first_prompt=sampler.prompt_text(first))
     return out

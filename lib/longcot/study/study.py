@@ -11,7 +11,7 @@ from longcot.models.base import Base
 from longcot.problems.prompts import Prompt
 from longcot.problems.sources import ProblemSet
 from longcot.qlora.settings import LoraSettings
-from longcot.sampling.settings import Sampling, Server
+from longcot.sampling.settings import NamedEngine, Sampling, Server
 from longcot.study.arms import Arm, Name, Text, TrainingTraces, each_draw
 from longcot.study.cluster import Jobs
 from longcot.study.published import Beside
@@ -30,7 +30,14 @@ class Model(Base):
 
     adapter: str = ""  # the directory of a PEFT adapter on it
     context: int | None = Field(None, ge=1)  # tokens of prompt and response together; default: what the model has
-    server: Server | None = None  # where it is served; none: it is sampled in process
+    server: Server | None = None  # where it is served
+    engine: NamedEngine | None = None  # what the jobs start to sample it; neither: it is sampled in process
+
+    @model_validator(mode="after")
+    def _sampled_in_one_way(self) -> "Model":
+        if self.server and self.engine:
+            raise ValueError("server and engine of one model; leave one out")
+        return self
 
     @property
     def base(self) -> Base:

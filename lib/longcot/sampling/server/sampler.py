@@ -13,7 +13,7 @@ from longcot.files.paths import ROOT, shown
 from longcot.models.adapter import adapter_rank
 from longcot.models.chat import render, turn_end
 from longcot.models.loading import load_config, load_pretrained_tokenizer
-from longcot.sampling.engines.command import module_name, serve_command
+from longcot.sampling.engines.command import Served, module_name
 from longcot.sampling.requests import Completion, Messages, Request
 from longcot.sampling.server.background import in_background
 from longcot.sampling.server.dialect import Manner, Prompt, Stops
@@ -54,13 +54,12 @@ class ServerSampler:
         self.server, self.base, self.adapter, self.backoff_s = server, base, adapter, backoff_s
         self.served_as = module_name(served_as, adapter) if adapter else served_as
         how = {"adapters": {served_as: adapter}, "rank": adapter_rank(adapter)} if adapter else {}
-        names = [] if adapter else [served_as]
+        names = () if adapter else (served_as,)
         # The error with it is kept in a file: from the project's root where it can be.
         ours = Path(base).is_dir() and Path(base).resolve().is_relative_to(ROOT)
         here = shown(base) if ours else base
-        how |= {"revision": revision, "dtype": dtype, "context": context, "url": server.urls[0]}
-        how |= {"trust_remote_code": trust_remote_code}
-        self._command = serve_command(here, names, **how)
+        how |= {"revision": revision, "dtype": dtype, "context": context, "trust_remote_code": trust_remote_code}
+        self._command = Served(here, names, **how).command(server.urls[0])
         self._key = os.environ.get(server.key, "").strip() or "EMPTY"
         self.tokenizer, longest = _tokenizer(base, revision, trust_remote_code)
         if self.tokenizer is None and server.api == "completions":

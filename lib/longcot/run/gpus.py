@@ -1,0 +1,100 @@
+"""GPUs are leased: a job has its cards to itself by locks that all studies on a machine share, and sees no others."""
+
+import hashlib
+import os
+import random
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from longcot.files.errors import BadInput
+from longcot.files.processes import end_marked
+from longcot.files.writing import open_lock
+from longcot.models.cards import VISIBLE, Card, cards
+
+POOL = "GPUS"  # the variable that names the cards a study may use: GPUS=0,1
+LEASE = "LONGCOT_LEASE"  # the mark of what runs on leased cards
+LOCKS = Path(os.environ.get("LONGCOT_GPU_LOCKS", "/tmp/longcot-gpus"))  # one place for all users of a machine
+PATIENCE_S = 30.0  # to hold some cards while others are taken by a study with another pool; then they are given back
+
+
+def pool() -> list[Card]:
+    """The cards that this study may use: those of GPUS, else those that are visible. Raises BadInput for others."""
+    there, named = cards(), os.environ.get(POOL, "").strip()
+    if not named:
+        return there
+    known = {key: card for card in there for key in (card.name, card.uuid)}
+    names = [name.strip() for name in named.split(",") if name.strip()]
+    if unknown := [name for name in names if name not in known]:
+        shown = ", ".join(card.name for card in there) or "none"
+        raise BadInput(f"{POOL}={named}: no GPU {unknown[0]!r} to be seen here; there are: {shown}")
+    return [known[name] for name in names]
+
+
+@contextmanager
+def leased(count: int, of: list[Card]) -> Iterator[list[Card]]:
+    """Hold `count` of the cards, waiting for them; CUDA_VISIBLE_DEVICES names them, and nothing else, meanwhile.
+
+    What the last holder left on a card, killed as it was, is ended first. Raises BadInput where there are too few.
+    """
+    if count > len(of):
+        raise BadInput(f"a job asks for {count} GPUs, {len(of)} are there; lower jobs.*.gpus or name more in {POOL}")
+    with ExitStack() as stack:
+        held = _hold(count, of, stack)
+        mark = secrets.token_hex(8)
+        for file in held.values():
+            _end_last(file)
+            file.seek(0)
+            file.truncate()
+            file.write(mark.encode())
+        before = {name: os.environ.get(name) for name in (VISIBLE, LEASE)}
+        os.environ |= {VISIBLE: ",".join(card.name for card in held), LEASE: mark}
+        try:
+            yield list(held)
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
+
+
+def _hold(count: int, of: list[Card], stack: ExitStack) -> dict[Card, BinaryIO]:
+    """The locks of `count` cards, closed with the stack.
+
+    Jobs of one pool wait in a queue, the first taking cards as they come free, so that one that wants many has its
+    turn. Pools that overlap have queues of their own; where two jobs hold what the other wants, both let go and try
+    again.
+    """
+    if not LOCKS.is_dir():
+        LOCKS.mkdir(parents=True, exist_ok=True)
+        LOCKS.chmod(0o1777)  # for every user of the machine
+    own = hashlib.sha256(" ".join(sorted(card.uuid for card in of)).encode()).hexdigest()[:16]
+    with open_lock(LOCKS / f"queue-{own}.lock"):
+        while True:
+            with ExitStack() as mine:
+                held: dict[Card, BinaryIO] = {}
+                end = time.monotonic() + PATIENCE_S * random.uniform(0.5, 1.5)
+                while not held or time.monotonic() < end:
+                    for card in of:
+                        if len(held) < count and card not in held and (file := _lock(card)):
+                            held[card] = mine.enter_context(file)
+                    if len(held) == count:
+                        stack.push(mine.pop_all())
+                        return {card: held[card] for card in of if card in held}
+                    time.sleep(0.1)
+            time.sleep(random.uniform(0, 1))
+
+
+def _lock(card: Card) -> BinaryIO | None:
+    return open_lock(LOCKS / f"{card.uuid.replace('/', '-')}.lock", wait=False)
+
+
+def _end_last(file: BinaryIO) -> None:
+    """End what carries the last holder's mark: its job is gone, as its lock is."""
+    file.seek(0)
+    if (mark := file.read(64).decode(errors="replace").strip()) and (left := end_marked(LEASE, mark)):
+        raise BadInput(f"{Path(file.name).stem}: processes {left} of a job that is gone hold it; end them by hand")

@@ -1,0 +1,189 @@
+"""The engines of a job: one base at a time, served by as many replicas as fit on the job's cards."""
+
+import os
+import secrets
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from longcot.files.errors import BadInput
+from longcot.files.paths import resolve, shown
+from longcot.files.privacy import scrubbed
+from longcot.files.run_directory import engine_log
+from longcot.files.writing import write_whole
+from longcot.models.adapter import adapter_rank
+from longcot.models.cards import Card, cards, used_gb
+from longcot.sampling.engines.command import Served
+from longcot.sampling.engines.replica import HOST, Died, Replica
+from longcot.sampling.engines.vllm import environment, last_words, program
+from longcot.sampling.settings import Engine, Server
+
+if TYPE_CHECKING:
+    from longcot.sampling.task import SampleTask
+
+KEY = "LONGCOT_ENGINE_KEY"  # the variable by which the client finds the key of this job's engines
+SPARE_GB = 0.5  # that a card may have in use more than before: other processes' contexts come and go
+FREE_S = 60.0  # until a card's memory is free after the end of a server
+
+
+class Engines:
+    """Starts the engine of a base when an arm of it is first sampled, with all adapters of the job's arms on that base.
+
+    One base is served at a time: the next one's engine has the cards to itself. As a context manager it ends what it
+    started, and sees that the cards' memory is free.
+    """
+
+    def __init__(self, tasks: Sequence["SampleTask"], run_dir: Path, job: str):
+        self.tasks, self.run_dir, self.job = tasks, run_dir, job
+        self.replicas: list[Replica] = []
+        self.started, self.seconds = 0, 0.0  # how many servers, and what their starts took
+        self._now: tuple | None = None
+        self._cards: list[Card] = []
+        self._used_gb = 0.0
+
+    def __enter__(self) -> "Engines":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def serve(self, task: "SampleTask", base: str, dtype: str) -> Server:
+        """Where an arm is served: `base` (a directory or Hub id) in `dtype`. Starts its engine unless it runs.
+
+        Raises BadInput where no server can be started, with its last words.
+        """
+        wanted = (task.base, task.engine)
+        if self._now != wanted:
+            self.end()
+            self._start(task, base, dtype)
+            self._now = wanted
+        else:
+            self.revive()
+        engine = task.engine
+        urls = [replica.url for replica in self.replicas]
+        concurrency = engine.concurrency * len(urls)
+        return Server(urls=urls, key=KEY, concurrency=concurrency, timeout_s=engine.timeout_s, retries=3)
+
+    def revive(self) -> bool:
+        """Start again what has died, each replica at most `engine.restarts` times; returns whether any had.
+
+        Raises BadInput with a server's last words where it dies once too often.
+        """
+        dead = [replica for replica in self.replicas if not replica.alive]
+        for replica in dead:
+            print(f"engine {replica.name}: ended ({last_words(replica.log)}); started again", file=sys.stderr)
+        self._begin(dead)
+        return bool(dead)
+
+    def end(self) -> None:
+        """End the servers and see that their cards are free. Raises BadInput where something holds on to them."""
+        replicas, self.replicas, self._now = self.replicas, [], None
+        for replica in replicas:
+            replica.end()
+        for replica in replicas:
+            if replica.log.is_file():
+                write_whole(replica.log, scrubbed(replica.log.read_text(encoding="utf-8", errors="replace")))
+        if replicas and self._cards:
+            self._see_free()
+
+    def _see_free(self) -> None:
+        end, left = time.monotonic() + FREE_S, used_gb(self._cards)
+        while left > self._used_gb + SPARE_GB * len(self._cards) and time.monotonic() < end:
+            time.sleep(0.5)
+            left = used_gb(self._cards)
+        print(f"engine ended: {left:.1f} GB of its GPUs in use, {self._used_gb:.1f} before", file=sys.stderr)
+        if left > self._used_gb + SPARE_GB * len(self._cards):
+            raise BadInput(
+                f"GPU {', '.join(card.name for card in self._cards)}: {left:.1f} GB are still in use after the engine "
+                f"ended, {self._used_gb:.1f} GB were before; see what holds them (nvidia-smi), then run again"
+            )
+
+    def _start(self, task: "SampleTask", base: str, dtype: str) -> None:
+        vllm, key = program(), secrets.token_urlsafe(24)
+        os.environ[KEY] = key  # for the client in this process
+        self._cards = cards()
+        self._used_gb = used_gb(self._cards)
+        served, local = self._served(task, base, dtype), Path(base).is_dir()
+        groups = _groups(self._cards, task.engine, served)
+        self._limits = task.engine
+        for number, own in enumerate(groups):
+            more = ["--tensor-parallel-size", str(len(own))] if len(own) > 1 else []
+            more += ["--gpu-memory-utilization", str(task.engine.gpu_memory)] if own else []
+            name = f"{task.served_as}-{number}" if len(groups) > 1 else task.served_as
+            log = self.run_dir / engine_log(f"{self.job}-{name}")
+            log.unlink(missing_ok=True)
+            words = lambda port, more=tuple(more): [str(vllm), *served.words(HOST, port, *more)]  # noqa: E731
+            self.replicas.append(Replica(name, words, environment(key, own, local), key, log))
+        where = f"GPUs {', '.join(card.name for card in self._cards)}" if self._cards else "the CPU"
+        print(f"engine {task.served_as}: {len(groups)} on {where}", file=sys.stderr)
+        self._begin(self.replicas)
+
+    def _begin(self, replicas: Sequence[Replica]) -> None:
+        """Start these replicas side by side and wait for all of them."""
+        began = time.monotonic()
+        for replica in replicas:
+            self._once_more(replica, "")
+        for replica in replicas:
+            while True:
+                try:
+                    replica.wait(self._limits.start_s)
+                    break
+                except Died as died:
+                    self._once_more(replica, str(died))
+        if replicas:
+            self.started += len(replicas)
+            self.seconds += time.monotonic() - began
+
+    def _once_more(self, replica: Replica, words: str) -> None:
+        if replica.starts > self._limits.restarts:
+            words = words or last_words(replica.log)
+            raise BadInput(
+                f"engine {replica.name}: ended {replica.starts} times, the last time with: {words} "
+                f"(log: {shown(replica.log)})"
+            )
+        replica.begin()
+
+    def _served(self, task: "SampleTask", base: str, dtype: str) -> Served:
+        """What the engine serves: the base, and the adapters of all arms of the job on it."""
+        same = [one for one in self.tasks if (one.base, one.engine) == (task.base, task.engine)]
+        adapters = {one.served_as: resolve(one.adapter) for one in same if one.adapter}
+        contexts = [one.context for one in same]
+        return Served(
+            base,
+            tuple(dict.fromkeys(one.served_as for one in same if not one.adapter)),
+            revision="" if Path(base).is_dir() else task.base.revision,
+            trust_remote_code=task.base.trust_remote_code,
+            dtype=dtype,
+            context=None if None in contexts else max(contexts),
+            adapters=adapters,
+            rank=max((adapter_rank(folder) for folder in adapters.values()), default=0),
+        )
+
+
+def _groups(own: Sequence[Card], engine: Engine, served: Served) -> list[list[Card]]:
+    """The cards of each replica; one without any where there are none. Raises BadInput where they are too few."""
+    if not own:
+        return [[]]
+    size = engine.tensor_parallel or (1 if len(own) == 1 else _reckoned(own, engine, served))
+    if size > len(own):
+        raise BadInput(
+            f"{shown(served.path)}: needs {size} GPUs, this job has {len(own)}; give it more, lower the model's "
+            "context, or take a smaller model"
+        )
+    return [list(own[start : start + size]) for start in range(0, len(own) - size + 1, size)]
+
+
+def _reckoned(own: Sequence[Card], engine: Engine, served: Served) -> int:
+    """How many GPUs a replica needs by the size of its weights; one where that is not known."""
+    from longcot.models.loading import load_config
+    from longcot.models.sizes import gpus_needed
+
+    sizes = [card.total_gb for card in own]
+    if None in sizes:
+        return 1
+    config = load_config(served.path, served.revision, served.trust_remote_code)
+    tokens = served.context or config.get_text_config().max_position_embeddings
+    found = gpus_needed(config, served.dtype, tokens, engine.gpu_memory * min(sizes))
+    return found or len(own) + 1

@@ -1,0 +1,61 @@
+"""Keeps one server: starts it, and ends it with all that it started as soon as whoever wanted it is gone.
+
+`python -m longcot.sampling.engines.keeper LOG COMMAND …`, in whose environment MARK says whose server it is. It reads
+its standard input, which ends when the process that started it does, in whatever way: a notebook's kernel that is
+killed can end nothing itself. The server is told by the kernel when this keeper is killed.
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+
+from longcot.files.processes import end_marked
+
+MARK = "LONGCOT_ENGINE"
+PR_SET_PDEATHSIG = 1  # of Linux's prctl
+
+
+def _die_with_keeper() -> None:
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def main(words: list[str]) -> int:
+    """Keep the server until it ends or is no longer wanted; returns its exit status."""
+    log, command = words[0], words[1:]
+    unwanted = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: unwanted.set())
+
+    def listen() -> None:
+        while os.read(0, 4096):
+            pass
+        unwanted.set()
+
+    with open(log, "ab", buffering=0) as out:
+        try:
+            server = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},  # which is this one's
+                start_new_session=True,
+                preexec_fn=_die_with_keeper,
+            )
+        except OSError as error:
+            out.write(f"OSError: {command[0]}: {error.strerror}\n".encode())
+            return 127
+    threading.Thread(target=listen, daemon=True).start()
+    while server.poll() is None and not unwanted.wait(0.2):
+        pass
+    left = end_marked(MARK, os.environ[MARK])
+    return 1 if left else server.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,110 @@
+"""Leases of pretended cards: jobs never meet on one, none waits for ever, and a killed job's card comes back."""
+
+import json
+import random
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from longcot.files.errors import BadInput
+from longcot.models.cards import Card, cards
+from longcot.run import gpus
+from longcot.run.gpus import leased, pool
+from longcot.run.jobs import on_gpus, study_jobs
+from longcot.study.reading import load_study
+
+JOB = """
+import json, os, sys, time
+from longcot.models.cards import Card
+from longcot.run.gpus import leased
+cards = [Card(str(n), f"GPU-{n}", 80.0, 0.0) for n in range(4)]
+with leased(int(sys.argv[1]), cards) as own:
+    began = time.time()
+    time.sleep(float(sys.argv[2]))
+    print(json.dumps([began, time.time(), [card.name for card in own], os.environ["CUDA_VISIBLE_DEVICES"]]), flush=True)
+"""
+
+
+@pytest.fixture
+def locks(tmp_path, monkeypatch):
+    """A place of its own for the locks, also in processes that a test starts."""
+    monkeypatch.setenv("LONGCOT_GPU_LOCKS", str(tmp_path / "locks"))
+    monkeypatch.setattr(gpus, "LOCKS", tmp_path / "locks")
+    return tmp_path / "locks"
+
+
+def job(count: int, seconds: float) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-c", JOB, str(count), str(seconds)], stdout=subprocess.PIPE, text=True)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs, and does not only wait for its end to be noticed."""
+    return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def test_fifty_jobs_on_four_cards_never_meet_and_all_have_their_turn(locks):
+    rng, rows = random.Random(1), []
+    jobs = [(count := rng.choice((1, 1, 1, 2, 3, 4)), job(count, rng.uniform(0.0, 0.2))) for _ in range(50)]
+    for count, process in jobs:
+        began, ended, names, visible = json.loads(process.communicate(timeout=120)[0])
+        assert len(set(names)) == count and visible == ",".join(names)
+        rows += [(name, began, ended) for name in names]
+    for card in "0123":
+        spans = sorted((began, ended) for name, began, ended in rows if name == card)
+        assert all(first[1] <= then[0] for first, then in zip(spans, spans[1:], strict=False)), "two on one card"
+
+
+def test_a_killed_jobs_card_comes_back_when_what_it_left_is_ended(locks, monkeypatch):
+    """The job is killed; a process that it started lives on, and would hold the card's memory."""
+    child = "import subprocess\nwith leased(4, cards):\n    subprocess.Popen(['sleep', '600']); print('on', flush=True)"
+    code = f"{JOB.split('with leased')[0]}{child}\n    time.sleep(600)"
+    holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout.readline() == "on\n"
+    left = subprocess.run(["pgrep", "-P", str(holder.pid)], capture_output=True, text=True).stdout.split()
+    waiting = job(1, 0.0)
+    time.sleep(1)
+    assert waiting.poll() is None, "the card is taken"
+    holder.kill()
+    assert json.loads(waiting.communicate(timeout=60)[0])[3] in "0123"
+    assert left and not any(psutil.pid_exists(int(pid)) and alive(int(pid)) for pid in left)
+
+
+def test_the_pool_is_what_is_named_or_visible(monkeypatch):
+    there = [Card(str(n), f"GPU-{n}", 80.0, 0.0) for n in range(3)]
+    monkeypatch.setattr("longcot.models.cards._listed", lambda: there)
+    assert pool() == there
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-2,1")
+    assert [card.name for card in cards()] == ["2", "1"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-7,MIG-8")  # parts of a card pass through
+    assert [(card.name, card.total_gb) for card in pool()] == [("MIG-7", None), ("MIG-8", None)]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert pool() == []
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    monkeypatch.setenv("GPUS", "2, 0")
+    assert [card.name for card in pool()] == ["2", "0"]
+    monkeypatch.setenv("GPUS", "5")
+    with pytest.raises(BadInput, match="GPUS=5: no GPU '5' to be seen here; there are: 0, 1, 2"):
+        pool()
+
+
+def test_too_few_cards_are_said_at_once(locks):
+    with pytest.raises(BadInput, match="a job asks for 2 GPUs, 1 are there"), leased(2, [Card("0", "GPU-0")]):
+        pass
+
+
+def test_jobs_ask_for_the_cards_of_the_machine():
+    engine = "models.base.engine=vllm"
+    study = load_study("params/miniature.yaml", [engine, "jobs.arms_per_job=2"])
+    asked = {job.name: job.request.gpus for job in on_gpus(study_jobs(study, 4), 4)}
+    assert asked["02_analyze_curation"] is asked["04_plot_evaluation"] is None
+    trained = [name for name in asked if name.startswith("03")]
+    assert len(trained) == 4 and all(asked[name] == 1 for name in trained), "side by side"
+    assert asked["01_generate_traces-benchmark-trained-engine-0"] == 4, "one start, replicas on all cards"
+    assert asked["01_generate_traces-benchmark-plain-1"] == 1, "in process"
+    jobs = {job.name: job for job in study_jobs(study, 4)}
+    assert sorted(jobs["01_generate_traces-benchmark-trained-engine-0"].after) == sorted(trained)
+    assert {job.request.gpus for job in on_gpus(study_jobs(study), 0)} == {None}
+    assert len(study_jobs(load_study("params/miniature.yaml"))) == 9, "as before on a machine without"

@@ -1,0 +1,225 @@
+"""The life of an engine, with a small server in vLLM's place: start, arms, end, death, restart, and what goes wrong."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from scripted_server import KEYS, PROBLEMS
+
+from longcot.files.errors import BadInput
+from longcot.files.paths import ROOT
+from longcot.files.processes import marked
+from longcot.models.cards import Card
+from longcot.sampling.engines import engines as engines_module
+from longcot.sampling.engines.engines import Engines
+from longcot.sampling.engines.keeper import MARK
+from longcot.sampling.engines.vllm import last_words, program
+from longcot.sampling.task import SampleTask, sample_arm
+from longcot.traces.trace import read_traces
+
+STAND_IN = ROOT / "tests/engine_stand_in.py"
+
+
+@pytest.fixture
+def stand_in(tmp_path, monkeypatch):
+    """A function that puts the small server in vLLM's place, with faults; gives the file that has a line a start."""
+
+    def make(**faults) -> Path:
+        script, starts = tmp_path / "vllm", tmp_path / "starts.jsonl"
+        script.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{STAND_IN}" "$@"\n')
+        script.chmod(0o755)
+        monkeypatch.setenv("VLLM", str(script))
+        monkeypatch.setenv("FAULTS", json.dumps(faults | {"starts": str(starts)}))
+        return starts
+
+    monkeypatch.setattr(engines_module, "cards", lambda: [])
+    return make
+
+
+def arm(model, name="m", **changes) -> SampleTask:
+    row = {"name": name, "base": {"path": str(model), "precision": "float32"}, "served_as": name, "engine": "vllm"}
+    row |= {"traces": f"traces/{name}/benchmark.jsonl", "sampling": {"max_tokens": 40, "samples": 4, "seed": 7}}
+    row["engine"] = {"restarts": 1, "start_s": 20.0} | changes.pop("engine", {})
+    return SampleTask.model_validate(row | changes)
+
+
+def ours() -> list[psutil.Process]:
+    """All processes with an engine's mark."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            found += [process] if MARK in process.environ() else []
+        except psutil.Error:
+            continue
+    return found
+
+
+def test_arms_of_one_base_share_one_start_and_leave_nothing(stand_in, tiny_model, tmp_path):
+    starts = stand_in(start_s=0.5)
+    tasks = [arm(tiny_model), arm(tiny_model, "again")]
+    with Engines(tasks, tmp_path, "job") as engines:
+        assert not engines.replicas, "nothing is started before an arm asks for it"
+        for task in tasks:
+            assert {trace.key for trace in read_traces(sample_arm(task, PROBLEMS, tmp_path, 1, engines))} == KEYS
+        (replica,) = engines.replicas
+        assert replica.alive and engines.started == 1
+    assert not replica.alive and not ours()
+    (words,) = [json.loads(line) for line in starts.read_text().splitlines()]
+    assert words[:2] == ["serve", str(tiny_model)] and words[words.index("--host") + 1] == "127.0.0.1"
+    assert words[words.index("--served-model-name") + 1 :][:2] == ["m", "again"]
+    assert (tmp_path / "engines/job-m.log").read_text().startswith("INFO starting")
+    with Engines(tasks, tmp_path, "job") as engines:
+        for task in tasks:
+            sample_arm(task, PROBLEMS, tmp_path, 1, engines)
+    assert len(starts.read_text().splitlines()) == 1, "what is done starts no engine"
+
+
+def test_another_base_takes_the_place_of_the_first(stand_in, tiny_model, tmp_path):
+    from conftest import make_model
+
+    starts, other = stand_in(), make_model(tmp_path / "other", seed=1)
+    tasks = [arm(tiny_model), arm(other, "other")]
+    with Engines(tasks, tmp_path, "job") as engines:
+        sample_arm(tasks[0], PROBLEMS, tmp_path, 1, engines)
+        (first,) = engines.replicas
+        sample_arm(tasks[1], PROBLEMS, tmp_path, 1, engines)
+        assert not first.alive and engines.replicas[0].alive
+    assert len(starts.read_text().splitlines()) == 2 and not ours()
+
+
+def test_an_engine_that_dies_is_started_again_and_what_is_there_stays(stand_in, tiny_model, tmp_path):
+    starts = stand_in(die_after=3)
+    task = arm(tiny_model, engine={"restarts": 2, "concurrency": 2})
+    with Engines([task], tmp_path, "job") as engines:
+        traces = read_traces(sample_arm(task, PROBLEMS, tmp_path, 1, engines))
+    assert {trace.key for trace in traces} == KEYS and len(traces) == len(KEYS)
+    assert len(starts.read_text().splitlines()) == 2 and not ours()
+
+
+def test_one_that_dies_once_too_often_says_its_last_words(stand_in, tiny_model, tmp_path):
+    starts = stand_in(fail_first=9)
+    with pytest.raises(BadInput, match="engine m: ended 2 times, the last time with: OSError: .*Address already"):
+        with Engines([arm(tiny_model)], tmp_path, "job") as engines:
+            sample_arm(arm(tiny_model), PROBLEMS, tmp_path, 1, engines)
+    assert len(starts.read_text().splitlines()) == 2 and not ours()
+    stand_in(fail_first=1)
+    starts.unlink()
+    with Engines([arm(tiny_model)], tmp_path, "job") as engines:  # the port was taken: the next start has another
+        sample_arm(arm(tiny_model), PROBLEMS, tmp_path, 1, engines)
+
+
+@pytest.mark.parametrize(
+    "faults, message",
+    [
+        (
+            {"memory": True},
+            "No available memory for the cache blocks.; lower the model's context, or let",
+        ),
+        ({"flags": True}, "error: unrecognized arguments: --max-lora-rank; this vLLM does not know the words"),
+    ],
+)
+def test_what_to_change_is_said(stand_in, tiny_model, tmp_path, faults, message):
+    stand_in(**faults)
+    with pytest.raises(BadInput, match=message) as raised, Engines([arm(tiny_model)], tmp_path, "job") as engines:
+        sample_arm(arm(tiny_model), PROBLEMS, tmp_path, 1, engines)
+    assert "\n" not in str(raised.value) and not ours()
+
+
+def test_a_start_that_takes_too_long_is_ended(stand_in, tiny_model, tmp_path):
+    stand_in(start_s=60)
+    task = arm(tiny_model, engine={"start_s": 1.0})
+    with pytest.raises(BadInput, match=r"engine m: does not answer after 1 s \(.*\); raise engine.start_s"):
+        with Engines([task], tmp_path, "job") as engines:
+            sample_arm(task, PROBLEMS, tmp_path, 1, engines)
+    assert not ours()
+
+
+def test_what_does_not_hear_is_killed(stand_in, tiny_model, tmp_path, monkeypatch):
+    stand_in(deaf=True)
+    monkeypatch.setenv("LONGCOT_GRACE_S", "1")
+    with Engines([arm(tiny_model)], tmp_path, "job") as engines:
+        sample_arm(arm(tiny_model), PROBLEMS, tmp_path, 1, engines)
+        assert len(ours()) >= 3, "the keeper, the server, and what that started"
+    assert not ours()
+
+
+CHILD = """
+import sys, time
+sys.path[:0] = {path!r}
+from pathlib import Path
+from test_engines import arm, PROBLEMS, Engines, engines_module, sample_arm
+engines_module.cards = lambda: []
+task = arm({model!r})
+with Engines([task], Path({run!r}), "job") as engines:
+    sample_arm(task, PROBLEMS, Path({run!r}), 1, engines)
+    print(engines.replicas[0]._keeper.pid, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("victim", ["job", "keeper", "both"])
+def test_killed_in_any_way_nothing_stays(stand_in, tiny_model, tmp_path, victim, monkeypatch):
+    stand_in(deaf=victim != "both")
+    monkeypatch.setenv("LONGCOT_GRACE_S", "1")
+    path = [str(ROOT / "tests/sampling"), str(ROOT / "tests"), str(ROOT / "lib")]
+    code = CHILD.format(path=path, model=str(tiny_model), run=str(tmp_path))
+    job = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    keeper = int(job.stdout.readline())
+    assert len(ours()) >= 2
+    if victim in ("keeper", "both"):
+        os.kill(keeper, signal.SIGKILL)
+    if victim in ("job", "both"):
+        job.kill()
+    else:
+        job.send_signal(signal.SIGINT)
+    job.wait(30)
+    end = time.monotonic() + 20
+    while ours() and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not ours()
+
+
+def test_cards_are_dealt_out_to_replicas(stand_in, tiny_model, tmp_path, monkeypatch):
+    starts = stand_in()
+    own = [Card(str(n), f"GPU-{n}", 80.0, 0.0) for n in range(5)]
+    monkeypatch.setattr(engines_module, "cards", lambda: own)
+    monkeypatch.setattr(engines_module, "used_gb", lambda of: 0.1)
+    task = arm(tiny_model, engine={"tensor_parallel": 2})
+    with Engines([task], tmp_path, "job") as engines:
+        sample_arm(task, PROBLEMS, tmp_path, 1, engines)
+        assert [replica.name for replica in engines.replicas] == ["m-0", "m-1"]
+        seen = [psutil.Process(replica._keeper.pid).environ()["CUDA_VISIBLE_DEVICES"] for replica in engines.replicas]
+    assert sorted(seen) == ["0,1", "2,3"]
+    assert all("--tensor-parallel-size" in line for line in starts.read_text().splitlines())
+    large = arm(tiny_model, engine={"tensor_parallel": 8})
+    with pytest.raises(BadInput, match="needs 8 GPUs, this job has 5"), Engines([large], tmp_path, "job") as engines:
+        engines.serve(large, str(tiny_model), "float32")
+
+
+def test_memory_that_stays_in_use_is_said(stand_in, tiny_model, tmp_path, monkeypatch):
+    stand_in()
+    used = iter([0.2, *[30.0] * 100])
+    monkeypatch.setattr(engines_module, "cards", lambda: [Card("0", "GPU-0", 80.0, 0.2)])
+    monkeypatch.setattr(engines_module, "used_gb", lambda of: next(used))
+    monkeypatch.setattr(engines_module, "FREE_S", 1.0)
+    with pytest.raises(BadInput, match="GPU 0: 30.0 GB are still in use after the engine ended, 0.2 GB were before"):
+        with Engines([arm(tiny_model)], tmp_path, "job") as engines:
+            sample_arm(arm(tiny_model), PROBLEMS, tmp_path, 1, engines)
+
+
+def test_no_vllm_is_one_line(monkeypatch, tmp_path):
+    monkeypatch.setenv("VLLM", str(tmp_path / "none"))
+    with pytest.raises(BadInput, match="VLLM=.*none: no such program"):
+        program()
+    monkeypatch.delenv("VLLM")
+    monkeypatch.setattr("longcot.sampling.engines.vllm.OWN", tmp_path / "none")
+    with pytest.raises(BadInput, match="no vLLM: `make engine` installs it"):
+        program()
+    assert last_words(tmp_path / "no.log") == "it left no log"
+    assert not marked("LONGCOT_ENGINE", "nobody's")
