@@ -221,5 +221,5 @@ def test_no_vllm_is_one_line(monkeypatch, tmp_path):
     monkeypatch.setattr("longcot.sampling.engines.vllm.OWN", tmp_path / "none")
     with pytest.raises(BadInput, match="no vLLM: `make engine` installs it"):
         program()
-    assert last_words(tmp_path / "no.log") == "it left no log"
+    assert last_words(tmp_path / "no.log") == "it said nothing"
     assert not marked("LONGCOT_ENGINE", "nobody's")

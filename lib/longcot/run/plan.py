@@ -2,7 +2,7 @@
 
 import functools
 import heapq
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,11 @@ def _sampling_rows(study: Study, job: Job) -> list[dict[str, Any]]:
     return rows
 
 
+def engine_starts(job: Job) -> int:
+    """How often a job starts an engine: once for each base that it samples with one."""
+    return len({(task.base, task.engine) for task in job.tasks if isinstance(task, SampleTask) and task.engine})
+
+
 def job_row(study: Study, job: Job) -> dict[str, Any]:
     """What a job makes: `responses`, `tokens` (written, or trained on), `seconds` (None where no rate is known),
     `disk_mb` and how many of its files are there; and what it `asks` a cluster for.
@@ -104,6 +109,8 @@ def job_row(study: Study, job: Job) -> dict[str, Any]:
             row["tokens"] += data.n * tokens * task.lora.epochs
     states = [status(resolve(study.run_dir) / product) for product in job.products]
     row["seconds"] = study.assume.job_seconds + row["tokens"] / rate if rate else None
+    if rate and states.count("done") < len(states):
+        row["seconds"] += engine_starts(job) * study.assume.engine_seconds
     asked = job.request.model_dump(exclude_none=True)
     words = [form.format(asked[key]) for key, form in ASKED.items() if key in asked]
     return row | {"files": f"{states.count('done')} of {len(states)}", "asks": ", ".join(words)}
@@ -185,10 +192,19 @@ def plan(study: Study, cores: int) -> str:
     if len(models):
         parts.append(models.to_string(index=False, formatters=formats, na_rep="not at hand"))
     parts += ["\n".join(words for _, words in fit.values())] if (fit := training_fit(study)) else []
+    starts = [engine_starts(job) for job, row in zip(jobs, rows.to_dict("records"), strict=True) if _open(row)]
+    if sum(starts):
+        parts.append(f"engine starts: {sum(starts)}, about {study.assume.engine_seconds:g} s each, counted above")
     if own := [f"  {arm.name}: {said_instead(arm.own)}" for arm in study.arms if arm.own]:
         parts.append("\n".join(["in place of the study's settings:", *own]))
     parts.append(_whole(study, jobs, rows, models, max(cores // study.jobs.threads, 1)))
     return "\n\n".join([*parts, *serve_commands(study)])
+
+
+def _open(row: Mapping[str, Any]) -> bool:
+    """Whether a job has files to make yet."""
+    done, _, every = row["files"].partition(" of ")
+    return done != every
 
 
 def _whole(study: Study, jobs: Sequence[Job], rows: pd.DataFrame, models: pd.DataFrame, at_once: int) -> str:

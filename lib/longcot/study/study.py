@@ -52,6 +52,7 @@ class Assume(Strict):
     sampling_tokens_per_s: float | None = Field(None, gt=0)  # of one job
     training_tokens_per_s: float | None = Field(None, gt=0)  # of one job
     job_seconds: float = Field(10.0, ge=0)  # of a job that does nothing: start, imports, model load
+    engine_seconds: float = Field(90.0, ge=0)  # of an engine's start: loading, compiling; of a 32B model minutes
     gpu_memory_gb: float | None = Field(None, gt=0)  # of all the GPUs that one model has
     usd_per_hour: float | None = Field(None, ge=0)  # of everything that runs at the same time
 

@@ -1,7 +1,6 @@
 """One server of an engine: started under a keeper, waited for, and ended for good."""
 
 import json
-import os
 import secrets
 import socket
 import subprocess
@@ -15,7 +14,7 @@ from longcot.files.errors import BadInput
 from longcot.files.paths import ROOT, shown
 from longcot.files.processes import GRACE_S, LONGEST_S, end_marked
 from longcot.sampling.engines.keeper import MARK
-from longcot.sampling.engines.vllm import last_words
+from longcot.sampling.engines.vllm import last_lines, last_words
 
 HOST = "127.0.0.1"
 SAID_EVERY_S = 15.0
@@ -76,7 +75,8 @@ class Replica:
                 )
             if now - told > SAID_EVERY_S:
                 told = now
-                print(f"engine {self.name}: starting, {now - began:.0f} s: {_last_line(self.log)}", file=sys.stderr)
+                said = next(reversed(last_lines(self.log)), "")[:160]
+                print(f"engine {self.name}: starting, {now - began:.0f} s: {said}", file=sys.stderr)
             time.sleep(0.25)
 
     def end(self) -> None:
@@ -108,10 +108,3 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return probe.getsockname()[1]
-
-
-def _last_line(log: Path) -> str:
-    with open(log, "rb") as text:
-        text.seek(max(0, os.path.getsize(log) - 2000))
-        lines = text.read().decode(errors="replace").splitlines()
-    return next((line.strip()[:160] for line in reversed(lines) if line.strip()), "")

@@ -35,6 +35,7 @@ ADVICE = (  # what its log ends with, and what to change
     (r"tensor.parallel|divisible by", "take an engine.tensor_parallel that divides the model's attention heads"),
 )
 _ERROR = re.compile(r"\b(?:\w+Error|\w+Exception|OSError|error): .+")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _SAYS_NOTHING = ("Engine core initialization failed", "Engine process failed to start", "See root cause above")
 
 
@@ -59,13 +60,18 @@ def environment(key: str, cards: list[Card], local: bool) -> dict[str, str]:
     return {"VLLM_CPU_KVCACHE_SPACE": "2"} | given  # GB; a build for CPUs takes it from there
 
 
-def last_words(log: Path) -> str:
-    """What a server's log ends with, in one line: the last error that says anything, else the last line; and advice."""
+def last_lines(log: Path) -> list[str]:
+    """The last lines of a server's log, without colours and empty ones; none where there is no log."""
     try:
         text = log.read_bytes()[-50_000:].decode(errors="replace")
     except OSError:
-        return "it left no log"
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+        return []
+    return [line.strip() for line in _COLOUR.sub("", text).splitlines() if line.strip()]
+
+
+def last_words(log: Path) -> str:
+    """What a server's log ends with, in one line: the last error that says anything, else the last line; and advice."""
+    lines = last_lines(log)
     errors = [found[0] for line in lines if (found := _ERROR.search(line))]
     errors = [words for words in errors if not any(part in words for part in _SAYS_NOTHING)]
     said = (errors or lines or ["it said nothing"])[-1][:300]
