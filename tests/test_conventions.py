@@ -1,4 +1,4 @@
-"""What a reader expects of every notebook and of the README."""
+"""What a reader expects of every notebook and of the pages."""
 
 import re
 import subprocess
@@ -8,10 +8,25 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 import pytest
+import yaml
 
 from longcot.files.paths import ROOT
+from longcot.study.checks import check_inputs
+from longcot.study.reading import load_study
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+README, RESULTS = ROOT / "README.md", ROOT / "notebooks/results/README.md"
+PAGES = [
+    README,
+    *sorted(path for room in ("notebooks", "params", "tests") for path in (ROOT / room).rglob("README.md")),
+]
+PROJECT_PATH = r"(?<![\w/.…])(?:lib/longcot|notebooks|params|tests)/(?!(?:x|rank|STUDY)\.yaml)[\w./-]*[\w/](?![*\w])"
+FOUR_ROWS = (  # as the README names them: label, what it learnt from, arms of the miniature
+    ("base", "nothing", ["base"]),
+    ("reasoner-20-a, -b, -c", "20 traces of the reasoner, three draws", [f"reasoner-20-{draw}" for draw in "abc"]),
+    ("instruct-20", "20 solutions of the instruct model", ["instruct-20"]),
+    ("reasoner", "the teacher itself", ["reasoner"]),
+)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -44,28 +59,108 @@ def test_the_package_imports_lightly():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "set()"
 
 
-def test_the_readme_keeps_its_word():
-    readme = (ROOT / "README.md").read_text()
+def section(page: Path, heading: str) -> str:
+    """What stands under a heading of a page, as far as the next one."""
+    return re.search(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", page.read_text(), re.M | re.S)[1]
+
+
+def test_the_readme_is_short():
+    assert README.stat().st_size <= 9_000
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_a_page_names_what_is_there(page):
+    text = page.read_text()
+    for link in re.findall(r"\]\((?!https?:)([^)\s]*)\)", text):
+        path, _, anchor = link.partition("#")
+        linked = page.parent / path if path else page
+        assert linked.exists(), f"a link to {link}, which is not there"
+        headings = re.findall(r"^#+ (.+)", linked.read_text(), re.M) if anchor else []
+        anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+        assert not anchor or anchor in anchors, f"a link to {link}, which has no such heading"
+    for path in re.findall(PROJECT_PATH, text):
+        assert (ROOT / path).exists(), f"{path} is not there"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "params").rglob("*.yaml")), ids=lambda path: path.name)
+def test_a_comment_in_params_names_what_is_there(path):
+    for named in re.findall(PROJECT_PATH, path.read_text()):
+        assert (ROOT / named).exists(), f"{named} is not there"
+
+
+def test_the_commands_of_the_pages_are_there():
+    text = "\n".join(page.read_text() for page in PAGES)
     targets = set(re.findall(r"^(\w+):.*##", (ROOT / "Makefile").read_text(), re.M))
-    commands = re.findall(r"`make (\w+)", readme) + re.findall(r"^make (\w+)", readme, re.M)
-    assert {"study", "test"} <= set(commands) <= targets
-    for target in sorted(set(commands)):
+    commands = set(re.findall(r"`make\s+(\w+)", text) + re.findall(r"^make (\w+)", text, re.M))
+    assert {"study", "test"} <= commands <= targets
+    for target in sorted(commands):
         subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True)
-    links = re.findall(r"\]\((?!https?:|#)([^)\s]+)\)", readme)
-    tree = [
-        name for names in re.findall(r"^[├└│ ]*── ([^\s,]+(?:, [^\s,]+)*)", readme, re.M) for name in names.split(", ")
-    ]
-    for path in links + tree:
-        assert list(ROOT.rglob(path.rstrip("/"))), f"the README names {path}, which is not there"
+    told = subprocess.run([sys.executable, "-m", "longcot", "--help"], cwd=ROOT, capture_output=True, text=True).stdout
+    commands = set(re.findall(r"`(?:\.venv/bin/)?longcot ([a-z]+)", text))
+    assert "check" in commands and commands <= set(re.findall(r"[a-z]+", told))
+
+
+def test_the_readmes_tree_is_the_tree():
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("no git checkout: what belongs to the project cannot be told from what lies beside it")
+    files = [Path(line) for line in listed.stdout.splitlines() if not line.startswith(".")]
+    top = {path.parts[0] for path in files if path.parts[0] != "lib"} | {"lib/longcot"}
+    package = {path.parts[2] for path in files if path.parts[:2] == ("lib", "longcot")}
+    tree = re.search(r"```\n(.*?)```", section(README, "The tree"), re.S)[1]
+    assert sorted(re.findall(r"^(\S+?)/? +\S", tree, re.M)) == sorted(top)
+    assert sorted(re.findall(r"^  (\S+?)/? +\S", tree, re.M)) == sorted(package)
+    assert len(package) <= 16
+
+
+def studies_on(page: Path) -> list[dict]:
+    """The studies that a page shows: the README a whole one, others pieces that are added to it."""
+    pieces = [yaml.safe_load(text) for text in re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.M | re.S)]
+    if page == README:
+        return pieces
+    whole = studies_on(README)[0]
+    for piece in pieces:
+        for key, added in piece.items():
+            piece[key] = whole[key] | added if isinstance(added, dict) else whole[key] + added
+    return [whole | piece for piece in pieces]
+
+
+@pytest.mark.parametrize("page", [README, ROOT / "params/README.md"], ids=["README", "params"])
+def test_the_studies_of_the_pages_can_be_run(page, tmp_path):
+    studies = studies_on(page)
+    assert studies
+    for values in studies:
+        (tmp_path / "study.yaml").write_text(yaml.safe_dump(values))
+        check_inputs(load_study(tmp_path / "study.yaml"))
+
+
+def test_the_readme_lists_the_studies():
+    listed = re.findall(r"`([\w.-]+\.yaml)`", section(README, "Your own study"))
+    assert sorted(listed) == sorted(path.name for path in (ROOT / "params").glob("*.yaml"))
 
 
 def shipped_table(study: str) -> Path:
-    """The table of arms of a run that is shipped (`python -m longcot.shipped`)."""
+    """The table of arms of a run that is shipped (`longcot ship`)."""
     return next((ROOT / "notebooks/results" / study).rglob("arms.csv"))
 
 
-def readme_table(study: str) -> str:
-    """The table of arms as the README shows it, from the run's own arms.csv."""
+def short_table() -> str:
+    """The README's four rows, from the arms.csv of the miniature."""
+    table = pd.read_csv(shipped_table("miniature")).set_index("arm")
+    lines = ["| arm | fine-tuned on | right, % | tokens an answer |", "|---|---|---|---|"]
+    for label, learnt, arms in FOUR_ROWS:
+        rows = table.loc[arms]
+        right = ", ".join(f"{score:.1%}".rstrip("%") for score in rows.pass_at_1)
+        lines.append(f"| {label} | {learnt} | {right} | {', '.join(f'{count:.0f}' for count in rows.mean_tokens)} |")
+    return "\n".join(lines)
+
+
+def test_the_readme_shows_the_result_in_short():
+    assert f"<!-- table: in short -->\n{short_table()}\n" in README.read_text()
+
+
+def arms_table(study: str) -> str:
+    """The table of arms as the page of results shows it, from the run's own arms.csv."""
     lines = ["| arm | traces | pass@1 | maj@4 | tokens |", "|---|---|---|---|---|"]
     for row in pd.read_csv(shipped_table(study)).itertuples():
         interval = f"{row.pass_at_1:.1%} ({row.pass_at_1_low:.1%} to {row.pass_at_1_high:.1%})"
@@ -74,12 +169,12 @@ def readme_table(study: str) -> str:
 
 
 @pytest.mark.parametrize("study", ["miniature", "miniature-world2"])
-def test_the_readme_shows_the_run_that_is_shipped(study):
-    assert f"<!-- table: {study} -->\n{readme_table(study)}\n" in (ROOT / "README.md").read_text()
+def test_the_page_of_results_shows_the_run_that_is_shipped(study):
+    assert f"<!-- table: {study} -->\n{arms_table(study)}\n" in RESULTS.read_text()
 
 
 def conditions_table(study: str) -> str:
-    """The table of conditions as the README shows it, from the curation.csv of the study's three shipped runs."""
+    """The table of conditions as the page of results shows it, from the curation.csv of three shipped runs."""
     lines = ["| what differs | world 1 | world 1, four samples | world 2, four samples |", "|---|---|---|---|"]
     files = [ROOT / f"notebooks/results/{study}{run}/tables/curation.csv" for run in ("", "-h200", "-world2-h200")]
     tables = [pd.read_csv(file).set_index(["property", "value"]) for file in files]
@@ -93,8 +188,8 @@ def conditions_table(study: str) -> str:
 
 
 @pytest.mark.parametrize("study", ["curation", "human_stages"])
-def test_the_readme_shows_the_conditions_that_are_shipped(study):
-    assert f"<!-- table: {study} -->\n{conditions_table(study)}\n" in (ROOT / "README.md").read_text()
+def test_the_page_of_results_shows_the_conditions_that_are_shipped(study):
+    assert f"<!-- table: {study} -->\n{conditions_table(study)}\n" in RESULTS.read_text()
 
 
 def test_the_miniature_shows_the_effect():
