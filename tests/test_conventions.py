@@ -60,7 +60,7 @@ def test_the_readme_keeps_its_word():
 
 
 def shipped_table(study: str) -> Path:
-    """The table of arms of a run that is shipped (`python -m longcot.shipped`)."""
+    """The table of arms of a run that is shipped (`longcot ship`)."""
     return next((ROOT / "notebooks/results" / study).rglob("arms.csv"))
 
 

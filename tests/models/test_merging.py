@@ -48,7 +48,7 @@ def test_merged_is_base_and_adapter_in_one(trained, tiny_model, tmp_path):
     with torch.no_grad():
         expected = PeftModel.from_pretrained(plain, adapter).eval()(ids).logits
         assert torch.allclose(exact.eval()(ids).logits, expected, atol=1e-4)
-    command = [sys.executable, "-m", "longcot.qlora.merging", str(tiny_model), str(adapter), str(tmp_path / "16")]
+    command = [sys.executable, "-m", "longcot", "merge", str(tiny_model), str(adapter), str(tmp_path / "16")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     merged = AutoModelForCausalLM.from_pretrained(tmp_path / "16")
@@ -66,6 +66,6 @@ def test_refused(trained, tiny_model, tmp_path):
     with pytest.raises(BadInput, match="no adapter_config.json"):
         merge_adapter(tiny_model, tmp_path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    command = [sys.executable, "-m", "longcot.qlora.merging", str(other), str(adapter), str(tmp_path / "out")]
+    command = [sys.executable, "-m", "longcot", "merge", str(other), str(adapter), str(tmp_path / "out")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1 and done.stderr.splitlines()[-1].startswith("error: adapter: trained on")
