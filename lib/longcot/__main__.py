@@ -16,9 +16,10 @@ from longcot.files.paths import model_source, shown
 from longcot.files.run_directory import STUDY, adapter
 from longcot.run.arguments import A_RUN, A_STUDY, Parser, checked_study, each, new, study_in, there, traces_in, warn
 
-ABOUT = """longcot COMMAND --help says what a command reads, writes and returns, with an example. A path is one from
-where you are, or else from the project. Exit status: 0; 1 after one line of what is wrong; 2 for words that it does not
-know."""
+ABOUT = """\
+longcot COMMAND --help says what a command reads, writes and returns, with an example. Paths are looked for from where
+you are, then from the project. Exit status: 0; 1 after one line of what is wrong; 2 where the words are not understood.
+"""
 
 
 def check(parser: Parser, words: Sequence[str]) -> int:
@@ -252,7 +253,7 @@ def main(words: Sequence[str] | None = None) -> int:
     name, *rest = (sys.argv[1:] if words is None else words) or ["--help"]
     if name in ("-h", "--help"):
         lines = [f"  {does.__name__:<9}{(does.__doc__ or '').splitlines()[0]}" for does in COMMANDS.values()]
-        print("usage: longcot COMMAND …\n", *lines, f"\n{ABOUT}", sep="\n")
+        print("usage: longcot COMMAND …\n", *lines, f"\n{ABOUT}", sep="\n", end="")
         return 0
     if name == "--version":
         print(f"longcot {__version__}")

@@ -23,8 +23,8 @@ def advice(name: str, known: Iterable[str]) -> str:
 def command(main: Callable[..., int | None]) -> Callable[..., int]:
     """Makes a function a program: it returns the exit status.
 
-    That is 0, or what the function returns; 1 after BadInput, 130 after Ctrl-C, each said in one line; 141 where
-    nobody reads on, as behind `| head`, which is no error to speak of.
+    That is 0, or what the function returns; 1 after BadInput or a file that may not be read, 130 after Ctrl-C, each
+    said in one line; 141 where nobody reads on, as behind `| head`, which is no error to speak of.
     """
 
     @functools.wraps(main)
@@ -36,6 +36,9 @@ def command(main: Callable[..., int | None]) -> Callable[..., int]:
                 sys.stdout.flush()
         except BadInput as error:
             print(f"error: {error}", file=sys.stderr)
+            return 1
+        except PermissionError as error:
+            print(f"error: {error.filename}: {error.strerror}; give yourself the right to it", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
             print("error: interrupted", file=sys.stderr)

@@ -40,7 +40,8 @@ class Parser(argparse.ArgumentParser):
     def read(self, words: Sequence[str], more: str = "") -> argparse.Namespace:
         """The arguments among the words, with options anywhere. `more` is said to who gives an unknown option."""
         known = [option for action in self._actions for option in action.option_strings if option != "-h"]
-        for option in (word.partition("=")[0] for word in words):
+        for word in words[: [*words, "--"].index("--")]:
+            option = word.partition("=")[0]
             if option.startswith("-") and option not in ("-h", *known) and not option[1:].isdigit():
                 self.error(f"no option {option}; {advice(option, known)}{more}")
         given, left = self.parse_known_intermixed_args(words)
