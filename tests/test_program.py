@@ -122,6 +122,7 @@ def test_a_run_directory_stands_for_its_study(run_dir, capsys, monkeypatch):
         0, f"{given}: nothing wrong\n{MINIATURE}: nothing wrong\n", ""
     )  # fmt: skip
     copy = run_dir.rename(run_dir.with_name(f"{run_dir.name}-copy"))
+    assert left(["check", copy.name], capsys) == (0, f"{given}-copy: nothing wrong\n", "")
     status, said, error = left(["plan", str(copy)], capsys)
     assert (status, said) == (1, "")
     fix = f"give {given}-copy/study.yaml if you mean to run it there"

@@ -14,7 +14,7 @@ from longcot import __version__
 from longcot.files.errors import advice, command
 from longcot.files.paths import model_source, shown
 from longcot.files.run_directory import STUDY, adapter
-from longcot.run.arguments import A_RUN, A_STUDY, Parser, checked_study, each, new, study_in, there, traces_in, warn
+from longcot.run.arguments import Parser, checked_study, each, new, study_in, study_to_run, there, traces_in, warn
 
 ABOUT = """\
 longcot COMMAND --help says what a command reads, writes and returns, with an example. Paths are looked for from where
@@ -30,7 +30,7 @@ def check(parser: Parser, words: Sequence[str]) -> int:
     Returns:  0 where all is right; 1 after one line of what is wrong first: file, line, key and the fix
     Example:  longcot check params/miniature.yaml
     """
-    parser.add_argument("study", metavar="STUDY", nargs="+", help=A_STUDY)
+    parser.add_study(nargs="+")
     parser.add_changes()
     given = parser.read(words)
 
@@ -51,11 +51,11 @@ def plan(parser: Parser, words: Sequence[str]) -> None:
     Returns:  0; 1 after one line of what is wrong
     Example:  longcot plan params/paper.yaml --cores 8 --config sampling.samples=4
     """
-    parser.add_argument("study", metavar="STUDY", help=A_STUDY)
+    parser.add_study()
     parser.add_machine()
     parser.add_changes()
     given = parser.read(words)
-    study = checked_study(there(given.study), given.config)
+    study = study_to_run(there(given.study), given.config)
     from longcot.run.launch import cores_of, profile_path
     from longcot.run.plan import plan
 
@@ -71,13 +71,13 @@ def run(parser: Parser, words: Sequence[str]) -> None:
     Returns:  0; 1 after what went wrong, one line a job; the same command again goes on from what is written
     Example:  longcot run params/miniature.yaml --cores 4 -- --dry-run
     """
-    parser.add_argument("study", metavar="STUDY", help=A_STUDY)
+    parser.add_study()
     parser.add_machine()
     parser.add_changes()
     parser.usage = f"{parser.prog} STUDY [options] [-- SNAKEMAKE'S OWN OPTIONS]"
     own = [*words, "--"].index("--")
     given = parser.read(words[:own], "; Snakemake's own options come after --")
-    study = checked_study(there(given.study), given.config)
+    study = study_to_run(there(given.study), given.config)
     from longcot.run.launch import profile_path, run
     from longcot.run.training_fit import misfits
 
@@ -94,7 +94,7 @@ def figures(parser: Parser, words: Sequence[str]) -> None:
     Returns:  0, the report's path printed; 1 after one line of what is wrong
     Example:  longcot figures params/miniature.yaml
     """
-    parser.add_argument("study", metavar="STUDY", help=f"{A_STUDY}, drawn where it is")
+    parser.add_study()
     parser.add_changes()
     given = parser.read(words)
     path = there(given.study)
@@ -112,7 +112,7 @@ def report(parser: Parser, words: Sequence[str]) -> int:
     Returns:  0, the report's path printed; 1 after one line of what is wrong
     Example:  longcot report runs/miniature
     """
-    parser.add_argument("run", metavar="RUN", nargs="+", help=A_RUN)
+    parser.add_run(nargs="+")
     given = parser.read(words)
     from longcot.report.page import write_report
 
@@ -155,24 +155,23 @@ def publish(parser: Parser, words: Sequence[str]) -> None:
     parser.add_argument("--repo", default="", help="where you will upload it, OWNER/NAME, for the cards' links")
     parser.add_argument("--base", default="", help="the Hub id of an arm's base, where the study names a folder")
     given = parser.read(words)
-    source, folder = there(given.source), new(given.folder)
-    options = {"license": given.license, "language": given.language, "repo": given.repo}
-    repo = given.repo or "OWNER/NAME"
+    source, folder, repo = there(given.source), new(given.folder), given.repo or "OWNER/NAME"
+    how = {"license": given.license, "language": given.language, "repo": given.repo}
+    if not given.arm and (source.is_dir() or given.base):
+        parser.error("ARM is missing: longcot publish RUN ARM FOLDER")
     if given.arm:
         from longcot.report.publish.folder import publish
 
-        where = publish(source, given.arm, folder, base=given.base, **options)
+        where = publish(source, given.arm, folder, base=given.base, **how)
         if not where.on_hub:
             print(f"The base {where.base} is a directory of this project: readers need it; --base names its Hub id.")
         print(f"Read both README.md, then:\nhf upload {repo} {given.folder}/adapter")
-        print(f"hf upload {repo} {given.folder}/dataset --repo-type dataset")
-    elif source.is_dir() or given.base:
-        parser.error("ARM is missing: longcot publish RUN ARM FOLDER")
     else:
         from longcot.report.publish.hub_dataset import write_dataset
 
-        write_dataset(source, folder, **options)
-        print(f"Read its README.md, then:\nhf upload {repo} {given.folder} --repo-type dataset")
+        write_dataset(source, folder, **how)
+        print("Read its README.md, then:")
+    print(f"hf upload {repo} {given.folder}{'/dataset' if given.arm else ''} --repo-type dataset")
 
 
 def merge(parser: Parser, words: Sequence[str]) -> None:
@@ -188,12 +187,10 @@ def merge(parser: Parser, words: Sequence[str]) -> None:
     """
     from longcot.models.base import Dtype
 
-    parser.add_argument("base", metavar="BASE|RUN", help=f"a folder, a Hub id, or {A_RUN}")
+    parser.add_argument("base", metavar="BASE|RUN", help="a folder, a Hub id, or a run directory")
     parser.add_argument("adapter", metavar="ADAPTER|ARM", help="a folder, or of a run the name of a fine-tuned arm")
     parser.add_argument("folder", metavar="FOLDER", help="a new folder")
-    parser.add_argument(
-        "--dtype", choices=get_args(Dtype), default="bfloat16", help="of the weights (default: bfloat16)"
-    )
+    parser.add_argument("--dtype", choices=get_args(Dtype), default="bfloat16", help="(default: bfloat16)")
     parser.add_argument("--revision", default="", help="of a base on the Hub (default: the run's, or main)")
     given = parser.read(words)
     base, tuned, revision = there(given.base), there(given.adapter), given.revision
@@ -218,7 +215,7 @@ def ship(parser: Parser, words: Sequence[str]) -> None:
     Returns:  0, the files printed with their bytes; 1 after one line of what is wrong
     Example:  longcot ship runs/miniature --traces
     """
-    parser.add_argument("run", metavar="RUN", help=A_RUN)
+    parser.add_run()
     parser.add_argument("--traces", action="store_true", help="also an archive, from which `longcot figures` draws")
     given = parser.read(words)
     from longcot.report.shipped import pack
@@ -236,7 +233,7 @@ def job(parser: Parser, words: Sequence[str]) -> None:
     Returns:  0; 1 after one line of what is wrong
     Example:  longcot job runs/miniature 04_plot_evaluation
     """
-    parser.add_argument("run", metavar="RUN", help=A_RUN)
+    parser.add_run()
     parser.add_argument("job", metavar="JOB", help="the name of a job in its jobs.json")
     given = parser.read(words)
     from longcot.run.notebook import run_job

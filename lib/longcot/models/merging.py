@@ -18,6 +18,8 @@ from longcot.models.chat import turn_generation_config
 from longcot.models.loading import Dtype
 from longcot.models.nf4 import dequantized, load_tokenizer
 
+WEIGHTS = "adapter_model.safetensors"
+
 
 def merge_adapter(
     base: str | Path, adapter: str | Path, out_dir: str | Path, dtype: Dtype = "bfloat16", revision: str = "main"
@@ -31,6 +33,8 @@ def merge_adapter(
     adapter, out_dir = Path(adapter), Path(out_dir)
     check_new(out_dir)
     check_base(adapter, base)
+    if not (adapter / WEIGHTS).is_file():
+        raise BadInput(f"{shown(adapter)}: no {WEIGHTS} in it; give an adapter with its weights, as a study trains it")
     tokenizer = load_tokenizer(base, revision)
     plain = dequantized(base, "float32", revision)
     try:

@@ -5,7 +5,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from longcot.files.errors import BadInput, advice
 from longcot.files.paths import resolve, shown
@@ -13,9 +13,6 @@ from longcot.files.run_directory import EVERY_TRACES, STUDY
 
 if TYPE_CHECKING:
     from longcot.study.study import Study
-
-A_STUDY = "a study file, as params/miniature.yaml; or a run directory, as runs/miniature: the study that ran there"
-A_RUN = "a run directory, as runs/miniature"
 
 
 class Parser(argparse.ArgumentParser):
@@ -25,6 +22,17 @@ class Parser(argparse.ArgumentParser):
         text = inspect.cleandoc(does.__doc__ or "")
         layout = argparse.RawDescriptionHelpFormatter  # the lines of the docstring as they are
         super().__init__(f"longcot {does.__name__}", description=text, formatter_class=layout, allow_abbrev=False)
+
+    def add_study(self, **how: Any) -> None:
+        """STUDY, what most commands are about."""
+        what = (
+            "a study file, as params/miniature.yaml; or a run directory, as runs/miniature, of the study that ran there"
+        )
+        self.add_argument("study", metavar="STUDY", help=what, **how)
+
+    def add_run(self, **how: Any) -> None:
+        """RUN, of commands that need what a study has made."""
+        self.add_argument("run", metavar="RUN", help="a run directory, as runs/miniature", **how)
 
     def add_changes(self) -> None:
         """`--config`, which several commands have."""
@@ -81,16 +89,22 @@ def study_in(path: Path, changes: Sequence[str] = ()) -> "Study":
 def checked_study(path: Path, changes: Sequence[str]) -> "Study":
     """The study, when all that it starts from is there; one that runs code of its models is warned of.
 
-    Raises BadInput, also for a run directory that is not where its study runs.
+    Raises BadInput.
     """
     from longcot.study.checks import check_inputs
 
     study = study_in(path, changes)
+    check_inputs(study)
+    warn(f"models.{name}: trust_remote_code, so code that comes with it will run" for name in study.trusted)
+    return study
+
+
+def study_to_run(path: Path, changes: Sequence[str]) -> "Study":
+    """The study, checked. Raises BadInput, also for a run directory that is not where its study runs."""
+    study = checked_study(path, changes)
     if path.is_dir() and resolve(study.run_dir).resolve() != path.resolve():
         file = f"{shown(path)}/{STUDY}"
         raise BadInput(f"{shown(path)}: its study runs in {study.run_dir}; give {file} if you mean to run it there")
-    check_inputs(study)
-    warn(f"models.{name}: trust_remote_code, so code that comes with it will run" for name in study.trusted)
     return study
 
 

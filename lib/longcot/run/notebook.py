@@ -22,8 +22,12 @@ def check_parameters(notebook: str | Path, parameters: dict[str, Any]) -> None:
     Raises BadInput.
     """
     import papermill
+    from nbformat.reader import NotJSONError
 
-    known = papermill.inspect_notebook(str(notebook))
+    try:
+        known = papermill.inspect_notebook(str(notebook))
+    except NotJSONError:
+        raise BadInput(f"{shown(notebook)}: not a notebook (its JSON is damaged); restore it") from None
     if not known:
         raise BadInput(f"{shown(notebook)}: no cell tagged `parameters`, or no such notebook; mend the path or the tag")
     for name, value in parameters.items():
