@@ -1,28 +1,32 @@
 # Every target sets up what it needs first: a virtual environment with the locked packages.
-PYTHON ?= python3
-STUDY ?= params/miniature.yaml
+PYTHON ?= python3# which makes the environment: 3.11 or 3.12
+STUDY ?= params/miniature.yaml# a file of params, or a run directory
 CORES ?=# how many to use; default: all of this machine, or what the profile says
 PROFILE ?=# where jobs run: a directory of params/profiles, or a path; default: this machine
 ARGS ?=# more options of Snakemake's: ARGS="--dry-run"
 CONFIG ?=# values to replace in the study: CONFIG="sampling.samples=8 lora.epochs=5"
 KILLS ?= 200# of `make faults`
 TORCH_INDEX ?=# an index to take torch from, where its build for this machine is not the default one
-CHOSEN := $(STUDY) $(if $(CORES),--cores $(CORES)) $(if $(PROFILE),--profile $(PROFILE)) \
-	$(foreach change,$(CONFIG),--config '$(change)')
+CHANGED := $(STUDY) $(foreach change,$(CONFIG),--config '$(change)')
+CHOSEN := $(CHANGED) $(if $(CORES),--cores $(CORES)) $(if $(PROFILE),--profile $(PROFILE))
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: study plan figures test faults lab lint lock clean
+.PHONY: help study plan figures test faults lab lint lock clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F '[ ?=]+|# ' '/^[A-Z_]+ \?=.*# ?/ { printf "%-13s %s\n", $$1 "=", substr($$0, index($$0, "#") + 2) }' $(firstword $(MAKEFILE_LIST))
 
 study: $(READY)  ## run a study to its report: make study STUDY=params/x.yaml CORES=n PROFILE=slurm
-	@$(BIN)/python -m longcot run $(CHOSEN) $(ARGS)
+	@$(BIN)/longcot run $(CHOSEN) $(if $(ARGS),-- $(ARGS))
 
 plan: $(READY)  ## what would run, and how much of it
-	@$(BIN)/python -m longcot plan $(CHOSEN)
+	@$(BIN)/longcot plan $(CHOSEN)
 
 figures: $(READY)  ## draw a study's figures again from its stored traces
-	@$(BIN)/python -m longcot.run.redraw $(STUDY) $(foreach change,$(CONFIG),--config '$(change)')
+	@$(BIN)/longcot figures $(CHANGED)
 
 test: $(READY) lint  ## the tests
 	$(BIN)/python -m pytest -n $(or $(CORES),$(shell nproc))

@@ -34,8 +34,8 @@ NAME = "benchmark-dispatch"
 BASE = "lib/longcot/miniature/weights/world1/base"
 WORK = {  # what a notebook imports and loads on its way, where there is work
     "01_generate_traces": f"from longcot.sampling.local import LocalSampler; LocalSampler('{BASE}')",
-    "03_finetune_qlora": f"from longcot.qlora.task import base_4bit; import longcot.qlora.training; base_4bit('{BASE}', '', "
-    "'float32')",
+    "03_finetune_qlora": "from longcot.qlora.task import base_4bit; import longcot.qlora.training; "
+    f"base_4bit('{BASE}', '', 'float32')",
 }
 
 
@@ -78,7 +78,7 @@ def measure_plan(file: Path) -> None:
     study = load_study(file)
     print(f"{len(study_jobs(study))} jobs")
     for state in ("nothing made", "all made"):
-        for command in (["plan", str(file)], ["run", str(file), "--dry-run"]):
+        for command in (["plan", str(file)], ["run", str(file), "--", "--dry-run"]):
             print(
                 f"{state}, {' '.join([command[0], *command[2:]])}: {timed(sys.executable, '-m', 'longcot', *command)}"
             )
@@ -92,10 +92,9 @@ def measure_jobs(file: Path, folder: Path) -> None:
     resolve(study.run_dir).mkdir(parents=True)
     write_jobs(jobs, 1, resolve(study.run_dir) / "jobs.json")
     rules = (ROOT / "notebooks/Snakefile").read_text()
-    for module in ("notebooks", "report"):
-        assert f"{{in_root}} longcot.{module} " in rules
-        rules = rules.replace(f"{{in_root}} longcot.{module} ", "true ")
-    rules = rules.replace("true {here}", "touch report.html; true {here}")
+    for command in ("job", "report"):
+        assert f"{{program}} {command} " in rules
+    rules = rules.replace("{program} job ", "true ").replace("{program} report ", "touch report.html; true ")
     (folder / "Snakefile").write_text(rules)
     run_dir = str(resolve(study.run_dir))
     words = [sys.executable, "-m", "snakemake", "--snakefile", str(folder / "Snakefile"), "--directory", run_dir]
@@ -113,7 +112,7 @@ def measure_notebooks(folder: Path) -> None:
     jobs = [{"name": "empty", "notebook": os.path.relpath(folder / "empty", ROOT / "notebooks"), "parameters": {}}]
     (folder / "jobs.json").write_text(json.dumps(jobs))
     print("python:", timed(sys.executable, "-c", "pass"))
-    print("an empty notebook:", timed(sys.executable, "-m", "longcot.notebooks", str(folder / "jobs.json"), "empty"))
+    print("an empty notebook:", timed(sys.executable, "-m", "longcot", "job", str(folder), "empty"))
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
         nodes = [node for cell in cells for node in ast.parse(cell).body]

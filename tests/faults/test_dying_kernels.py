@@ -10,6 +10,7 @@ import time
 import nbformat
 import pytest
 
+from longcot.__main__ import main
 from longcot.run import notebook as notebooks
 
 pytest_plugins = ["small_disk"]
@@ -54,21 +55,21 @@ def test_the_run_directory_says_what_failed_and_the_next_run_goes_on(project, ca
     write, run = project
     cell, words = ENDS[end]
     write(cell)
-    assert notebooks.main([str(run / "jobs.json"), "a"]) == 1
+    assert main(["job", str(run), "a"]) == 1
     (said,) = (run / "notebooks/a.error.txt").read_text().splitlines()
     assert said.startswith("error: ") and words in said and said in capfd.readouterr().err
     assert "so far 2" in executed(run) and "'end'" not in executed(run)
     write("pass")
-    assert notebooks.main([str(run / "jobs.json"), "a"]) == 0
+    assert main(["job", str(run), "a"]) == 0
     assert "'end'" in executed(run) and not (run / "notebooks/a.error.txt").exists()
 
 
 def test_control_c_ends_the_notebook_and_its_kernel(project):
     write, run = project
     write("import os, time\nwith open('pid', 'w') as file: print(os.getpid(), file=file)\ntime.sleep(60)")
-    code = "import sys; from pathlib import Path; from longcot import notebooks\n"
-    code += "notebooks.ROOT = Path(sys.argv[1]); sys.exit(notebooks.main([sys.argv[2], 'a']))"
-    command = [sys.executable, "-c", code, str(run.parent), str(run / "jobs.json")]
+    code = "import sys; from pathlib import Path; from longcot.__main__ import main; from longcot.run import notebook\n"
+    code += "notebook.ROOT = Path(sys.argv[1]); sys.exit(main(['job', sys.argv[2], 'a']))"
+    command = [sys.executable, "-c", code, str(run.parent), str(run)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     until = time.monotonic() + 60
     while not (run.parent / "pid").exists() or not (run.parent / "pid").read_text():
@@ -97,14 +98,15 @@ def test_a_job_on_a_full_disk_goes_on_when_there_is_room(project, disk, capfd):
     full.mkdir()
     (full / "jobs.json").write_text((tmp / "jobs.json").read_text())
     write(
-        f"from longcot.files.writing import write_whole\nfor i in range(9): write_whole('{full}/table%d.csv' % i, 'x' * 60_000)"
+        "from longcot.files.writing import write_whole\n"
+        f"for i in range(9): write_whole('{full}/table%d.csv' % i, 'x' * 60_000)"
     )
-    assert notebooks.main([str(full / "jobs.json"), "a"]) == 1
+    assert main(["job", str(full), "a"]) == 1
     said = [line for line in capfd.readouterr().err.splitlines() if line.startswith("error: ")]
     assert len(said) == 1 and "is full, 0.1 MB are free; make room" in said[0], said
     made = {path.name: path.read_text() for path in full.glob("*.csv")}
     assert 3 <= len(made) < 9 and set(made.values()) == {"x" * 60_000}
     executed(full)
     disk.remount("size=4m")
-    assert notebooks.main([str(full / "jobs.json"), "a"]) == 0
+    assert main(["job", str(full), "a"]) == 0
     assert len(list(full.glob("*.csv"))) == 9 and "'end'" in executed(full)

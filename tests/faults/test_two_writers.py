@@ -43,7 +43,7 @@ def test_grading_again_and_making_anew_leave_a_file_alone_that_is_being_written(
     sample(file)
     content = file.read_bytes()
     with TraceWriter(file) as writer:
-        code = "from longcot.grading.regrade import main; sys.exit(main(sys.argv[1:]))"
+        code = "from longcot.__main__ import main; sys.exit(main(['regrade', *sys.argv[1:]]))"
         assert BUSY in start(code, file).communicate()[1]
         with pytest.raises(BadInput, match=BUSY):
             Making(file, {"a": 2})

@@ -42,7 +42,7 @@ STUDY = {
 }
 # Whose bytes must be those of the run that was not killed. Manifests say when and how fast.
 MADE = (".jsonl", "adapter_model.safetensors", "adapter_config.json", ".csv", ".pdf", ".png")
-VICTIMS = {"all": "", "snakemake": "-m snakemake", "notebook": "-m longcot.notebooks", "kernel": "ipykernel_launcher"}
+VICTIMS = {"all": "", "snakemake": "-m snakemake", "notebook": "-m longcot job", "kernel": "ipykernel_launcher"}
 
 
 def start(file: Path, mark: str) -> subprocess.Popen:

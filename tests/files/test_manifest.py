@@ -2,9 +2,10 @@ import json
 
 import pytest
 
+from longcot.__main__ import main
 from longcot.files.errors import BadInput
 from longcot.files.manifest import Making, manifest_path, status
-from longcot.grading.regrade import main, regrade_file
+from longcot.grading.regrade import regrade_file
 from longcot.traces.trace import Trace, read_traces, write_traces
 
 
@@ -66,5 +67,5 @@ def test_a_regraded_file_is_still_whole(tmp_path, capsys):
     making.finish(traces=1)
     assert regrade_file(out) == 1 and read_traces(out)[0].correct
     assert Making(out, {"a": 1}).done and json.loads(manifest_path(out).read_text())["regraded"]
-    assert main([str(out)]) == 0 and ": 0 verdicts changed" in capsys.readouterr().out
-    assert main([str(tmp_path / "none.jsonl")]) == 1 and "no such file" in capsys.readouterr().err
+    assert main(["regrade", str(out)]) == 0 and ": 0 verdicts changed" in capsys.readouterr().out
+    assert main(["regrade", str(tmp_path / "none.jsonl")]) == 1 and "no such file" in capsys.readouterr().err

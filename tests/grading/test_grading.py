@@ -6,10 +6,11 @@ import time
 
 import pytest
 
+from longcot.__main__ import main
 from longcot.files.errors import BadInput
 from longcot.grading.extraction import extract_answer
 from longcot.grading.grade import grade, group_equivalent, is_equivalent
-from longcot.grading.regrade import main, regrade
+from longcot.grading.regrade import regrade
 from longcot.grading.worker import POOL
 from longcot.traces.trace import Trace, read_traces, write_traces
 
@@ -85,7 +86,7 @@ def test_grade_and_regrade(tmp_path, capsys):
     assert [(t.answer, t.correct) for t in graded] == [("7", True), ("8", False), (None, False)]
     path = tmp_path / "t.jsonl"
     write_traces(path, [t.model_copy(update={"correct": None}) for t in graded])
-    main([str(path)])
+    assert main(["regrade", str(path)]) == 0
     assert "3 verdicts changed" in capsys.readouterr().out
     assert read_traces(path) == graded
     assert regrade(path) == 0

@@ -1,6 +1,7 @@
 """An adapter merged into its base, and what a fine-tune changes, for a reader."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -48,7 +49,7 @@ def test_merged_is_base_and_adapter_in_one(trained, tiny_model, tmp_path):
     with torch.no_grad():
         expected = PeftModel.from_pretrained(plain, adapter).eval()(ids).logits
         assert torch.allclose(exact.eval()(ids).logits, expected, atol=1e-4)
-    command = [sys.executable, "-m", "longcot.qlora.merging", str(tiny_model), str(adapter), str(tmp_path / "16")]
+    command = [sys.executable, "-m", "longcot", "merge", str(tiny_model), str(adapter), str(tmp_path / "16")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     merged = AutoModelForCausalLM.from_pretrained(tmp_path / "16")
@@ -65,7 +66,12 @@ def test_refused(trained, tiny_model, tmp_path):
         merge_adapter(other, adapter, tmp_path / "out")
     with pytest.raises(BadInput, match="no adapter_config.json"):
         merge_adapter(tiny_model, tmp_path, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-    command = [sys.executable, "-m", "longcot.qlora.merging", str(other), str(adapter), str(tmp_path / "out")]
+    shutil.copytree(adapter, tmp_path / "shipped", ignore=shutil.ignore_patterns("*.safetensors"))
+    with pytest.raises(BadInput, match="shipped: no adapter_model.safetensors in it"):
+        merge_adapter(tiny_model, tmp_path / "shipped", tmp_path / "out")
+    with pytest.raises(BadInput, match="other: it is there and not empty"):
+        merge_adapter(tiny_model, adapter, other)
+    assert not (tmp_path / "out").exists() and (other / "config.json").is_file()
+    command = [sys.executable, "-m", "longcot", "merge", str(other), str(adapter), str(tmp_path / "out")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1 and done.stderr.splitlines()[-1].startswith("error: adapter: trained on")

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +11,11 @@ import pytest
 import yaml
 from huggingface_hub import DatasetCard, ModelCard
 
+from longcot.__main__ import main
 from longcot.files.errors import BadInput
 from longcot.files.manifest import Making, manifest_path, sha256
 from longcot.files.paths import ROOT
 from longcot.metrics.scores import score_arm
-from longcot.publish.__main__ import main
 from longcot.report.publish.cards import QUESTION, Where, model_card
 from longcot.report.publish.finished_arm import finished_arm
 from longcot.report.publish.folder import publish
@@ -159,23 +158,22 @@ def test_nothing_of_this_machine_is_in_it(published, run_dir, tiny_model):
     )
 
 
-def test_the_command(run_dir, tmp_path, monkeypatch, capsys):
+def test_the_command(run_dir, tmp_path, capsys):
     words = ["publish", str(run_dir), "base-2", str(tmp_path / "new"), "--base", "somebody/tiny", "--repo", "me/tiny-2"]
-    monkeypatch.setattr(sys, "argv", words)
-    assert main() == 0
+    assert main(words) == 0
     assert f"hf upload me/tiny-2 {tmp_path}/new/dataset --repo-type dataset" in capsys.readouterr().out
     card = ModelCard.load(tmp_path / "new/adapter/README.md")
     assert card.data.datasets == ["me/tiny-2"] and 'adapter = "me/tiny-2"' in card.text
     assert card.data.license == "unknown" and "These files: not stated." in card.text
-    assert main() == 1
+    assert main(words) == 1
     assert capsys.readouterr().err == "error: new: it is there and not empty; name a new folder\n"
 
 
 @pytest.mark.parametrize(
     "arm, options, message",
     [
-        ("base", {}, "arm base is not fine-tuned, and has no adapter; publish one of base-2"),
-        ("base-3", {}, "arm base-3 is not there; publish one of base-2"),
+        ("base", {}, "arm base is not fine-tuned, and has no adapter; did you mean base-2?"),
+        ("base-3", {}, "arm base-3 is not there; did you mean base-2?"),
         ("base-2", {"base": ""}, "base-2: its base 'tiny0' is a directory that no reader has; .* --base"),
         ("base-2", {"base": "./tiny"}, "--base ./tiny: not a Hub id"),
         ("base-2", {"repo": "tiny"}, "--repo tiny: not a Hub id"),

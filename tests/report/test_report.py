@@ -7,8 +7,9 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from synthetic_study import HOSTILE
 
+from longcot.__main__ import main
 from longcot.files.errors import BadInput
-from longcot.report.page import main, write_report
+from longcot.report.page import write_report
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 EVIL = "<script>alert(1)</script><img src=https://example.com/x onerror=alert(1)><a href='javascript:alert(1)'>x</a>"
@@ -117,7 +118,7 @@ def test_bad_input(run, capsys, tmp_path):
     with pytest.raises(BadInput, match="04_plot_evaluation.ipynb: not a notebook"):
         write_report(run)
     notebook.unlink()
-    assert main([str(run)]) == 1
+    assert main(["report", str(run)]) == 1
     assert re.fullmatch(
         "error: 04_plot_evaluation.ipynb: no executed notebook; run .* first\n", capsys.readouterr().err
     )

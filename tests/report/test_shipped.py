@@ -66,7 +66,7 @@ def test_nothing_to_draw_from(study, tmp_path):
     study, run = study
     shutil.rmtree(run / "traces")
     done = subprocess.run(
-        [sys.executable, "-m", "longcot.redraw", str(run / "study.yaml")], capture_output=True, text=True, cwd=ROOT
+        [sys.executable, "-m", "longcot", "figures", str(run / "study.yaml")], capture_output=True, text=True, cwd=ROOT
     )
     assert done.returncode == 1 and done.stderr == f"error: runs/{study.name}: no traces there; run the study first " \
         "(make study STUDY=params/…)\n"  # fmt: skip

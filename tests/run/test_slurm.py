@@ -32,7 +32,8 @@ def name(tmp_path):
 
 def dry_run(name: str, profile: str, *more: str) -> dict[str, str]:
     """What Snakemake would ask for, as it says it, by the job's name."""
-    words = ["--config", f"name={name}", "--config", f"jobs.training={GPU}", "--profile", profile, "--dry-run", *more]
+    words = ["--config", f"name={name}", "--config", f"jobs.training={GPU}", "--profile", profile]
+    words += ["--", "--dry-run", *more]
     done = subprocess.run(
         [sys.executable, "-m", "longcot", "run", "params/miniature.yaml", *words],
         capture_output=True,

@@ -102,12 +102,15 @@ def test_values_of_a_study_can_be_replaced():
             load_study("params/miniature.yaml", [bad])
 
 
-def test_unknown_and_mistyped_notebook_parameters_are_refused():
+def test_unknown_and_mistyped_notebook_parameters_are_refused(tmp_path):
     notebook = ROOT / "notebooks/01_generate_traces.ipynb"
     with pytest.raises(BadInput, match="no parameter 'thread'; did you mean threads"):
         check_parameters(notebook, {"thread": 1})
     with pytest.raises(BadInput, match="parameter threads is str '1', wanted int"):
         check_parameters(notebook, {"threads": "1"})
+    (tmp_path / "n.ipynb").write_text("<<<<<<< ours")
+    with pytest.raises(BadInput, match="n.ipynb: not a notebook"):
+        check_parameters(tmp_path / "n.ipynb", {})
 
 
 def test_a_resolved_study_is_the_study(tmp_path):

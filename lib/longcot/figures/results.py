@@ -95,7 +95,7 @@ def _check(traces: Sequence[Trace], order: dict[str, int], path: Path) -> None:
         raise BadInput(f"{shown(path)}: no trace in it; generate them first")
     for trace in traces:
         if trace.correct is None:
-            raise BadInput(f"{shown(path)}: {trace.key} is not graded; run python -m longcot.regrade on the file")
+            raise BadInput(f"{shown(path)}: {trace.key} is not graded; run longcot regrade on the file")
         if order and trace.problem_id not in order:
             raise BadInput(f"{shown(path)}: {trace.problem_id!r} is not in the benchmark; mend problems or the file")
     if missing := order.keys() - {trace.problem_id for trace in traces}:

@@ -139,6 +139,12 @@ def write_json(path: str | Path, value: object) -> None:
     write_whole(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
+def check_new(folder: Path) -> None:
+    """Raises BadInput where a folder to write is there already and holds something."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BadInput(f"{shown(folder)}: it is there and not empty; name a new folder")
+
+
 @contextmanager
 def whole_folder(path: str | Path) -> Iterator[Path]:
     """An empty folder to fill, renamed to `path` in the end: it is there whole or not at all, also after a kill."""

@@ -1,6 +1,6 @@
 """The final answer out of a text, whether two answers are the same, and grading of traces.
 
-`regrade` grades a file of traces again, without sampling again; the command for it is `python -m longcot.regrade`.
+`regrade` grades a file of traces again, without sampling again; the command for it is `longcot regrade`.
 """
 
 from collections.abc import Sequence

@@ -1,11 +1,7 @@
-"""`python -m longcot.regrade PATH...`: grade files of traces again, without sampling again."""
+"""Files of traces graded again, without sampling again."""
 
-import sys
-import time
-from collections.abc import Sequence
 from pathlib import Path
 
-from longcot.files.errors import command
 from longcot.files.manifest import changing
 from longcot.grading.grade import grade
 from longcot.traces.trace import held, read_traces, write_traces
@@ -18,18 +14,6 @@ def regrade_file(path: str | Path) -> int:
     """
     with held(path), changing(path, regraded=True):
         return regrade(path)
-
-
-@command
-def main(paths: Sequence[str]) -> None:
-    """The command. Exit status 0, or 1 after a one-line error."""
-    for path in paths:
-        began = time.perf_counter()
-        print(f"{path}: {regrade_file(path)} verdicts changed, {time.perf_counter() - began:.1f} s")
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
 
 
 def regrade(path: str | Path) -> int:

@@ -1,14 +1,11 @@
 """The report: the executed notebook 04 and the run's manifests as one HTML file that opens offline.
 
 A study that only curates has no notebook 04; its report is the executed notebook 02.
-
-`python -m longcot.report RUN_DIR` writes RUN_DIR/report.html.
 """
 
 import html
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +13,7 @@ import bleach
 import nbformat
 from nbconvert import HTMLExporter
 
-from longcot.files.errors import BadInput, command
+from longcot.files.errors import BadInput
 from longcot.files.paths import resolve, shown
 from longcot.files.run_directory import REPORT, SUPERSEDED, executed
 from longcot.files.visible import visible
@@ -122,15 +119,3 @@ def _clean(markup: str, formulas: bool = False) -> str:
     tags = {*TAGS, *ELEMENTS} if formulas else TAGS
     styles = re.compile(r"<style.*?</style>", re.DOTALL)  # pandas puts one before each table
     return bleach.clean(visible(styles.sub("", str(markup))), tags=tags, attributes=_may_stay, protocols=["#"])
-
-
-@command
-def main(words: list[str]) -> None:
-    """The command. Exit status 0, or 1 after a one-line error."""
-    if len(words) != 1:
-        raise BadInput("give one run directory: python -m longcot.report runs/miniature")
-    print(shown(write_report(words[0])))
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

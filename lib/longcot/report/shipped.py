@@ -1,20 +1,18 @@
 """Runs that are shipped with the project, small: what their figures are drawn from, without models and adapters.
 
-    python -m longcot.shipped runs/miniature --traces
+    longcot ship runs/miniature --traces
 
 packs a run's tables and figures into notebooks/results/<study>/, with `--traces` also an archive of its traces,
 training sets, losses and manifests, from which `make figures` draws everything where the study was never run.
 """
 
-import argparse
 import io
 import lzma
 import shutil
-import sys
 import tarfile
 from pathlib import Path
 
-from longcot.files.errors import BadInput, command
+from longcot.files.errors import BadInput
 from longcot.files.paths import ROOT, resolve, shown
 from longcot.files.run_directory import (
     EVERY_ADAPTER,
@@ -84,20 +82,3 @@ def unpack(archive: Path, run_dir: Path) -> None:
             files.extractall(run_dir, filter="data")
     except (tarfile.TarError, lzma.LZMAError, EOFError) as error:
         raise BadInput(f"{shown(archive)}: damaged ({error}); take it from the project again") from None
-
-
-@command
-def main(words: list[str]) -> None:
-    """The command. Exit status 0, or 1 after a one-line error."""
-    parser = argparse.ArgumentParser(prog="longcot.shipped", description=__doc__.splitlines()[0])
-    parser.add_argument("run_dir")
-    parser.add_argument("--traces", action="store_true", help="with the archive that figures are drawn from")
-    given = parser.parse_args(words)
-    out = pack(given.run_dir, given.traces)
-    for path in sorted(out.rglob("*")):
-        if path.is_file():
-            print(f"{path.stat().st_size:>9,} {shown(path)}")
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -66,12 +66,22 @@ def profile_path(name: str) -> Path:
     raise BadInput(f"profile {name}: no config.yaml there; use one of {known}, or the path of a directory with one")
 
 
+def cores_of(study: Study, cores: int | None, profile: Path | None) -> int:
+    """The cores that a plan counts with: so many, or what a profile's jobs take at once, or all of this machine."""
+    if cores or not profile:
+        return cores or os.cpu_count()
+    at_once = yaml.safe_load((profile / "config.yaml").read_text(encoding="utf-8")).get("jobs", 1)
+    return study.jobs.threads * (len(study_jobs(study)) if at_once == "unlimited" else int(at_once))
+
+
 def run(study: Study, cores: int | None, profile: Path | None, snakemake: Sequence[str]) -> None:
     """Become Snakemake on this study, first clearing what a killed run left: its lock, its jobs in Slurm's queue.
 
-    `cores` bounds what runs at once, None leaving that to the profile. `snakemake` are more options of its own.
+    `cores` bounds what runs at once: None is all of this machine, or what the profile says. `snakemake` are more
+    options of its own.
     """
-    run_dir, count = resolve(study.run_dir).resolve(), 0 if profile else len(pool())
+    run_dir, cores = resolve(study.run_dir).resolve(), cores or (None if profile else os.cpu_count())
+    count = 0 if profile else len(pool())
     jobs = on_gpus(study_jobs(study, count), count) if not profile else study_jobs(study)
     if not (dry := {"-n", "--dry-run", "--dryrun"} & set(snakemake)):
         have_engine(study)

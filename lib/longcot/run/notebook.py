@@ -1,9 +1,5 @@
-"""One run of a notebook through Papermill: parameters checked first, progress in the terminal, errors in one line.
+"""One run of a notebook through Papermill: parameters checked first, progress in the terminal, errors in one line."""
 
-`python -m longcot.notebooks JOBS JOB` (a run directory's jobs.json, and the name of one) is what the Snakefile calls.
-"""
-
-import difflib
 import json
 import os
 import re
@@ -13,10 +9,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from longcot.files.errors import BadInput
+from longcot.files.errors import BadInput, advice
 from longcot.files.paths import ROOT, shown
 from longcot.files.privacy import scrubbed
-from longcot.files.run_directory import error_line, executed, notebook_source
+from longcot.files.run_directory import JOBS, error_line, executed, notebook_source
 from longcot.files.writing import write_whole, writing
 from longcot.run.gpus import leased, pool
 from longcot.run.lock import OWNER, end_with
@@ -28,15 +24,17 @@ def check_parameters(notebook: str | Path, parameters: dict[str, Any]) -> None:
     Raises BadInput.
     """
     import papermill
+    from nbformat.reader import NotJSONError
 
-    known = papermill.inspect_notebook(str(notebook))
+    try:
+        known = papermill.inspect_notebook(str(notebook))
+    except NotJSONError:
+        raise BadInput(f"{shown(notebook)}: not a notebook (its JSON is damaged); restore it") from None
     if not known:
         raise BadInput(f"{shown(notebook)}: no cell tagged `parameters`, or no such notebook; mend the path or the tag")
     for name, value in parameters.items():
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            advice = f"did you mean {near[0]}?" if near else f"it has {', '.join(known)}"
-            raise BadInput(f"{shown(notebook)}: no parameter {name!r}; {advice}")
+            raise BadInput(f"{shown(notebook)}: no parameter {name!r}; {advice(name, known)}")
         wanted = known[name]["inferred_type_name"]
         given = type(value).__name__
         if wanted in ("int", "float", "str", "list", "dict", "bool") and given != wanted:
@@ -106,24 +104,26 @@ def _cards(count: int | None) -> Iterator[None]:
         yield
 
 
-def main(words: list[str]) -> int:
-    """The command. Exit status 0, or 1 after a one-line error, which is also kept beside the executed copy."""
-    jobs, name = Path(words[0]), words[1]
-    job = next(job for job in json.loads(jobs.read_text(encoding="utf-8")) if job["name"] == name)
-    output, kept = jobs.parent / executed(name), jobs.parent / error_line(name)
+def run_job(run_dir: Path, name: str) -> None:
+    """Run one job of a run directory, as its jobs.json says, while the run that started it lives.
+
+    Raises BadInput, whose line is also kept beside the executed copy.
+    """
+    file = run_dir / JOBS
+    if not file.is_file():
+        raise BadInput(f"{shown(run_dir)}: no jobs.json in it; give the directory of a study that was run")
+    jobs = {job["name"]: job for job in json.loads(file.read_text(encoding="utf-8"))}
+    if name not in jobs:
+        raise BadInput(f"{shown(file)}: no job {name}; {advice(name, jobs)}")
+    kept = run_dir / error_line(name)
     kept.unlink(missing_ok=True)
     if who := os.environ.get(OWNER):
         end_with(who)
     try:
+        job = jobs[name]
         with _cards(job["resources"].get("gpu")):
-            run_notebook(notebook_source(ROOT, job["notebook"]), output, job["parameters"])
+            run_notebook(notebook_source(ROOT, job["notebook"]), run_dir / executed(name), job["parameters"])
     except BadInput as error:
-        print(f"error: {error}", file=sys.stderr)
         with suppress(BadInput):  # on a full disk it is said in the terminal only
             write_whole(kept, scrubbed(f"error: {error}\n"))
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+        raise

@@ -1,14 +1,13 @@
 """A study's figures, tables and report made again from its stored traces: nothing is sampled, trained or chosen.
 
-`python -m longcot.redraw params/x.yaml` is what `make figures` calls. Where the study was never run here, the run that
-is shipped with the project is unpacked to `runs/<study>-shipped` and drawn there; `make study` still runs it for real.
+Where the study was never run here, the run that is shipped with the project is unpacked to `runs/<study>-shipped` and
+drawn there; `make study` still runs it for real.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
-from longcot.files.errors import BadInput, command
+from longcot.files.errors import BadInput
 from longcot.files.paths import ROOT, resolve, shown
 from longcot.files.run_directory import STUDY, TRACES, executed, notebook_source
 from longcot.report.page import write_report
@@ -20,36 +19,24 @@ from longcot.study.reading import load_study
 from longcot.study.study import Study
 
 
-def redraw(study: Study) -> Path:
+def redraw(study: Study, run_dir: Path | None = None) -> Path:
     """Run the study's last notebook, which draws, and write the report; returns its path.
 
-    Raises BadInput where there are no traces to draw from, and as the notebook does.
+    The run is the one in `run_dir` (absolute), else the study's own, else the one that is shipped. Raises BadInput
+    where there are no traces to draw from, and as the notebook does.
     """
-    run_dir, archive = study.run_dir, archive_of(study.name)
-    if not (resolve(run_dir) / TRACES).is_dir():
-        if not archive.is_file():
-            raise BadInput(f"{run_dir}: no traces there; run the study first (make study STUDY=params/…)")
-        run_dir += "-shipped"
-        print(f"{study.run_dir} is not there: {run_dir} shows the run in {shown(archive)}", file=sys.stderr)
-    hold_lock(resolve(run_dir))
-    if run_dir != study.run_dir:
-        unpack(archive, resolve(run_dir))
-        study = load_study(f"{run_dir}/{STUDY}")
+    run, archive = run_dir or resolve(study.run_dir), archive_of(study.name)
+    shipped = not (run / TRACES).is_dir()
+    if shipped and (run_dir or not archive.is_file()):
+        raise BadInput(f"{shown(run)}: no traces there; run the study first (make study STUDY=params/…)")
+    if shipped:
+        run = resolve(f"{study.run_dir}-shipped")
+        print(f"{study.run_dir} is not there: {shown(run)} shows the run in {shown(archive)}", file=sys.stderr)
+    hold_lock(run)
+    if shipped:
+        unpack(archive, run)
+        study = load_study(run / STUDY)
     job = study_jobs(study)[-1]
-    copy = resolve(run_dir) / executed(job.name)
-    run_notebook(notebook_source(ROOT, job.notebook), copy, job.parameters | {"run_dir": run_dir})
-    return write_report(run_dir)
-
-
-@command
-def main(words: list[str]) -> None:
-    """The command. Exit status 0, or 1 after a one-line error."""
-    parser = argparse.ArgumentParser(prog="longcot.redraw", description=__doc__.splitlines()[0])
-    parser.add_argument("study")
-    parser.add_argument("--config", action="append", default=[], help="key.of.a.key=value in place of the file's")
-    given = parser.parse_args(words)
-    print(shown(redraw(load_study(given.study, given.config))))
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    where = str(run.relative_to(ROOT) if run.is_relative_to(ROOT) else run)
+    run_notebook(notebook_source(ROOT, job.notebook), run / executed(job.name), job.parameters | {"run_dir": where})
+    return write_report(run)

@@ -61,7 +61,10 @@ def load_study(path: str | Path, overrides: Sequence[str] = ()) -> Study:
     path = resolve(path)
     if not path.is_file():
         raise BadInput(f"{shown(path)}: no such study; the ones at hand are in params/")
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise BadInput(f"{shown(path)}: not text in UTF-8; give a study file, as params/miniature.yaml") from None
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:

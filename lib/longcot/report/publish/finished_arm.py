@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from longcot.files.errors import BadInput
+from longcot.files.errors import BadInput, advice
 from longcot.files.manifest import read_manifest, sha256
 from longcot.files.paths import model_name, shown
 from longcot.files.run_directory import STUDY, TRAINING, adapter, benchmark_traces, table, training_set
@@ -71,20 +71,25 @@ def shown_source(source: str) -> str:
     return source if source.startswith("data:") else source_name(source)
 
 
-def finished_arm(run_dir: Path, name: str) -> FinishedArm:
-    """The fine-tuned arm of that name. Raises BadInput where there is none, and where its run was not finished.
-
-    Finished: adapter, training set, benchmark traces and scores are there, as their manifests say, each made from the
-    one before.
-    """
+def trained_arm(run_dir: Path, name: str) -> tuple[Study, Arm]:
+    """A run's study, and its fine-tuned arm of that name. Raises BadInput where there is none."""
     if not (run_dir / STUDY).is_file():
         raise BadInput(f"{shown(run_dir)}: no study.yaml in it; give the directory of a study that was run")
     study = load_study(run_dir / STUDY)
     trained = {arm.name: arm for arm in study.arms if arm.trained}
     if name not in trained:
         what = "is not fine-tuned, and has no adapter" if name in {arm.name for arm in study.arms} else "is not there"
-        raise BadInput(f"{shown(run_dir)}: arm {name} {what}; publish one of {', '.join(trained) or 'another study'}")
-    arm = trained[name]
+        raise BadInput(f"{shown(run_dir)}: arm {name} {what}; {advice(name, trained)}")
+    return study, trained[name]
+
+
+def finished_arm(run_dir: Path, name: str) -> FinishedArm:
+    """The fine-tuned arm of that name. Raises BadInput where there is none, and where its run was not finished.
+
+    Finished: adapter, training set, benchmark traces and scores are there, as their manifests say, each made from the
+    one before.
+    """
+    study, arm = trained_arm(run_dir, name)
     files = {
         "adapter": run_dir / adapter(name),
         "training set": run_dir / training_set(name),

@@ -5,36 +5,41 @@ from pathlib import Path
 
 from longcot.files.errors import BadInput
 from longcot.files.paths import model_source, resolve
-from longcot.files.writing import whole_folder, write_json
+from longcot.files.writing import check_new, whole_folder, write_json
 from longcot.models.adapter import adapter_config
 from longcot.models.chat import render
 from longcot.problems.problem import Problem
 from longcot.problems.prompts import build_messages
 from longcot.report.publish.cards import ADAPTER_FILES, Where, dataset_sections, licence_terms, model_card
 from longcot.report.publish.finished_arm import FinishedArm, finished_arm
-from longcot.report.publish.hub_dataset import HERE, check_new, write_dataset
-from longcot.study.checks import at_hand
+from longcot.report.publish.hub_dataset import HERE, check_hub_id, is_hub_id, write_dataset
 
 
 def publish(
-    run_dir: str | Path, arm: str, folder: str | Path, *, license: str = "unknown", base: str = "", repo: str = ""
+    run_dir: str | Path,
+    arm: str,
+    folder: str | Path,
+    *,
+    license: str = "unknown",
+    language: str = "en",
+    base: str = "",
+    repo: str = "",
 ) -> Where:
     """Write a new `folder` with `adapter/` and `dataset/` of a fine-tuned arm of a finished run, whole or not at all.
 
-    `license` is the Hub's identifier for both, `base` the Hub id of the base where the study names a directory, and
-    `repo` the Hub id (`OWNER/NAME`) under which both will lie, for the links and the code in the cards. Nothing is
-    uploaded. Raises BadInput where the folder is there, the run is not finished (see `finished_arm`), and where no
-    reader could find the base.
+    `license` is the Hub's identifier for both, `language` that of the training set, `base` the Hub id of the base where
+    the study names a directory, and `repo` the Hub id (`OWNER/NAME`) under which both will lie, for the links and the
+    code in the cards. Nothing is uploaded. Raises BadInput where the folder is there, the run is not finished (see
+    `finished_arm`), and where no reader could find the base.
     """
     run_dir, folder = resolve(run_dir), resolve(folder)
     check_new(folder)
-    for option, value in (("--base", base), ("--repo", repo)):
-        if value and not _is_hub_id(value):
-            raise BadInput(f"{option} {value}: not a Hub id; write OWNER/NAME")
+    check_hub_id("--base", base)
+    check_hub_id("--repo", repo)
     done = finished_arm(run_dir, arm)
     config = adapter_config(done.files["adapter"])
     own = config.get("base_model_name_or_path") or ""
-    if not base and not resolve(own).is_dir() and not _is_hub_id(own):
+    if not base and not resolve(own).is_dir() and not is_hub_id(own):
         raise BadInput(f"{arm}: its base {own!r} is a directory that no reader has; give its Hub id with --base")
     where = Where(base or own, bool(base) or not resolve(own).is_dir(), repo or HERE, license)
     prompt = _prompt(done)
@@ -46,18 +51,8 @@ def publish(
         write_json(draft / "adapter" / "adapter_config.json", config | named)
         model_card(done, where, prompt).save(draft / "adapter" / "README.md")
         more = {"terms": licence_terms(done), "more": dataset_sections(done, where)}
-        write_dataset(done.files["training set"], draft / "dataset", license, repo=where.repo, **more)
+        write_dataset(done.files["training set"], draft / "dataset", license, language, repo=repo, **more)
     return where
-
-
-def _is_hub_id(name: str) -> bool:
-    from huggingface_hub.utils import HFValidationError, validate_repo_id
-
-    try:
-        validate_repo_id(name)
-    except HFValidationError:
-        return False
-    return name.count("/") == 1 and not at_hand(name)
 
 
 def _prompt(done: FinishedArm) -> str:
