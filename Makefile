@@ -1,5 +1,5 @@
 # Every target sets up what it needs first: a virtual environment with the locked packages.
-PYTHON ?= python3# which makes the environment: 3.11 or 3.12
+PYTHON ?= python3# which makes the environment: 3.11 to 3.14
 STUDY ?= params/miniature.yaml# a file of params, or a run directory
 CORES ?=# how many to use; default: all of this machine, or what the profile says
 PROFILE ?=# where jobs run: a directory of params/profiles, or a path; default: this machine
@@ -13,7 +13,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help study plan figures test faults lab lint lock clean
+# A lock into an environment: by uv, which takes seconds, or where that cannot be had by pip, which takes minutes.
+install = { $(1)/bin/python -m pip install -q uv && $(1)/bin/uv pip install -q --python $(1)/bin/python -r $(2); } \
+	|| $(1)/bin/python -m pip install -q -r $(2)
+
+.PHONY: help study plan figures test faults lab engine lint lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -37,14 +41,21 @@ faults: $(READY)  ## kill stages and a small study at random moments, half an ho
 lab: $(READY)  ## JupyterLab on the notebooks
 	$(BIN)/jupyter lab notebooks
 
+engine: $(VENV)-vllm/.ready  ## vLLM in an environment of its own, for studies that start it (NVIDIA GPU; some GB)
+
+$(VENV)-vllm/.ready: requirements-vllm.lock
+	rm -rf $(VENV)-vllm && $(PYTHON) -m venv $(VENV)-vllm
+	$(call install,$(VENV)-vllm,requirements-vllm.lock)
+	touch $@
+
 lint: $(READY)  ## ruff, on the notebooks too
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
 $(READY): requirements.lock pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)) and "Python 3.11 or 3.12 is needed: make PYTHON=python3.12 ...")'
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14) and "Python 3.11 to 3.14 is needed: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q torch==2.13.0 $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
-	$(BIN)/python -m pip install -q -r requirements.lock
+	$(call install,$(VENV),requirements.lock)
 	$(BIN)/python -m pip install -q --no-build-isolation --no-deps -e .
 	touch $@
 
@@ -55,6 +66,8 @@ lock:  ## resolve the direct dependencies of pyproject.toml anew
 	$(VENV)-lock/bin/pip freeze --all --exclude longcot --exclude pip | grep -v -i -E '^(nvidia|cuda|triton)' \
 		| sed 's/+cpu$$//' > requirements.lock
 	rm -rf $(VENV)-lock build lib/*.egg-info
+	$(BIN)/python -m pip install -q uv && echo vllm==0.25.0 | $(BIN)/uv pip compile -q - --no-annotate --no-header \
+		--python-version 3.11 --python-platform x86_64-manylinux_2_28 -o requirements-vllm.lock
 
-clean:  ## remove the virtual environment; runs/ stays
-	rm -rf $(VENV)
+clean:  ## remove the virtual environments; runs/ stays
+	rm -rf $(VENV) $(VENV)-vllm
