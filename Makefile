@@ -6,6 +6,8 @@ PROFILE ?=# where jobs run: a directory of params/profiles, or a path; default: 
 ARGS ?=# more options of Snakemake's: ARGS="--dry-run"
 CONFIG ?=# values to replace in the study: CONFIG="sampling.samples=8 lora.epochs=5"
 KILLS ?= 200# of `make faults`
+GPUS ?=# which NVIDIA GPUs to use: GPUS=0,1; default: all that are visible
+VLLM ?=# another vLLM than that of `make engine`, its path
 TORCH_INDEX ?=# an index to take torch from, where its build for this machine is not the default one
 CHANGED := $(STUDY) $(foreach change,$(CONFIG),--config '$(change)')
 CHOSEN := $(CHANGED) $(if $(CORES),--cores $(CORES)) $(if $(PROFILE),--profile $(PROFILE))
@@ -16,6 +18,8 @@ READY := $(VENV)/.ready
 # A lock into an environment: by uv, which takes seconds, or where that cannot be had by pip, which takes minutes.
 install = { $(1)/bin/python -m pip install -q uv && $(1)/bin/uv pip install -q --python $(1)/bin/python -r $(2); } \
 	|| $(1)/bin/python -m pip install -q -r $(2)
+
+export GPUS VLLM
 
 .PHONY: help study plan figures test faults lab engine lint lock clean
 
@@ -66,7 +70,8 @@ lock:  ## resolve the direct dependencies of pyproject.toml anew
 	$(VENV)-lock/bin/pip freeze --all --exclude longcot --exclude pip | grep -v -i -E '^(nvidia|cuda|triton)' \
 		| sed 's/+cpu$$//' > requirements.lock
 	rm -rf $(VENV)-lock build lib/*.egg-info
-	$(BIN)/python -m pip install -q uv && echo vllm==0.25.0 | $(BIN)/uv pip compile -q - --no-annotate --no-header \
+	$(BIN)/python -m pip install -q uv
+	printf 'vllm==0.25.0\ntransformers==5.17.0\n' | $(BIN)/uv pip compile -q - --no-annotate --no-header \
 		--python-version 3.11 --python-platform x86_64-manylinux_2_28 -o requirements-vllm.lock
 
 clean:  ## remove the virtual environments; runs/ stays
