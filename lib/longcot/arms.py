@@ -136,7 +136,8 @@ def sample_arm(
         **prompt,
     )
     first = build_messages(style, problems[0], examples=examples, **prompt)
-    making.finish(traces=row_count(out), first_prompt=sampler.prompt_text(first))
+    served_by = {"served_by": sampler.served_by} if server else {}  # scores differ between two versions of one software
+    making.finish(traces=row_count(out), first_prompt=sampler.prompt_text(first), **served_by)
     return out
 
 

@@ -17,6 +17,7 @@ from longcot.traces import Key, Trace, TraceWriter, iter_traces
 
 Messages = list[dict[str, str]]
 OVERFLOW = "overflow"  # the finish reason of a sample whose prompt leaves no room in the context: no text, no answer
+EMPTY = "empty"  # of one whose text a server has lost each time that it was asked
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Completion:
     """A model's response. `completion_tokens` counts the token it stopped on, as servers do."""
 
     text: str
-    finish_reason: str  # "stop", "length", "overflow", or what else a server says
+    finish_reason: str | None  # as `finish_reasons` has them; None: a word of the server's that nobody knows
     prompt_tokens: int | None
     completion_tokens: int | None
 
@@ -131,8 +132,8 @@ def _sample_stage(
     if not requests:
         return
     on_disk = (trace for trace in iter_traces(writer.path) if trace.stage == requests[0].stage)
-    fits = any(trace.finish_reason != OVERFLOW for trace in on_disk)
-    held: list[tuple[Request, Completion]] = []  # marks of overflow wait until one prompt is seen to fit
+    fits = any(trace.finish_reason not in (OVERFLOW, EMPTY) for trace in on_disk)
+    held: list[tuple[Request, Completion]] = []  # marks wait until one response is seen to be none
 
     def write() -> None:
         bar.update(writer.append(grade_responses(held, prompt_style, names)))
@@ -142,12 +143,18 @@ def _sample_stage(
         try:
             for arrived in sampler.responses(requests, writer.done, sampling, **names):
                 held += arrived
-                fits = fits or any(completion.finish_reason != OVERFLOW for _, completion in arrived)
+                fits = fits or any(completion.finish_reason not in (OVERFLOW, EMPTY) for _, completion in arrived)
                 if fits:
                     write()
         except Exception:
+            held[:] = [pair for pair in held if fits or pair[1].finish_reason != EMPTY]
             write()
             raise
+    if any(completion.finish_reason == EMPTY for _, completion in held):
+        raise BadInput(
+            f"{shown(writer.path)}: not one of the {len(requests)} responses of stage {requests[0].stage!r} has a text, "
+            "though tokens came; see to how the server parts thoughts from text"
+        )
     if not fits:
         raise BadInput(
             f"{shown(writer.path)}: not one of the {len(requests)} prompts of stage {requests[0].stage!r} leaves room "

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from longcot.prompts import render, turn_end
 from longcot.qlora.adapter import adapter_rank
 from longcot.sampling import Completion, Messages, Request
 from longcot.sampling.background import in_background
+from longcot.sampling.connection import read_key
 from longcot.sampling.dialect import Manner, Prompt, Stops
 from longcot.sampling.dispatch import Dispatch, NoServer
 from longcot.sampling.endpoint import Endpoint
@@ -35,7 +35,8 @@ class ServerSampler:
     `base` is the directory or Hub id (at `revision`) of what is served: its tokenizer renders and counts the prompts.
     An `adapter` (a PEFT directory) is asked for as `serve.module_name` has it, and loaded where it is not there yet.
     `context` bounds prompt and response together, in tokens, below what model and server allow. `backoff_s` is the
-    first wait after a fault, doubled each time. Raises BadInput where the tokenizer is needed and cannot be had.
+    first wait after a fault, doubled each time. Raises BadInput where the tokenizer is needed and cannot be had,
+    and for a key that cannot be sent.
     """
 
     def __init__(
@@ -61,12 +62,18 @@ class ServerSampler:
         how |= {"revision": revision, "dtype": dtype, "context": context, "url": server.urls[0]}
         how |= {"trust_remote_code": trust_remote_code}
         self._command = serve_command(here, names, **how)
-        self._key = os.environ.get(server.key, "").strip() or "EMPTY"
+        self._key = read_key(server.key)
+        self._served_by: set[str] = set()
         self.tokenizer, longest = _tokenizer(base, revision, trust_remote_code)
         if self.tokenizer is None and server.api == "completions":
             raise BadInput(f"{shown(base)}: no tokenizer there, which api: completions needs; mend it or use api: chat")
         self.context = min(filter(None, (context, longest)), default=None)
         self._stops = _stops(self.tokenizer, base, revision)
+
+    @property
+    def served_by(self) -> list[str]:
+        """The software of the servers that were asked so far, by name and version, each once."""
+        return sorted(self._served_by)
 
     def prompt_text(self, messages: Messages) -> str:
         """The prompt as the model sees it; with api `chat` by the template beside its tokenizer, or as JSON."""
@@ -104,6 +111,7 @@ class ServerSampler:
             for pairs in in_background(dispatch.run):
                 received.update(request.key for request, _ in pairs)
                 yield pairs
+            self._served_by.update(name for endpoint in dispatch.endpoints for name in endpoint.software)
         except BadInput as error:
             start = f"; start one, for example with: {self._command}" if isinstance(error, NoServer) else ""
             raise BadInput(f"{error}{start}; {_missing(requests, asked, received)}") from None
