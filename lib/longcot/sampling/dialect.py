@@ -107,12 +107,13 @@ def asked_less(
         likely.append(({"n"}, Less(replace(manner, many=False))))
     words = set(re.findall(r"\w+", refusal.words))
     told = refusal.names & {*LIMITS, *NAMES, *body}
+    named = told or words
     ways = likely + [({*LIMITS}, less) for less in _limited(manner, refusal, limit, words)]
-    for name in ("n", "seed", *NEUTRAL, "stop"):
-        if name in body and body[name] == NEUTRAL.get(name, body[name]):
-            effect = EFFECTS.get(name, f"its own {name} holds, by the API's reference {NEUTRAL.get(name)} as asked for")
-            ways.append(({name}, Less(replace(manner, without=manner.without | {name}), effect)))
-    if found := next((less for names, less in ways if names & (told or words)), None):
+    neutral = {name for name, value in NEUTRAL.items() if body.get(name) == value}
+    gone = [name for name in (*EFFECTS, *NEUTRAL) if name in named and name in {*EFFECTS, *neutral} & body.keys()]
+    effects = [EFFECTS.get(name, f"its own {name} holds, as if it were {NEUTRAL.get(name)}") for name in gone]
+    ways.append((set(gone), Less(replace(manner, without=manner.without | set(gone)), "; ".join(effects))))
+    if found := next((less for names, less in ways if names & named), None):
         return found
     return None if told or words & NEUTRAL.keys() or not likely else likely[0][1]
 

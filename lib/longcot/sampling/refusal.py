@@ -1,4 +1,4 @@
-"""An error that a server sends, with a status of its own or inside a 200: its words, in one line, and what they mean."""
+"""An error that a server sends, with its status or inside a 200: its words, in one line, and what they mean."""
 
 import email.utils
 import json
@@ -13,7 +13,7 @@ _SAYING = ("message", "msg", "detail", "details", "error", "errors", "error_desc
 # That a server does not know a parameter, or does not take it.
 NOT_TAKEN = re.compile(
     r"unsupported|not supported|unrecogni[sz]ed|unexpected|unknown|not (?:permitted|allowed|accepted)|deprecated"
-    r"|no longer|use \W?\w+\W? instead",
+    r"|no longer|extra_forbidden|use \W?\w+\W? instead",
     re.I,
 )
 _TAG = re.compile(r"<(?:style|script|head\b).*?</(?:style|script|head)>|<[^>]*>", re.I | re.S)
@@ -23,10 +23,7 @@ _STATUS = [
     (429, r"rate.?limit|too many requests|quota|overloaded|capacity|exhausted|throttl|try again"),
     (401, r"api.?key|unauthori[sz]ed|authentication"),
     (404, r"model.{0,60}(?:not found|not exist)|no such model|model_not_found"),
-    (
-        400,
-        r"invalid|bad.?request|validation|unsupported|unrecogni[sz]ed|not supported|not permitted|forbidden|unexpected",
-    ),
+    (400, r"invalid|bad.?request|validation|unsupported|unrecogni[sz]ed|unexpected|not (?:supported|permitted)"),
     (400, r"context.{0,9}(?:length|window|size)|prompt|input|max_\w*tokens|too (?:long|large)"),
 ]
 
@@ -93,7 +90,8 @@ def error_inside(raw: str) -> tuple[int, Any] | None:
         if re.fullmatch(r"[45]\d\d", str(value)):
             return int(str(value)), body
     words = " ".join([*_words(body), str(error.get("type") or reply.get("type") or "")])
-    return next((status for status, pattern in _STATUS if re.search(pattern, words, re.I)), 500), body
+    other = 400 if any(_names(body)) else 500
+    return next((status for status, pattern in _STATUS if re.search(pattern, words, re.I)), other), body
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
