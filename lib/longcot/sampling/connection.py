@@ -21,6 +21,8 @@ from longcot.sampling.refusal import Fault, Refusal, body_of, error_inside, retr
 CONNECT_S = 30.0  # to connect, and for a list of models
 PROBE_S = 5.0  # to see whether a port speaks TLS
 CONNECTIONS = 8  # of one client, about
+# What OpenSSL, by its version, calls an answer that is no TLS.
+_PLAIN_HTTP = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL", "HTTP_REQUEST")
 
 
 def read_key(name: str) -> str:
@@ -50,7 +52,7 @@ class Connection:
     def __init__(self, url: str, key: str, timeout_s: float, concurrency: int):
         self.url, self._key, self._answered = url, key, False
         self.server_header = ""  # what software the server says it is
-        self._scheme, self._host, self._port = _parts(url)
+        self._scheme, self._host, self._port = url_parts(url)
         timeout = httpx2.Timeout(timeout_s, connect=CONNECT_S)
         try:
             verify = httpx2.create_ssl_context()
@@ -145,7 +147,7 @@ class Connection:
         cause = next((said for one in causes if (said := self._of_tls(one))), "")
         if not cause and proxy and unreachable:
             said = f" ({without_key(str(causes[1]), self._key)[:80]})" if what == "ProxyError" else ""
-            cause = f"the proxy of {proxy} does not lead there{said}; mend it, or add {self._host} to NO_PROXY"
+            cause = f"the proxy of {proxy} does not lead there{said}; correct it, or add {self._host} to NO_PROXY"
         elif any(isinstance(one, socket.gaierror) for one in causes):
             cause = f"no host is known by the name {self._host}; see to its spelling, or to this machine's network"
         if not unreachable and not self._answered and await self._speaks_tls():
@@ -164,7 +166,9 @@ class Connection:
                 fix = "write the name that it is for"
             return f"its certificate does not hold ({error.verify_message}); {fix}"
         if isinstance(error, ssl.SSLError):
-            return f"it does not speak https as it should ({error.reason}); if it is one of http, write http://"
+            if error.reason in _PLAIN_HTTP:
+                return "it speaks http; write http:// for https://"
+            return f"it speaks no https that is known here ({error.reason}); if it is one of http, write http://"
         return ""
 
     async def _speaks_tls(self) -> bool:
@@ -186,7 +190,7 @@ class Connection:
         await asyncio.gather(*(client.close() for client in self._clients))
 
 
-def _parts(url: str) -> tuple[str, str, int]:
+def url_parts(url: str) -> tuple[str, str, int]:
     """(scheme, host, port) of a URL. Raises BadInput for one that nothing can be at."""
     try:
         parts = urlsplit(url)

@@ -49,6 +49,9 @@ def completions(
             blank = not text.strip() and reason in ("stop", None)
             if not blank or (isinstance(said, str) and (api == "completions" or _is_all(text, count))):
                 found.append(Completion(text, reason, sent, count))
+    except json.JSONDecodeError:
+        page = raw.lstrip().startswith("<")
+        raise ValueError("a web page; the URL should end in /v1" if page else "no whole JSON") from None
     except (LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{type(error).__name__} in it") from None
     if not choices:

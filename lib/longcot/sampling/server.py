@@ -14,7 +14,7 @@ from longcot.prompts import render, turn_end
 from longcot.qlora.adapter import adapter_rank
 from longcot.sampling import Completion, Messages, Request
 from longcot.sampling.background import in_background
-from longcot.sampling.connection import read_key
+from longcot.sampling.connection import read_key, url_parts
 from longcot.sampling.dialect import Manner, Prompt, Stops
 from longcot.sampling.dispatch import Dispatch, NoServer
 from longcot.sampling.endpoint import Endpoint
@@ -36,7 +36,7 @@ class ServerSampler:
     An `adapter` (a PEFT directory) is asked for as `serve.module_name` has it, and loaded where it is not there yet.
     `context` bounds prompt and response together, in tokens, below what model and server allow. `backoff_s` is the
     first wait after a fault, doubled each time. Raises BadInput where the tokenizer is needed and cannot be had,
-    and for a key that cannot be sent.
+    for a URL that nothing can be at, and for a key that cannot be sent.
     """
 
     def __init__(
@@ -52,6 +52,9 @@ class ServerSampler:
         trust_remote_code: bool = False,
         backoff_s: float = 2.0,
     ):
+        for url in server.urls:
+            url_parts(url)
+        self._key = read_key(server.key)
         self.server, self.base, self.adapter, self.backoff_s = server, base, adapter, backoff_s
         self.served_as = module_name(served_as, adapter) if adapter else served_as
         how = {"adapters": {served_as: adapter}, "rank": adapter_rank(adapter)} if adapter else {}
@@ -62,7 +65,6 @@ class ServerSampler:
         how |= {"revision": revision, "dtype": dtype, "context": context, "url": server.urls[0]}
         how |= {"trust_remote_code": trust_remote_code}
         self._command = serve_command(here, names, **how)
-        self._key = read_key(server.key)
         self._served_by: set[str] = set()
         self.tokenizer, longest = _tokenizer(base, revision, trust_remote_code)
         if self.tokenizer is None and server.api == "completions":
