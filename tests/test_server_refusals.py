@@ -233,7 +233,7 @@ def test_an_overflow_in_other_words_is_marked(serve, run_served, caplog, reply, 
     server = serve(script)
     traces = run_served(server.url, api=api, sampling=ONE)
     assert sorted(t.finish_reason for t in traces) == [OVERFLOW] + ["stop"] * 5
-    assert len(server.asked) == 6 and not caplog.text
+    assert len(server.asked) == 6 and caplog.text.count("a prompt leaves no room") == 1 == len(caplog.records)
 
 
 @pytest.mark.parametrize("base", [None, "nothing"])
@@ -244,3 +244,14 @@ def test_a_response_gets_the_room_that_is_left(serve, run_served, tmp_path, base
     traces = run_served(server.url, api="chat", sampling=ONE, **({"base": tmp_path / base} if base else {}))
     assert {trace.finish_reason for trace in traces} == {"stop"}
     assert [body["max_tokens"] for body in server.asked].count(26) == len(PROBLEMS) == len(server.asked) // 2
+
+
+def test_what_an_error_holds_beside_its_words(serve, run_served):
+    deep = {"error": {"message": "\x1b[31mno\x1b[0m such thing", "detail": []}}
+    inner = deep["error"]
+    for _ in range(300):
+        inner["detail"] = {"detail": [inner := {"message": "deep"}]}
+    server = serve(lambda number, body: Reply(418, deep))
+    with pytest.raises(BadInput, match=r"418 \?\[31mno\?\[0m such thing") as caught:
+        run_served(server.url, api="chat", sampling=ONE)
+    assert str(caught.value).isprintable()

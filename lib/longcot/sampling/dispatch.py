@@ -127,7 +127,7 @@ class Dispatch:
             problem, sample, stage = request.key
             name = f"{problem} sample {sample} {stage}".strip()
             LOG.warning("%s: no text in %d tries; its trace says %r", name, self.retries + 1, EMPTY)
-            self._give((request, Completion("", EMPTY, None, None)))
+            self._give((request, Completion("", EMPTY, None, 0)))
         self._empty.clear()
 
     async def _try(self, group: Sequence[Request], prompt: Prompt) -> list[Completion]:

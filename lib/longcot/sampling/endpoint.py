@@ -49,6 +49,7 @@ class Endpoint:
         self.context: int | None = None
         self.served: list[str] = []
         self.ready, self.in_flight, self.rest_until = False, 0, 0.0
+        self._overflown = False  # said once
         self.software: list[str] = []  # by name and version, each that was found at the URL
         self._preparing: asyncio.Task[None] | None = None
         self._naming: asyncio.Task[None] | None = None
@@ -155,6 +156,9 @@ class Endpoint:
                 left = 0 if refusal.status == 413 else room_left(refusal.words, sent, asked)
                 if left is not None and refusal.status in OVERFLOWS:
                     limit = left  # a shorter response may fit
+                    if not left and not self._overflown:
+                        LOG.warning("%s: a prompt leaves no room (%s); such are marked", self.url, refusal.said)
+                        self._overflown = True
                 elif refusal.passes:
                     raise
                 elif refusal.status not in REFUSALS:

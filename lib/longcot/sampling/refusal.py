@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 LONGEST = 400  # characters of a server's words that are said
+DEEPEST = 8  # levels of an error's body at which its words are looked for
 LONGEST_WAIT_S = 600.0  # that a server may ask for
 _SAYING = ("message", "msg", "detail", "details", "error", "errors", "error_description", "metadata", "raw", "cause")
 # That a server does not know a parameter, or does not take it.
@@ -58,7 +59,8 @@ class Refusal(Fault):
     def __init__(self, url: str, status: int, body: Any, key: str, wait_s: float | None = None):
         self.words = " ".join(" ".join(_words(body)).split()) or (json.dumps(body) if body else "")
         self.names = {part for name in _names(body) for part in re.findall(r"\w+", name)}
-        self.said = without_key(f"{status} {self.words}", key)[:LONGEST].strip()
+        said = without_key(f"{status} {self.words}", key)[:LONGEST].strip()
+        self.said = "".join(one if one.isprintable() else "?" for one in said)  # no escape sequence of a terminal
         super().__init__(f"{url}: {self.said}", status=status, wait_s=wait_s)
         # TGI says 424 where a generation failed.
         self.passes = status >= 500 or status in (408, 409, 424, 425, 429)
@@ -113,33 +115,37 @@ def without_key(text: str, key: str) -> str:
     return re.sub(found, "***", text) if key else text
 
 
-def _words(body: Any) -> Iterator[str]:
+def _words(body: Any, depth: int = 0) -> Iterator[str]:
     """What an error says, by the keys under which servers put it; not what they echo of the request."""
+    if depth > DEEPEST:
+        return
     if isinstance(body, str):
         yield body
     elif isinstance(body, list):
         for one in body[:9]:
-            yield from _words(one)
+            yield from _words(one, depth + 1)
     elif isinstance(body, dict):
         field = body.get("loc")  # that a validation refuses, as FastAPI puts it
         if isinstance(field, list):
             yield ".".join(map(str, field)) + ":"
         for key in _SAYING:
-            yield from _words(body.get(key))
+            yield from _words(body.get(key), depth + 1)
         kind = body.get("type") if isinstance(field, list) else body.get("code")
         if isinstance(kind, str):
             yield kind + (";" if field else "")
 
 
-def _names(body: Any) -> Iterator[str]:
+def _names(body: Any, depth: int = 0) -> Iterator[str]:
     """The parameters that an error names in a field of their own."""
+    if depth > DEEPEST:
+        return
     if isinstance(body, list):
         for one in body[:9]:
-            yield from _names(one)
+            yield from _names(one, depth + 1)
     elif isinstance(body, dict):
         if isinstance(body.get("param"), str):
             yield body["param"]
         if isinstance(body.get("loc"), list):
             yield from (one for one in body["loc"] if isinstance(one, str))
         for key in ("error", "detail", "message"):
-            yield from _names(body.get(key))
+            yield from _names(body.get(key), depth + 1)
