@@ -152,8 +152,8 @@ def _sample_stage(
             raise
     if any(completion.finish_reason == EMPTY for _, completion in held):
         raise BadInput(
-            f"{shown(writer.path)}: not one of the {len(requests)} responses of stage {requests[0].stage!r} has text, "
-            f"from {held[0][0].problem.id} sample {held[0][0].sample} on; see to how the server parts thoughts from it"
+            f"{shown(writer.path)}: not one of the {len(requests)} responses of stage {requests[0].stage!r} has text "
+            f"({held[0][0].problem.id} sample {held[0][0].sample}, …); see to how the server parts thoughts from it"
         )
     if not fits:
         raise BadInput(
