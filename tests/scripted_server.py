@@ -3,6 +3,7 @@
 import hashlib
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -41,7 +42,7 @@ def answer(body: dict[str, Any], **changes: Any) -> dict[str, Any]:
     """A good reply to a request; the texts differ with the prompt, the seed and the place."""
     choices = []
     for index in range(body.get("n", 1)):
-        tag = hashlib.sha256(json.dumps([body.get("prompt"), body.get("messages"), body["seed"], index]).encode())
+        tag = hashlib.sha256(json.dumps([body.get("prompt"), body.get("messages"), body.get("seed"), index]).encode())
         text, choice = f"{tag.hexdigest()[:6]} so \\boxed{{3}}", {"index": index, "finish_reason": "stop"}
         choice |= {"message": {"role": "assistant", "content": text}} if "messages" in body else {"text": text}
         choices.append(choice | ({"token_ids": [0] * (5 + index)} if body.get("return_token_ids") else {}) | changes)
@@ -51,10 +52,18 @@ def answer(body: dict[str, Any], **changes: Any) -> dict[str, Any]:
 class ScriptedServer:
     """Serves `models`; `script(number, body)` may give another Reply to the completion request of that number.
 
-    `asked` are the bodies of the completion requests, `keys` the Authorization headers, `loaded` the adapters.
+    `asked` are the bodies of the completion requests, `keys` the Authorization headers, `loaded` the adapters, `pages`
+    what it says of itself by path. `certificate` is a file of a certificate and its key, with which it speaks https.
     """
 
-    def __init__(self, script: Callable[[int, dict], Reply | None] | None = None, models: tuple[str, ...] = ("m",)):
+    def __init__(
+        self,
+        script: Callable[[int, dict], Reply | None] | None = None,
+        models: tuple[str, ...] = ("m",),
+        certificate: Path | None = None,
+    ):
+        self.pages: dict[str, Reply] = {}
+        self.certificate = certificate
         self.script, self.asked, self.keys, self.loaded = script or (lambda number, body: None), [], [], []
         self.cards = [{"id": name, "max_model_len": None} for name in models]
         self.takes_adapters, self.port, self._lock = True, 0, threading.Lock()
@@ -63,7 +72,7 @@ class ScriptedServer:
     @property
     def url(self) -> str:
         """The base URL."""
-        return f"http://127.0.0.1:{self.port}/v1"
+        return f"http{'s' if self.certificate else ''}://127.0.0.1:{self.port}/v1"
 
     def start(self) -> None:
         """Listen, at the same port as before."""
@@ -80,7 +89,8 @@ class ScriptedServer:
                 pass
 
             def do_GET(self):
-                self.send(Reply(body={"data": owner.cards}) if self.path == "/v1/models" else error(404, "Not Found"))
+                models = Reply(body={"data": owner.cards}) if self.path == "/v1/models" else error(404, "Not Found")
+                self.send(owner.pages.get(self.path, models))
 
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -110,6 +120,10 @@ class ScriptedServer:
                 pass  # the client went away
 
         self._server = Server(("127.0.0.1", self.port), Handler)
+        if self.certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(self.certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self.port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 

@@ -50,11 +50,12 @@ def arm(model, name="m", **changes) -> SampleTask:
 
 
 def ours() -> list[psutil.Process]:
-    """All processes with an engine's mark."""
+    """All processes with an engine's mark that this test started."""
     found = []
     for process in psutil.process_iter():
         try:
-            found += [process] if MARK in process.environ() else []
+            own = process.environ()
+            found += [process] if MARK in own and own.get("FAULTS") == os.environ["FAULTS"] else []
         except psutil.Error:
             continue
     return found

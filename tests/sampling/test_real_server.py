@@ -57,6 +57,7 @@ def test_an_arm_through_transformers_serve(served, tmp_path, api):
     manifest = json.loads((out.parent / "b.jsonl.manifest.json").read_text())
     system = "" if api == "completions" else "<|im_start|>system\nYou are a default.<|im_end|>\n"
     assert manifest["first_prompt"] == system + "<|im_start|>user\nWhat is 0 + 1?<|im_end|>\n<|im_start|>assistant\n"
+    assert len(manifest["served_by"]) == 1
     other = row["server"] | {"urls": [free_url()], "retries": 9, "concurrency": 1}
     elsewhere = SampleTask.model_validate(row | {"server": other})
     before = out.read_bytes()

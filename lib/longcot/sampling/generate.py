@@ -10,7 +10,7 @@ from longcot.files.errors import BadInput
 from longcot.files.paths import shown
 from longcot.problems import prompts
 from longcot.problems.problem import Problem
-from longcot.sampling.requests import OVERFLOW, Completion, Request, Sampler
+from longcot.sampling.requests import EMPTY, OVERFLOW, Completion, Request, Sampler
 from longcot.sampling.settings import Sampling
 from longcot.traces.trace import Trace, TraceWriter, iter_traces
 
@@ -84,8 +84,8 @@ def _sample_stage(
     if not requests:
         return
     on_disk = (trace for trace in iter_traces(writer.path) if trace.stage == requests[0].stage)
-    fits = any(trace.finish_reason != OVERFLOW for trace in on_disk)
-    held: list[tuple[Request, Completion]] = []  # marks of overflow wait until one prompt is seen to fit
+    fits = any(trace.finish_reason not in (OVERFLOW, EMPTY) for trace in on_disk)
+    held: list[tuple[Request, Completion]] = []  # marks wait until one response is seen to be none
 
     def write() -> None:
         bar.update(writer.append(grade_responses(held, prompt_style, names)))
@@ -95,12 +95,18 @@ def _sample_stage(
         try:
             for arrived in sampler.responses(requests, writer.done, sampling, **names):
                 held += arrived
-                fits = fits or any(completion.finish_reason != OVERFLOW for _, completion in arrived)
+                fits = fits or any(completion.finish_reason not in (OVERFLOW, EMPTY) for _, completion in arrived)
                 if fits:
                     write()
         except Exception:
+            held[:] = [pair for pair in held if fits or pair[1].finish_reason != EMPTY]
             write()
             raise
+    if any(completion.finish_reason == EMPTY for _, completion in held):
+        raise BadInput(
+            f"{shown(writer.path)}: not one of the {len(requests)} responses of stage {requests[0].stage!r} has text "
+            f"({held[0][0].problem.id} sample {held[0][0].sample}, …); see to how the server parts thoughts from it"
+        )
     if not fits:
         raise BadInput(
             f"{shown(writer.path)}: not one of the {len(requests)} prompts of stage {requests[0].stage!r} leaves room "

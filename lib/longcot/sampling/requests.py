@@ -12,6 +12,8 @@ Messages = list[dict[str, str]]
 
 OVERFLOW = "overflow"  # the finish reason of a sample whose prompt leaves no room in the context: no text, no answer
 
+EMPTY = "empty"  # of one whose text a server has lost each time that it was asked
+
 
 @dataclass(frozen=True)
 class Request:
@@ -34,7 +36,7 @@ class Completion:
     """A model's response. `completion_tokens` counts the token it stopped on, as servers do."""
 
     text: str
-    finish_reason: str  # "stop", "length", "overflow", or what else a server says
+    finish_reason: str | None  # as `finish_reasons` has them; None: a word of the server's that nobody knows
     prompt_tokens: int | None
     completion_tokens: int | None
 

@@ -124,5 +124,7 @@ def sample_arm(
             if not (task.engine and engines.revive()):  # else a server had died: the rest is asked of a new one
                 raise
     first = build_messages(task.prompt_style, problems[0], **how)
-    making.finish(traces=row_count(out), first_prompt=sampler.prompt_text(first))
+    # Scores differ between two versions of one software.
+    served_by = {"served_by": sampler.served_by} if task.server or task.engine else {}
+    making.finish(traces=row_count(out), first_prompt=sampler.prompt_text(first), **served_by)
     return out

@@ -30,7 +30,8 @@ class Trace(BaseModel):
     stage: str = ""
     parent: str = ""
     text: str
-    finish_reason: str | None = None  # "stop", "length", "overflow" (no room after the prompt), None: not said
+    # "stop", "length", "overflow" (no room after the prompt), "empty" (the server lost its text), None: not said
+    finish_reason: str | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     answer: str | None = None
@@ -44,7 +45,7 @@ class Trace(BaseModel):
     @property
     def cut(self) -> bool:
         """Whether it did not come to its end: the limit of tokens, or the context, was reached."""
-        return self.finish_reason in ("length", "overflow")
+        return self.finish_reason in ("length", "overflow", "empty")
 
 
 def _parse(line: bytes, path: Path, number: int) -> Trace:

@@ -2,16 +2,19 @@
 
 import asyncio
 import functools
+import logging
 import random
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
 from longcot.files.errors import BadInput
-from longcot.sampling.requests import Completion, Messages, Request
+from longcot.sampling.requests import EMPTY, Completion, Messages, Request
 from longcot.sampling.server.dialect import Prompt
-from longcot.sampling.server.endpoint import Endpoint, Fault
+from longcot.sampling.server.endpoint import Endpoint
+from longcot.sampling.server.refusal import Fault
 
+LOG = logging.getLogger(__name__)
 # In one HTTP request. More would be lost together where it is lost, and each waits for the longest of them.
 SAMPLES_A_REQUEST = 4
 IN_VAIN = 10  # requests given up in a row: no more are begun
@@ -45,6 +48,7 @@ class Dispatch:
         self._make_endpoints, self._ask = endpoints, ask
         self.concurrency, self.retries, self.backoff_s = concurrency, retries, backoff_s
         self.last_fault, self._in_vain, self._in_flight = "", 0, 0
+        self._empty: list[Request] = []  # of which the server has lost the text each time
         self._groups: deque[Sequence[Request]] = deque()
         for request in requests:
             last = self._groups[-1] if self._groups else []
@@ -59,6 +63,7 @@ class Dispatch:
     async def run(self, give: Callable[[tuple[Request, Completion]], None]) -> None:
         """Give each request with its response, until all are answered or given up.
 
+        One that has no text after the last try gets the mark "empty", unless a server has just stopped to give any.
         Raises BadInput at once where no server is there at the start, or where one says what the user must mend.
         """
         self.endpoints = self._make_endpoints()
@@ -68,6 +73,8 @@ class Dispatch:
             async with asyncio.TaskGroup() as self._tasks:
                 while self._begin_one():
                     await asyncio.sleep(0)  # the first is sent while the prompts of the others are made into tokens
+            if self._in_vain < IN_VAIN:
+                self._give_empty()
         except BaseExceptionGroup as found:
             raise found.exceptions[0] from None
         finally:
@@ -80,8 +87,13 @@ class Dispatch:
                 endpoint.rest_until = time.monotonic() + self.backoff_s
             elif error:
                 raise error
-        if all(isinstance(error, Fault) and error.unreachable for error in found):
+        faults = [error for error in found if isinstance(error, Fault)]
+        if len(faults) == len(found) and all(fault.unreachable for fault in faults):
+            if causes := [str(fault) for fault in faults if fault.cause]:
+                raise BadInput("; ".join(causes))
             raise NoServer(f"no server at {', '.join(endpoint.url for endpoint in self.endpoints)}")
+        for fault in faults:
+            LOG.warning("%s; it is tried again meanwhile", fault)
 
     def _begin_one(self) -> bool:
         """Begin a request where one may be in flight."""
@@ -98,14 +110,25 @@ class Dispatch:
             found = await self._try(group, prompt)
         except Fault as fault:
             self.last_fault, self._in_vain = str(fault), self._in_vain + 1
+            self._empty += group if fault.empty else []
         else:
             self._in_vain = 0
+            self._give_empty()
             for pair in zip(group, found, strict=False):
                 self._give(pair)
             self._groups.extendleft([request] for request in reversed(group[len(found) :]))
         self._in_flight -= 1
         while self._begin_one():
             pass
+
+    def _give_empty(self) -> None:
+        """Mark those whose text was lost each time, though a server gives others theirs."""
+        for request in self._empty:
+            problem, sample, stage = request.key
+            name = f"{problem} sample {sample} {stage}".strip()
+            LOG.warning("%s: no text in %d tries; its trace says %r", name, self.retries + 1, EMPTY)
+            self._give((request, Completion("", EMPTY, None, 0)))
+        self._empty.clear()
 
     async def _try(self, group: Sequence[Request], prompt: Prompt) -> list[Completion]:
         """Responses to the first requests of a group. Raises Fault after the last try."""
@@ -118,8 +141,10 @@ class Dispatch:
                 endpoint.rest_until = 0.0
                 return found
             except Fault as fault:
-                endpoint.rest_until, last = time.monotonic() + self.backoff_s, fault
-                endpoint.ready = endpoint.ready and fault.status is not None  # no answer: it may be another one by now
+                last = fault
+                if not fault.empty:
+                    endpoint.rest_until = time.monotonic() + self.backoff_s
+                    endpoint.ready = endpoint.ready and fault.status is not None  # no answer: it may be another by now
             finally:
                 endpoint.in_flight -= 1
             if number < self.retries:

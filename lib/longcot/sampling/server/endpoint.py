@@ -5,7 +5,6 @@ answer), and those that need the user (`BadInput`).
 """
 
 import asyncio
-import itertools
 import json
 import logging
 import re
@@ -14,32 +13,24 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-import openai
 
 from longcot.files.errors import BadInput
 from longcot.files.paths import shown
 from longcot.sampling.requests import OVERFLOW, Completion
-from longcot.sampling.server.dialect import EXTRAS, Manner, Prompt, Stops, asked_less, request_body
-from longcot.sampling.server.reply import completions, retry_after, said
+from longcot.sampling.server.connection import CONNECT_S, Connection
+from longcot.sampling.server.dialect import Manner, Prompt, Stops, asked_less, request_body
+from longcot.sampling.server.overflow import room_left
+from longcot.sampling.server.refusal import Fault, Refusal
+from longcot.sampling.server.reply import NoText, completions
+from longcot.sampling.server.software import software
 from longcot.sampling.settings import Sampling, Server
 
 LOG = logging.getLogger(__name__)
-CONNECT_S = 30.0  # to connect, and for a list of models
 LOAD_S = 600.0  # for an adapter to be loaded on a busy server
-CONNECTIONS = 8  # of one client, about
+NAMING_S = 5.0  # for a server to say what software it is
 PATHS = {"completions": "/completions", "chat": "/chat/completions"}
-NO_ROOM = re.compile(r"context.?(length|window|size)|(prompt|input)[^.]{0,20} too long", re.I)
-CONTEXT = re.compile(r"context.?(?:length|window|size)\D{0,40}(\d+)", re.I)
-
-
-class Fault(Exception):
-    """What may pass: an error `status`, or no answer; `unreachable`: no connection. `wait_s`: what Retry-After says."""
-
-    def __init__(
-        self, message: str, *, status: int | None = None, unreachable: bool = False, wait_s: float | None = None
-    ):
-        super().__init__(message)
-        self.status, self.unreachable, self.wait_s = status, unreachable, wait_s
+REFUSALS = (400, 413, 422)
+OVERFLOWS = (*REFUSALS, 500)  # some servers fall over a long prompt, and say so
 
 
 class Endpoint:
@@ -53,25 +44,15 @@ class Endpoint:
         self, url: str, model: str, server: Server, *, key: str, base: str, adapter: Path | None, manner: Manner
     ):
         self.url, self.model, self.api, self.timeout_s = url, model, server.api, server.timeout_s
-        self.base, self.adapter, self.manner, self._key = base, adapter, manner, key
-        # A client looks through all of its connections at each request, so several with a few each are quicker.
-        how = {"limits": httpx2.Limits(max_keepalive_connections=None), "verify": httpx2.create_ssl_context()}
-        timeout = httpx2.Timeout(server.timeout_s, connect=CONNECT_S)
-        self.clients = [
-            openai.AsyncOpenAI(
-                base_url=url,
-                api_key=key,
-                max_retries=0,
-                timeout=timeout,
-                http_client=openai.DefaultAsyncHttpxClient(**how),
-            )
-            for _ in range(-(-server.concurrency // CONNECTIONS))
-        ]
-        self._clients = itertools.cycle(self.clients)
+        self.base, self.adapter, self.manner = base, adapter, manner
+        self.connection = Connection(url, key, server.timeout_s, server.concurrency)
         self.context: int | None = None
         self.served: list[str] = []
         self.ready, self.in_flight, self.rest_until = False, 0, 0.0
+        self._overflown = False  # said once
+        self.software: list[str] = []  # by name and version, each that was found at the URL
         self._preparing: asyncio.Task[None] | None = None
+        self._naming: asyncio.Task[None] | None = None
 
     async def prepare(self) -> None:
         """See what is served, and have the adapter loaded. Raises Fault, or BadInput where the user is needed."""
@@ -98,22 +79,28 @@ class Endpoint:
                     f"{self.url} serves {shown(root)} as {self.model!r}, the study samples {shown(self.base)}; "
                     "start the server with that directory"
                 )
-        if card.get("owned_by") == "vllm":
-            self.manner = replace(self.manner, seeds=not await self._is_on_cpu())
+        if card.get("owned_by") == "vllm" and await self._is_on_cpu():
+            self.manner = replace(self.manner, without=self.manner.without | {"seed"})
         if self.adapter and self.model not in cards:
             await self._load_adapter()
         self.ready = True
+        self._naming = asyncio.create_task(self._name_software(next(iter(cards.values()), {})))
 
     async def _look_up(self, url: str) -> str:
         """What a server says of itself; nothing where it says nothing."""
         try:
-            return await self._call(url, None, min(CONNECT_S, self.timeout_s))
-        except openai.APIStatusError:
+            return (await self.connection.call(url, None, min(CONNECT_S, self.timeout_s))).text
+        except Refusal:
             return ""
-        except Fault as fault:
-            if fault.status is None:
-                raise
-            return ""
+
+    async def _name_software(self, card: dict[str, Any]) -> None:
+        """See what software the server is, beside the sampling, which must not fail or wait for it."""
+
+        async def ask(path: str) -> httpx2.Response:
+            return await self.connection.call(self.url.rstrip("/").removesuffix("/v1") + path, None, NAMING_S)
+
+        name = await software(ask, str(card.get("owned_by") or ""), self.connection.server_header)
+        self.software += [name] if name not in self.software else []
 
     async def _is_on_cpu(self) -> bool:
         """Whether this is vLLM on a CPU, by the size of its cache, which it takes from the environment only there.
@@ -128,7 +115,10 @@ class Endpoint:
 
     async def close(self) -> None:
         """Close all connections."""
-        await asyncio.gather(*(client.close() for client in self.clients))
+        if self._naming:
+            await asyncio.wait([self._naming], timeout=1.0)
+            self._naming.cancel()
+        await self.connection.close()
 
     async def _load_adapter(self) -> None:
         fix = (
@@ -137,13 +127,12 @@ class Endpoint:
         )
         body = {"lora_name": self.model, "lora_path": str(self.adapter)}
         try:
-            await self._call("/load_lora_adapter", body, LOAD_S)
-        except (openai.APIStatusError, Fault) as error:
-            what = str(error) if isinstance(error, Fault) else said(error, self._key)
-            if isinstance(error, Fault) and "add_lora" not in what:  # with which vLLM says 500 to a rank too large
+            await self.connection.call("/load_lora_adapter", body, LOAD_S)
+        except Refusal as refusal:
+            if refusal.passes and "add_lora" not in refusal.words:  # with which vLLM says 500 to a rank too large
                 raise
-            if "already been loaded" not in what:
-                raise BadInput(f"{self.url} does not serve the adapter {self.model} ({what}); {fix}") from None
+            if "already been loaded" not in refusal.words:
+                raise BadInput(f"{self.url} does not serve the adapter {self.model} ({refusal.said}); {fix}") from None
 
     async def ask(
         self, prompt: Prompt, count: int, seed: int, sampling: Sampling, stops: Stops, context: int | None
@@ -155,76 +144,63 @@ class Endpoint:
         await self.prepare()
         sent = None if prompt.ids is None else len(prompt.ids)
         room = min(filter(None, (context, self.context)), default=None)
-        while True:
-            manner, limit = self.manner, sampling.max_tokens
-            if room and sent is not None:
-                limit = min(limit, room - sent)
-            if limit <= 0:
-                return [Completion("", OVERFLOW, sent, 0)] * count
-            n = count if manner.many else 1
-            body = request_body(self.api, self.model, prompt, n, seed, sampling, stops, limit, manner)
+        limit = sampling.max_tokens if room is None or sent is None else min(sampling.max_tokens, room - sent)
+        while limit > 0:
+            manner = self.manner
+            n = count if manner.many and "n" not in manner.without else 1
+            asked = min(limit, manner.longest or limit)
+            body = request_body(self.api, self.model, prompt, n, seed, sampling, stops, asked, manner)
             try:
-                raw = await self._call(PATHS[self.api], body, self.timeout_s)
-            except openai.APIStatusError as error:
-                what = said(error, self._key)
-                if error.status_code not in (400, 413, 422):
-                    raise self._not_served(error.status_code, what) from None
-                if NO_ROOM.search(what):
-                    known = CONTEXT.search(what)
-                    if known and sent is not None and 0 < int(known[1]) < (room or int(known[1]) + 1):
-                        room = int(known[1])  # it had not said so before; a shorter response may fit
-                        continue
-                    return [Completion("", OVERFLOW, sent, 0)] * count
-                if self.manner == manner:  # else another request has met the same refusal meanwhile
-                    self._ask_less(what, n)
+                found = await self._answers(body, n, sent, asked)
+            except Refusal as refusal:
+                left = 0 if refusal.status == 413 else room_left(refusal.words, sent, asked)
+                if left is not None and refusal.status in OVERFLOWS:
+                    limit = left  # a shorter response may fit
+                    if not left and not self._overflown:
+                        LOG.warning("%s: a prompt leaves no room (%s); such are marked", self.url, refusal.said)
+                        self._overflown = True
+                elif refusal.passes:
+                    raise
+                elif refusal.status not in REFUSALS:
+                    raise self._not_served(refusal) from None
+                elif self.manner == manner:  # else another request has met the same refusal meanwhile
+                    self._ask_less(refusal, body)
                 continue
-            try:
-                found = completions(raw, n, self.api, sent)
-            except ValueError as error:
-                raise Fault(f"{self.url}: a reply that is not whole ({error})") from None
             if n > 1 and sampling.temperature and len({one.text for one in found}) == 1 and len(found[0].text) > 99:
                 found = found[:1]  # a server that seeds each of the n alike
-            if len(found) < n:
                 self.manner = replace(self.manner, many=False)
             return found
+        return [Completion("", OVERFLOW, sent, 0)] * count
 
-    def _ask_less(self, what: str, n: int) -> None:
-        less = asked_less(self.manner, what, n, self.api)
+    async def _answers(self, body: dict[str, Any], n: int, sent: int | None, asked: int) -> list[Completion]:
+        """The responses to a request for `n` of at most `asked` tokens, or what the server has in place of them."""
+        response = await self.connection.call(PATHS[self.api], body, self.timeout_s)
+        try:
+            found, given = completions(response.text, n, self.api, sent, asked)
+        except ValueError as error:
+            if inside := self.connection.inside(response):
+                raise inside from None
+            lost = isinstance(error, NoText)
+            raise Fault(f"{self.url}: a reply that is not whole ({error})", empty=lost) from None
+        if given < n:
+            self.manner = replace(self.manner, many=False)
+        return found
+
+    def _ask_less(self, refusal: Refusal, body: dict[str, Any]) -> None:
+        less = asked_less(self.manner, refusal, body, self.api)
         if less is None:
-            raise BadInput(f"{self.url} refuses the request ({what}); mend what it names in the study")
-        if less.extras == EXTRAS[-1] != self.manner.extras:
-            LOG.warning("%s takes no top_k or repetition_penalty (%s): its own defaults hold", self.url, what)
-        self.manner = less
+            raise BadInput(
+                f"{self.url} refuses the request ({refusal.said}); set what it names to what it takes in the study, or "
+                "use another server"
+            )
+        if less.effect:
+            LOG.warning("%s refuses a setting (%s): %s", self.url, refusal.said, less.effect)
+        self.manner = less.manner
 
-    def _not_served(self, status: int, what: str) -> Exception:
-        if self.adapter and status == 404:
+    def _not_served(self, refusal: Refusal) -> Exception:
+        if self.adapter and refusal.status == 404:
             self.ready = False  # a server that was started anew has forgotten the adapter, which prepare() had seen
-            return Fault(f"{self.url}: {what}")
+            return Fault(str(refusal))
         served = f"; it serves {', '.join(self.served[:9])}" if self.served else ""
         fix = "mend the URL, which ends in /v1, or start the server with this name"
-        return BadInput(f"{self.url} does not serve {self.model!r} ({what}){served}; {fix}")
-
-    async def _call(self, path: str, body: dict[str, Any] | None, seconds: float) -> str:
-        """The text of a reply. Raises Fault, BadInput for a wrong key, or openai.APIStatusError for other refusals.
-
-        The client's own `create` looks at each token of a prompt by itself, milliseconds for a long one; this does not.
-        """
-        client = next(self._clients)
-        call = client.get(path, cast_to=str) if body is None else client.post(path, cast_to=str, body=body)
-        try:
-            async with asyncio.timeout(seconds):
-                return await call
-        except (TimeoutError, openai.APITimeoutError):
-            raise Fault(f"{self.url}: no reply within {seconds:g} s") from None
-        except openai.APIConnectionError as error:
-            what = type(error.__cause__ or error).__name__  # its text may hold the key
-            unreachable = what in ("ConnectError", "UnsupportedProtocol")
-            raise Fault(f"{self.url}: no connection ({what})", unreachable=unreachable) from None
-        except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
-            what, fix = said(error, self._key), "put the right one into the environment variable that the study names"
-            raise BadInput(f"{self.url} refuses the key ({what}); {fix}") from None
-        except openai.APIStatusError as error:
-            if error.status_code >= 500 or error.status_code in (408, 409, 425, 429):
-                what, wait_s = said(error, self._key), retry_after(error)
-                raise Fault(f"{self.url}: {what}", status=error.status_code, wait_s=wait_s) from None
-            raise
+        return BadInput(f"{self.url} does not serve {self.model!r} ({refusal.said}){served}; {fix}")

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from longcot.models.loading import load_config, load_pretrained_tokenizer
 from longcot.sampling.engines.command import Served, module_name
 from longcot.sampling.requests import Completion, Messages, Request
 from longcot.sampling.server.background import in_background
+from longcot.sampling.server.connection import read_key, url_parts
 from longcot.sampling.server.dialect import Manner, Prompt, Stops
 from longcot.sampling.server.dispatch import Dispatch, NoServer
 from longcot.sampling.server.endpoint import Endpoint
@@ -35,7 +35,8 @@ class ServerSampler:
     `base` is the directory or Hub id (at `revision`) of what is served: its tokenizer renders and counts the prompts.
     An `adapter` (a PEFT directory) is asked for as `serve.module_name` has it, and loaded where it is not there yet.
     `context` bounds prompt and response together, in tokens, below what model and server allow. `backoff_s` is the
-    first wait after a fault, doubled each time. Raises BadInput where the tokenizer is needed and cannot be had.
+    first wait after a fault, doubled each time. Raises BadInput where the tokenizer is needed and cannot be had,
+    for a URL that nothing can be at, and for a key that cannot be sent.
     """
 
     def __init__(
@@ -51,6 +52,9 @@ class ServerSampler:
         trust_remote_code: bool = False,
         backoff_s: float = 2.0,
     ):
+        for url in server.urls:
+            url_parts(url)
+        self._key = read_key(server.key)
         self.server, self.base, self.adapter, self.backoff_s = server, base, adapter, backoff_s
         self.served_as = module_name(served_as, adapter) if adapter else served_as
         how = {"adapters": {served_as: adapter}, "rank": adapter_rank(adapter)} if adapter else {}
@@ -60,12 +64,17 @@ class ServerSampler:
         here = shown(base) if ours else base
         how |= {"revision": revision, "dtype": dtype, "context": context, "trust_remote_code": trust_remote_code}
         self._command = Served(here, names, **how).command(server.urls[0])
-        self._key = os.environ.get(server.key, "").strip() or "EMPTY"
+        self._served_by: set[str] = set()
         self.tokenizer, longest = _tokenizer(base, revision, trust_remote_code)
         if self.tokenizer is None and server.api == "completions":
             raise BadInput(f"{shown(base)}: no tokenizer there, which api: completions needs; mend it or use api: chat")
         self.context = min(filter(None, (context, longest)), default=None)
         self._stops = _stops(self.tokenizer, base, revision)
+
+    @property
+    def served_by(self) -> list[str]:
+        """The software of the servers that were asked so far, by name and version, each once."""
+        return sorted(self._served_by)
 
     def prompt_text(self, messages: Messages) -> str:
         """The prompt as the model sees it; with api `chat` by the template beside its tokenizer, or as JSON."""
@@ -103,6 +112,7 @@ class ServerSampler:
             for pairs in in_background(dispatch.run):
                 received.update(request.key for request, _ in pairs)
                 yield pairs
+            self._served_by.update(name for endpoint in dispatch.endpoints for name in endpoint.software)
         except BadInput as error:
             start = f"; start one, for example with: {self._command}" if isinstance(error, NoServer) else ""
             raise BadInput(f"{error}{start}; {_missing(requests, asked, received)}") from None
