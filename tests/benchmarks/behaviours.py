@@ -1,4 +1,4 @@
-"""Precision and recall of the rules in `longcot.behaviours` on the paragraphs labelled by hand.
+"""Precision and recall of the rules in `longcot.traces.behaviours` on the paragraphs labelled by hand.
 
 `LONGCOT_DATA=… python tests/benchmarks/behaviours.py` prints a table; what the halves are and how the labels were made
 stands in tests/behaviour_labels/README.md.

@@ -1,4 +1,4 @@
-"""How often the intervals of longcot.draws hold the truth: the table of README.md, about a minute on one core.
+"""How often the intervals of longcot.metrics.draws hold the truth: the table of README.md, about a minute on one core.
 
     python tests/benchmarks/draws.py
 

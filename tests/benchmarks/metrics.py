@@ -1,4 +1,4 @@
-"""How often the intervals of longcot.intervals hold the truth, and what pass@k and maj@k cost.
+"""How often the intervals of longcot.metrics.intervals hold the truth, and what pass@k and maj@k cost.
 
     python tests/benchmarks/metrics.py          the tables of README.md, one to two minutes on one core
 
