@@ -26,7 +26,7 @@ def check(parser: Parser, words: Sequence[str]) -> int:
     """Find what is wrong in a study, before anything runs.
 
     Reads:    the study, and what it starts from: problems, folders of models and adapters, files of traces
-    Writes:   nothing
+    Writes:   nothing; prints what each model that does not come with the project is sent, learns and stops on
     Returns:  0 where all is right; 1 after one line of what is wrong first: file, line, key and the fix
     Example:  longcot check params/miniature.yaml
     """
@@ -37,7 +37,7 @@ def check(parser: Parser, words: Sequence[str]) -> int:
     def check_one(path: Path) -> None:
         from longcot.run.training_fit import misfits
 
-        warn(misfits(checked_study(path, given.config)))
+        warn(misfits(checked_study(path, given.config, print)))
         print(f"{shown(path)}: nothing wrong")
 
     return each(map(there, given.study), check_one)
@@ -47,7 +47,7 @@ def plan(parser: Parser, words: Sequence[str]) -> None:
     """Say what a study would do, and what that would cost.
 
     Reads:    the study, what it starts from, and what is made already: lengths are measured where traces exist
-    Writes:   nothing; prints jobs, models, tokens, disk, hours, and the commands of servers that are to be started
+    Writes:   nothing; prints jobs, models, what they are sent, tokens, disk, hours, and the commands of servers to start
     Returns:  0; 1 after one line of what is wrong
     Example:  longcot plan params/paper.yaml --cores 8 --config sampling.samples=4
     """

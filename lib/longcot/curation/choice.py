@@ -37,8 +37,14 @@ class Choice(Strict):
     match: list[Matched] = []
     top: float | None = Field(None, gt=0, le=1)
     unit: Literal["tokens", "words", "characters"] = "tokens"
-    tokenizer: str = ""
+    tokenizer: str = ""  # where the traces bring no counts, the base's
     embedding: str = TFIDF
+
+    @property
+    def by_tokens(self) -> bool:
+        """Whether lengths in tokens decide, as the traces bring them."""
+        of_length = self.strategy.startswith(("longest", "shortest", "most:", "fewest:")) or "length" in self.match
+        return of_length and self.unit == "tokens" and not self.tokenizer
 
     @model_validator(mode="after")
     def _sensible(self) -> "Choice":
@@ -67,7 +73,7 @@ def pick_traces(traces: Sequence[Trace], choice: Choice, pool: Pool, name: str) 
             "lower its n, or sample more problems or more often"
         )
     try:
-        ruler = Ruler(choice.unit, choice.tokenizer)
+        ruler = pool.ruler(choice.unit, choice.tokenizer)
         if not choice.match:
             return _take(groups, choice.n, choice, pool, ruler, "")
         return _matched(traces, choice, pool, ruler)

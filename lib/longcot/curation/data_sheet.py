@@ -14,6 +14,7 @@ from longcot.curation.training_set import read_rows
 from longcot.files.manifest import read_manifest
 from longcot.files.paths import model_name
 from longcot.files.writing import write_whole
+from longcot.traces.length import Ruler
 
 UNKNOWN = "*Not recorded; for the publisher to fill in.*"
 
@@ -49,8 +50,15 @@ def _spread(rows: Sequence[Mapping[str, Any]], column: str) -> str:
     return f"{min(values):g} to {max(values):g}, median {median(values):g}{known}"
 
 
-def composition(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """(property, value) of a training set's rows, as a data sheet and a dataset card show them."""
+def composition(rows: Sequence[Mapping[str, Any]], tokenizer: str = "") -> list[tuple[str, str]]:
+    """(property, value) of a training set's rows, as a data sheet and a dataset card show them.
+
+    Where a row brings no number of tokens, `tokenizer` counts those of all.
+    """
+    counts, by = rows, ""
+    if tokenizer and any(row.get("completion_tokens") is None for row in rows):
+        ruler, by = Ruler("tokens", tokenizer), f" of {model_name(tokenizer)}"
+        counts = [{"completion_tokens": ruler.of(str(row["messages"][-1]["content"]))} for row in rows]
     words = [{"words": len(str(row["messages"][-1]["content"]).split())} for row in rows]
     return [
         ("rows", str(len(rows))),
@@ -59,16 +67,22 @@ def composition(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
         ("subjects", _counted(rows, "subject")),
         ("levels", _counted(rows, "level")),
         ("final answer correct", _counted(rows, "correct")),
-        ("length of a trace, tokens", _spread(rows, "completion_tokens")),
+        (f"length of a trace, tokens{by}", _spread(counts, "completion_tokens")),
         ("length of a trace, words", _spread(words, "words")),
         ("pass rate of the base model on the problem", _spread(rows, "base_pass_rate")),
     ]
 
 
-def data_sheet(rows: Sequence[Mapping[str, Any]], manifest: Mapping[str, Any], name: str, terms: str = UNKNOWN) -> str:
+def data_sheet(
+    rows: Sequence[Mapping[str, Any]],
+    manifest: Mapping[str, Any],
+    name: str,
+    terms: str = UNKNOWN,
+    tokenizer: str = "",
+) -> str:
     """The data sheet of a training set as Markdown, from its rows and its manifest (which may be empty).
 
-    `terms` are the licences of its sources.
+    `terms` are the licences of its sources; for `tokenizer` see `composition`.
     """
     recipe = manifest.get("parameters", {})
     sources = "".join(f"\n- `{file}`, SHA-256 `{digest}`" for file, digest in manifest.get("inputs", {}).items())
@@ -81,6 +95,9 @@ def data_sheet(rows: Sequence[Mapping[str, Any]], manifest: Mapping[str, Any], n
         + ("" if decontaminated else "not ")
         + "held against the study's benchmark by shared n-grams."
     )
+    empty = ", nothing was edited here"
+    if (recipe.get("prompt") or {}).get("empty_thoughts"):
+        empty = ", but for an empty block of thoughts before those that mark none"
     return f"""# Data sheet: {name}
 
 ## Motivation
@@ -94,7 +111,7 @@ Each row is a conversation: a problem with one expected answer, and a model's or
 columns are the properties by which it was chosen. A row marked correct has the expected final answer; its steps were
 not checked. Expected answers are those of the problem set and may be wrong.
 
-{markdown_table(("property", "value"), composition(rows))}
+{markdown_table(("property", "value"), composition(rows, tokenizer))}
 
 ## Collection
 
@@ -105,7 +122,7 @@ not checked. Expected answers are those of the problem set and may be wrong.
 {f"Filters, in order, and the rows that each removed:{removed}" if removed else UNKNOWN}
 
 {f"Chosen from what was left: {chosen}. The manifest beside the training set lists every row's fate." if chosen else ""}
-Prompts were put as `{json.dumps(recipe.get("prompt"))}`; the traces are as they were written, nothing was edited here.
+Prompts were put as `{json.dumps(recipe.get("prompt"))}`; the traces are as they were written{empty}.
 
 ## Uses
 
@@ -121,9 +138,9 @@ Made by longcot{f" at commit `{manifest['git']['commit']}`" if manifest.get("git
 """
 
 
-def write_data_sheet(path: str | Path) -> Path:
+def write_data_sheet(path: str | Path, tokenizer: str = "") -> Path:
     """Write the data sheet of a training set beside it, as `<set>.datasheet.md`; returns the file."""
     path = Path(path)
     sheet = path.with_name(path.name + ".datasheet.md")
-    write_whole(sheet, data_sheet(read_rows(path), read_manifest(path), path.stem))
+    write_whole(sheet, data_sheet(read_rows(path), read_manifest(path), path.stem, tokenizer=tokenizer))
     return sheet

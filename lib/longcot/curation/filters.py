@@ -15,7 +15,6 @@ from longcot.curation.pool import Pool
 from longcot.files.errors import BadInput
 from longcot.files.strict import Strict
 from longcot.problems.problem import Problem
-from longcot.traces.length import Ruler
 from longcot.traces.properties import loops, scripts
 from longcot.traces.trace import Trace
 
@@ -89,7 +88,12 @@ class Length(Strict):
     low: int = Field(0, ge=0)
     high: int | None = Field(None, ge=0)
     unit: Literal["tokens", "words", "characters"] = "tokens"
-    tokenizer: str = ""
+    tokenizer: str = ""  # where the traces bring no counts, the base's
+
+    @property
+    def by_tokens(self) -> bool:
+        """Whether the number of tokens that the traces bring decides."""
+        return self.unit == "tokens" and not self.tokenizer
 
     @model_validator(mode="after")
     def _window(self) -> "Length":
@@ -98,7 +102,7 @@ class Length(Strict):
         return self
 
     def reasons(self, traces: Sequence[Trace], pool: Pool) -> Reasons:
-        ruler = Ruler(self.unit, self.tokenizer)
+        ruler = pool.ruler(self.unit, self.tokenizer)
         high = float("inf") if self.high is None else self.high
         lengths = [ruler.of_trace(trace) for trace in traces]
         return [None if self.low <= length <= high else f"{length} {self.unit}" for length in lengths]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from longcot.files.errors import BadInput
 from longcot.problems.problem import Problem, problem_id
+from longcot.traces.length import Ruler
 from longcot.traces.properties import answer_type
 from longcot.traces.trace import Trace, iter_traces
 
@@ -14,11 +15,19 @@ ATTRIBUTES = ("problem", "subject", "level", "answer_type", "model", "correct")
 
 @dataclass(frozen=True)
 class Pool:
-    """What is known beside the traces: problems by id, the difficulty model's pass rates by id, the benchmark."""
+    """What is known beside the traces: problems by id, the difficulty model's pass rates by id, the benchmark.
+
+    `tokenizer` (a directory or a Hub id) counts the tokens of traces that bring no counts, or those of several models.
+    """
 
     problems: Mapping[str, Problem] = field(default_factory=dict)
     pass_rates: Mapping[str, float] = field(default_factory=dict)
     benchmark: Sequence[Problem] = ()
+    tokenizer: str = ""
+
+    def ruler(self, unit: str, tokenizer: str) -> Ruler:
+        """What measures lengths in a unit, tokens by `tokenizer`, else by that of the pool."""
+        return Ruler(unit, tokenizer or (self.tokenizer if unit == "tokens" else ""))
 
     def pass_rate(self, trace: Trace) -> float:
         """The difficulty model's on the trace's problem. Raises BadInput where it is not known."""
@@ -46,7 +55,12 @@ class Pool:
         return value
 
 
-def read_pool(problems: Sequence[Problem], difficulty_traces: Path | None, benchmark: Sequence[Problem] = ()) -> Pool:
+def read_pool(
+    problems: Sequence[Problem],
+    difficulty_traces: Path | None,
+    benchmark: Sequence[Problem] = (),
+    tokenizer: str = "",
+) -> Pool:
     """The pool of a study, pass rates from the difficulty model's graded traces (None: not known).
 
     A problem is known by its id and by that of its text (`problems.problem_id`), which imported traces without ids of
@@ -56,7 +70,7 @@ def read_pool(problems: Sequence[Problem], difficulty_traces: Path | None, bench
     known = {problem_id(problem.problem): problem for problem in problems}
     known |= {problem.id: problem for problem in problems}
     rates |= {name: rates[problem.id] for name, problem in known.items() if problem.id in rates}
-    return Pool(known, rates, benchmark)
+    return Pool(known, rates, benchmark, tokenizer)
 
 
 def pass_rates(path: Path | None) -> dict[str, float]:

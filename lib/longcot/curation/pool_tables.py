@@ -14,7 +14,7 @@ from longcot.files.errors import BadInput
 from longcot.metrics.intervals import pass_at_1_interval
 from longcot.traces.behaviours import BEHAVIOURS, behaviour_rates
 from longcot.traces.diversity import TFIDF, embed, mean_distance, vendi_score
-from longcot.traces.length import Ruler
+from longcot.traces.length import Ruler, counted_alike
 from longcot.traces.properties import answer_type, compression_ratio, loops, repeated_ngrams, scripts, split_thinking
 from longcot.traces.trace import Trace, iter_traces
 
@@ -41,8 +41,7 @@ def common_ruler(files: Iterable[Path], tokenizer: str = "") -> Ruler:
 
     Tokens as they were counted where one model counted all, else tokens of `tokenizer`, else words.
     """
-    models = {None if t.completion_tokens is None else t.model for file in files for t in iter_traces(file)}
-    if len(models) == 1 and None not in models:
+    if counted_alike(trace for file in files for trace in iter_traces(file)):
         return Ruler("tokens")
     return Ruler("tokens", tokenizer) if tokenizer else Ruler("words")
 

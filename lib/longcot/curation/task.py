@@ -1,7 +1,7 @@
 """Choosing an arm's traces into its training set."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,8 +13,11 @@ from longcot.curation.filtering import Filtered, FilterSpec, filter_file, read_f
 from longcot.curation.pool import Pool
 from longcot.curation.training_set import training_rows, write_training_set
 from longcot.files.manifest import Making
+from longcot.files.paths import model_name
 from longcot.files.strict import Strict
 from longcot.problems.prompts import Prompt
+from longcot.traces.length import counted_alike
+from longcot.traces.trace import iter_traces
 
 
 def _known_filter(spec: FilterSpec) -> FilterSpec:
@@ -51,12 +54,22 @@ class CurateTask(Strict):
         """The set that it belongs to: its condition's values, or its own name."""
         return ", ".join(f"{name}: {value}" for name, value in self.condition.items()) or self.name
 
+    def counted(self, pool: Pool, run_dir: Path) -> Pool:
+        """The pool with its tokenizer only where this task needs it: to count what the traces do not say alike."""
+        filters = [read_filter(spec)[1] for spec in self.data.filters]
+        by_tokens = self.data.by_tokens or any(getattr(one, "by_tokens", False) for one in filters)
+        own = (trace for trace in iter_traces(run_dir / self.traces) if trace.stage == self.data.stage)
+        needed = pool.tokenizer and by_tokens and not counted_alike(own)
+        return replace(pool, tokenizer=pool.tokenizer if needed else "")
+
     def recipe(self, pool: Pool) -> dict[str, Any]:
         """What decides the rows of the training set."""
         arm = {key: getattr(self, key) for key in ("name", "use", "training_set", "traces")} | self.data.recipe()
         recipe = {"arm": arm, "prompt": self.prompt.recipe()}
         if "decontaminated" in str(self.data.filters):
             recipe["benchmark"] = [problem.problem for problem in pool.benchmark]
+        if pool.tokenizer:
+            recipe["tokens_counted_by"] = model_name(pool.tokenizer)
         return recipe
 
 
@@ -90,13 +103,15 @@ def curate_arm(
     and choice do.
     """
     out, source, data = run_dir / task.training_set, run_dir / task.traces, task.data
+    tokenizer, pool = pool.tokenizer, task.counted(pool, run_dir)
     inputs = [source, *([run_dir / difficulty_traces] if difficulty_traces else [])]
     making = Making(out, task.recipe(pool), inputs)
     filtered = filtered or filter_file(source, data.stage, data.filters, pool, task.name)
     if not making.done:
         chosen = pick_traces(filtered.kept, data, pool, task.name)
-        rows = training_rows(chosen, dict(pool.problems), dict(pool.pass_rates), **task.prompt.wording)
+        known, how = (dict(pool.problems), dict(pool.pass_rates)), task.prompt.wording
+        rows = training_rows(chosen, *known, **how, empty_thoughts=task.prompt.empty_thoughts)
         write_training_set(out, rows)
         making.finish(removed=filtered.removed, rows=row_fates(filtered, chosen))
-    write_data_sheet(out)
+    write_data_sheet(out, tokenizer)
     return CuratedArm(task, filtered)

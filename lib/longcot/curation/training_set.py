@@ -11,7 +11,10 @@ from longcot.files.rows import json_rows
 from longcot.files.writing import write_whole
 from longcot.problems.problem import Problem
 from longcot.problems.prompts import build_messages
+from longcot.traces.properties import split_thinking
 from longcot.traces.trace import Trace
+
+EMPTY = "<think>\n\n</think>\n\n"
 
 
 def training_rows(
@@ -20,10 +23,12 @@ def training_rows(
     pass_rates: dict[str, float],
     template: str | None,
     system: str | None,
+    empty_thoughts: bool = False,
 ) -> list[dict[str, Any]]:
     """Rows in the conversational form that trainers read: `messages`, then the properties of the chosen trace.
 
-    `pass_rates` are the base model's on the training problems: a problem's difficulty for it (None where unknown).
+    `pass_rates` are the base model's on the training problems: a problem's difficulty for it (None where unknown). With
+    `empty_thoughts` a trace that marks no thoughts has an empty block of them first, as Qwen3's template would put it.
     """
     rows = []
     for trace in chosen:
@@ -31,9 +36,10 @@ def training_rows(
             id=trace.problem_id, problem=trace.problem, expected_answer=trace.expected_answer
         )
         messages = build_messages("zero_shot", problem, system=system, template=template)
+        bare = empty_thoughts and split_thinking(trace.text)[0] is None
         rows.append(
             {
-                "messages": [*messages, {"role": "assistant", "content": trace.text}],
+                "messages": [*messages, {"role": "assistant", "content": (EMPTY if bare else "") + trace.text}],
                 "problem": problem.problem,
                 "problem_id": trace.problem_id,
                 "sample": trace.sample,

@@ -2,11 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from longcot.files.errors import BadInput
 from longcot.files.paths import model_name, resolve, shown
 from longcot.models.loading import check_weights
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel
 
 
 def adapter_config(folder: str | Path) -> dict[str, Any]:
@@ -23,6 +27,18 @@ def adapter_config(folder: str | Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise BadInput(f"{shown(path)}: not a JSON object; copy the adapter again")
     return config
+
+
+def without_adapter(model: "PeftModel") -> "PreTrainedModel":
+    """The base of a model with an adapter, as it was: PEFT's `unload` leaves modules that were trained whole in it."""
+    from peft.utils import ModulesToSaveWrapper
+
+    own = model.get_base_model().named_modules()
+    trained_whole = {name: module.original_module for name, module in own if isinstance(module, ModulesToSaveWrapper)}
+    base = model.unload()
+    for name, module in trained_whole.items():
+        base.set_submodule(name, module)
+    return base
 
 
 def adapter_rank(folder: str | Path) -> int:

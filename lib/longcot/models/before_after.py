@@ -9,7 +9,9 @@ from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from longcot.files.rows import json_rows
+from longcot.models.adapter import without_adapter
 from longcot.models.chat import render, turn_generation_config
+from longcot.models.loading import config_stops
 
 
 @torch.inference_mode()
@@ -28,16 +30,18 @@ def before_and_after(
     asked = [row["messages"][:-1] for _, row in islice(json_rows(training_set), count)]
     texts = [render(tokenizer, messages, add_generation_prompt=True) for messages in asked]
     batch = tokenizer(texts, add_special_tokens=False, padding=True, padding_side="left", return_tensors="pt")
-    batch, config = batch.to(base_model.device), turn_generation_config(tokenizer)
+    batch, stops = batch.to(base_model.device), config_stops(base_model.generation_config)
+    config = turn_generation_config(tokenizer, stops)
     config.max_new_tokens = max_tokens
     answers = {}
     model = PeftModel.from_pretrained(base_model, str(adapter)).eval()
     try:
         for name, how in (("before", model.disable_adapter()), ("after", nullcontext())):
             with how:
-                out = model.generate(**batch, generation_config=config)[:, batch["input_ids"].shape[1] :]
+                out = model.generate(**batch, generation_config=config, tokenizer=tokenizer)
+                out = out[:, batch["input_ids"].shape[1] :]
             answers[name] = tokenizer.batch_decode(out, skip_special_tokens=True)
     finally:
-        model.unload()
+        without_adapter(model)
     rows = zip(asked, answers["before"], answers["after"], strict=True)
     return [{"problem": messages[-1]["content"], "before": first, "after": then} for messages, first, then in rows]

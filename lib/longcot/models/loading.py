@@ -11,7 +11,7 @@ from longcot.files.errors import BadInput
 from longcot.files.paths import model_name
 
 if TYPE_CHECKING:
-    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import GenerationConfig, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 
@@ -77,6 +77,27 @@ def empty_model(config: "PretrainedConfig") -> "PreTrainedModel":
     return AutoModelForCausalLM.from_config(
         config, trust_remote_code=type(config).__module__.startswith("transformers_modules")
     )
+
+
+def context_length(config: "PretrainedConfig") -> int | None:
+    """The tokens that a model takes, of one that also sees its language model's; None where nothing limits them."""
+    return getattr(config.get_text_config(), "max_position_embeddings", None)
+
+
+def own_stops(path: str | Path, revision: str = "") -> list[int]:
+    """The tokens on which the generation config of a directory or of a Hub id at a revision stops; none without one."""
+    from transformers import GenerationConfig
+
+    try:
+        return config_stops(GenerationConfig.from_pretrained(path, revision=revision or "main"))
+    except OSError:
+        return []
+
+
+def config_stops(config: "GenerationConfig") -> list[int]:
+    """The tokens on which a generation config stops: it may name one, several or none."""
+    stops = config.eos_token_id
+    return [] if stops is None else list(stops) if isinstance(stops, list) else [stops]
 
 
 def _unusable(what: str, path: str | Path, error: Exception) -> BadInput:

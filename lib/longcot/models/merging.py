@@ -15,7 +15,7 @@ from longcot.files.paths import model_name, shown
 from longcot.files.writing import check_new, whole_folder
 from longcot.models.adapter import check_base
 from longcot.models.chat import turn_generation_config
-from longcot.models.loading import Dtype
+from longcot.models.loading import Dtype, config_stops
 from longcot.models.nf4 import dequantized, load_tokenizer
 
 WEIGHTS = "adapter_model.safetensors"
@@ -43,7 +43,10 @@ def merge_adapter(
         reason = str(error).splitlines()[0]
         raise BadInput(f"{shown(adapter)}: does not fit {model_name(base)} ({reason}); give its own base") from None
     model = model.to(getattr(torch, dtype))
-    model.generation_config = turn_generation_config(tokenizer)
+    if (head := model.get_output_embeddings()) is not None and model.config.tie_word_embeddings:
+        # One of the two may have been trained alone, and a model that says they are one would be read without it.
+        model.config.tie_word_embeddings = torch.equal(head.weight, model.get_input_embeddings().weight)
+    model.generation_config = turn_generation_config(tokenizer, config_stops(model.generation_config))
     with whole_folder(out_dir) as draft:
         model.save_pretrained(draft)
         tokenizer.save_pretrained(draft)

@@ -8,7 +8,7 @@ from transformers import BitsAndBytesConfig, GenerationConfig, PreTrainedModel, 
 
 from longcot.files.writing import whole_folder
 from longcot.models.chat import turn_generation_config
-from longcot.models.loading import Dtype, load_model, load_pretrained_tokenizer
+from longcot.models.loading import Dtype, config_stops, load_model, load_pretrained_tokenizer
 
 
 def load_base_4bit(
@@ -28,7 +28,8 @@ def load_base_4bit(
     device = "cuda" if torch.cuda.is_available() else "cpu"
     how = {"dtype": getattr(torch, compute_dtype), "quantization_config": config, "device_map": {"": device}}
     model = load_model(path, revision, trust_remote_code, **how)
-    model.generation_config = GenerationConfig()  # the model's own may hide a top_k or a penalty
+    # The model's own may hide a top_k or a penalty; its stops are kept.
+    model.generation_config = GenerationConfig(eos_token_id=config_stops(model.generation_config) or None)
     for module in model.modules():
         if isinstance(module, bnb.nn.Linear4bit):
             # bitsandbytes 0.50.2 on a CPU with AVX512-BF16 repacks the weights in place at the first forward of
@@ -70,11 +71,11 @@ def save_dequantized(
     """Write the `dequantized` model in `path`, whole or not at all.
 
     One base, one precision: what is sampled is then the very base that adapters are trained on, and any engine loads
-    it. The generation config stops on the turn's end and on the EOS, and holds nothing else.
+    it. The generation config stops on the turn's end, on the EOS and where the model's own does; it holds nothing else.
     """
     plain = dequantized(path, dtype, revision, trust_remote_code)
     tokenizer = load_pretrained_tokenizer(path, revision, trust_remote_code)
-    plain.generation_config = turn_generation_config(tokenizer)
+    plain.generation_config = turn_generation_config(tokenizer, config_stops(plain.generation_config))
     out_dir = Path(out_dir)
     with whole_folder(out_dir) as draft:
         plain.save_pretrained(draft)

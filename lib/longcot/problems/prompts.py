@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 from longcot.files.errors import BadInput
+from longcot.files.paths import resolve
 from longcot.files.strict import Strict
 from longcot.problems.problem import Problem
 from longcot.problems.wordings import EDITS, STYLES
@@ -14,11 +16,28 @@ AskedStyle = Literal["zero_shot", "reasoning_style", "outline"]  # in a study fe
 Edit = Literal["explore", "verify", "backtrack", "join"]
 
 
+TEMPLATES = ("own", "chatml", "plain")  # chat templates by name; any other name is a Jinja file of the project
+
+
 class Prompt(Strict):
-    """How problems are put: `template`, of zero_shot, holds {problem}; no system prompt unless one is given."""
+    """How problems are put: `template`, of zero_shot, holds {problem}; no system prompt unless one is given.
+
+    `chat_template` is how the model is spoken to. `own` is its own; `chatml` needs two special tokens that the model
+    should have seen; `plain` is problem and solution as text, `Problem:` and `Solution:` each on a line of its own, and
+    the next `Problem:` ends a response. Where nothing is said it is the model's own, or `plain` where it has none.
+    """
 
     template: str | None = None
     system: str | None = None
+    chat_template: str = ""  # one of `TEMPLATES`, or a Jinja file, relative to the project
+    empty_thoughts: bool = False  # a training trace that marks no thoughts gets an empty block of them before it
+
+    LATER = frozenset({"chat_template", "empty_thoughts"})
+
+    @property
+    def template_file(self) -> Path | None:
+        """The file of its chat template; None for one that has a name."""
+        return resolve(self.chat_template) if self.chat_template not in ("", *TEMPLATES) else None
 
     @property
     def wording(self) -> dict[str, str | None]:

@@ -24,3 +24,17 @@ class LoraSettings(Strict):
     too_long: Literal["refuse", "drop"] = "refuse"  # a longer one ends the run, or is left out by name; never cut
     seed: int = 0
     compute_dtype: Dtype = "bfloat16"  # of the products with the dequantized weights
+    modules_to_save: list[str] = []  # trained whole beside the adapter, as [lm_head]; large
+    trainable_token_indices: list[
+        int | str
+    ] = []  # tokens, by text or number, whose embeddings are trained: unseen ones
+
+    LATER = frozenset({"modules_to_save", "trainable_token_indices"})
+
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())
+
+    @property
+    def beside_lora(self) -> bool:
+        """Whether more is trained than LoRA's matrices, which no engine serves as an adapter."""
+        return bool(self.modules_to_save or self.trainable_token_indices)

@@ -13,6 +13,7 @@ from longcot.files.run_directory import TRAINING
 from longcot.files.strict import Strict
 from longcot.files.writing import locked
 from longcot.models.base import Base
+from longcot.problems.prompts import Prompt
 from longcot.qlora.settings import LoraSettings
 
 
@@ -24,12 +25,14 @@ class TrainTask(Strict):
     training_set: str
     adapter: str
     lora: LoraSettings = LoraSettings()
+    prompt: Prompt = Prompt()  # of which only the chat template says how its traces are put
     own: dict[str, Any] = {}  # what of the study's settings this arm replaces, for manifests
 
     def recipe(self, threads: int) -> dict[str, Any]:
         """What decides the adapter's weights."""
         arm = self.base.recipe() | {key: getattr(self, key) for key in ("name", "training_set", "adapter")}
-        return {"arm": arm | self.own, "lora": self.lora.recipe(), "threads": threads}
+        spoken = {"chat_template": self.prompt.chat_template} if self.prompt.chat_template else {}
+        return {"arm": arm | self.own, "lora": self.lora.recipe(), "threads": threads} | spoken
 
 
 @functools.lru_cache(maxsize=1)
@@ -50,6 +53,7 @@ def train_arm(
     """
     import torch
 
+    from longcot.models.templates import spoken_as, with_template
     from longcot.qlora.training import train_adapter
 
     if task.base.precision != "nf4":
@@ -57,12 +61,24 @@ def train_arm(
     torch.set_num_threads(threads)
     out, rows, base = run_dir / task.adapter, run_dir / task.training_set, model_source(task.base.path)
     with locked(out):  # two trainings would write over each other's checkpoints
-        making = Making(out, task.recipe(threads), [rows, *([base] if Path(base).is_dir() else [])])
+        files = [Path(base) if Path(base).is_dir() else None, task.prompt.template_file]
+        making = Making(out, task.recipe(threads), [rows, *(file for file in files if file)])
         if not making.done:
             model, tokenizer = base_4bit(task.base, task.lora.compute_dtype)
-            train_adapter(model, tokenizer, rows, out, task.lora, on_step)
-            making.finish(precision=f"nf4 (double quantization), computed in {task.lora.compute_dtype}")
+            chosen, spoken = task.prompt.chat_template, spoken_as(tokenizer, task.prompt.chat_template)
+            train_adapter(model, with_template(tokenizer, chosen), rows, out, task.lora, on_step)
+            told = {"chat_template": spoken} if spoken else {}
+            making.finish(precision=f"nf4 (double quantization), computed in {task.lora.compute_dtype}", **told)
     return {"arm": task.name, "file": shown(out)} | json.loads((out / TRAINING).read_text())
+
+
+def tokenizer_of(task: TrainTask) -> Any:
+    """The tokenizer of a task's base, with the chat template in which its traces are put."""
+    from longcot.models.nf4 import load_tokenizer
+    from longcot.models.templates import with_template
+
+    which, source = task.base.at | {"revision": task.base.revision or "main"}, model_source(task.base.path)
+    return with_template(load_tokenizer(source, **which), task.prompt.chat_template)
 
 
 def check_arm(task: TrainTask, run_dir: Path) -> dict[str, Any]:
@@ -71,12 +87,11 @@ def check_arm(task: TrainTask, run_dir: Path) -> dict[str, Any]:
     Raises BadInput also for what is wrong with the training set or the base.
     """
     from longcot.models.loading import load_config
-    from longcot.models.nf4 import load_tokenizer
     from longcot.qlora.memory import check_training
     from longcot.qlora.tokens import read_training_set
 
     source, which = model_source(task.base.path), task.base.at | {"revision": task.base.revision or "main"}
-    tokenizer, config = load_tokenizer(source, **which), load_config(source, **which)
+    tokenizer, config = tokenizer_of(task), load_config(source, **which)
     limit = min(task.lora.max_length, config.max_position_embeddings)
     rows, dropped = read_training_set(run_dir / task.training_set, tokenizer, limit, task.lora.too_long)
     longest = max(len(row["input_ids"]) for row in rows)

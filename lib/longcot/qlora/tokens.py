@@ -7,7 +7,8 @@ from transformers import PreTrainedTokenizerBase
 from longcot.files.errors import BadInput
 from longcot.files.paths import shown
 from longcot.files.rows import json_rows
-from longcot.models.chat import render, turn_end
+from longcot.models.chat import rendered_pieces, response_text
+from longcot.models.layout import Layout, layout
 from longcot.qlora.trainer import IGNORED
 
 
@@ -16,27 +17,32 @@ def tokenize(
 ) -> tuple[list[int], list[int]]:
     """(input_ids, labels) of a conversation, labels `IGNORED` but on what the assistant says.
 
-    Each assistant's turn counts up to and with the token that ends it; after the last one nothing follows. The prompt
-    is tokenized apart from the response, as it is when sampling. Raises BadInput where it is longer than `max_length`,
-    where no assistant speaks, or where the template does not end a turn.
+    Each assistant's turn counts up to and with the token that ends it; after the last one nothing follows. Its prompt
+    has the tokens that it has when sampling, and the tag of a thought that it opens is not learnt again. Raises
+    BadInput where it is longer than `max_length`, where no assistant speaks, and where the template cannot be trained
+    on or puts an earlier turn otherwise than the last one.
     """
-    end, ids, labels, seen = turn_end(tokenizer), [], [], 0
+    found, seen, text, last = layout(tokenizer), [], "", ""
+    ids: list[int] = []
+    labels: list[int] = []
     for number, message in enumerate(messages):
         if message["role"] != "assistant":
             continue
-        prompt = render(tokenizer, messages[:number], add_generation_prompt=True)
-        whole = render(tokenizer, messages[: number + 1], add_generation_prompt=False)
-        stop = whole.find(end, len(prompt))
-        if not whole.startswith(prompt) or stop < 0:
-            raise BadInput(f"{tokenizer.name_or_path}: its chat template does not end a turn with {end}; use another")
-        if end in message["content"]:
-            raise BadInput(f"message {number} holds {end}, which would end its turn early; remove it")
-        stop += len(end)
-        for text, learnt in ((whole[seen : len(prompt)], False), (whole[len(prompt) : stop], True)):
-            tokens = tokenizer(text, add_special_tokens=False)["input_ids"]
+        pieces = rendered_pieces(tokenizer, messages[:number], True)
+        both = zip(seen, pieces, strict=False)  # a prompt may open a thought that the turn itself has later
+        if not all(now.startswith(then) or then.startswith(now.rstrip()) for then, now in both):
+            raise BadInput("the chat template changes earlier turns when others follow; give conversations of one turn")
+        seen.append(pieces[-1])
+        prompt = _after_the_turn(found, pieces[-1], last) if text else pieces[-1]
+        last = message["content"]
+        response = response_text(tokenizer, prompt, last)
+        if not found.own_end and any(later["role"] == "assistant" for later in messages[number + 1 :]):
+            response = response.removesuffix(found.end)
+        for part, learnt in ((prompt, False), (response, True)):
+            tokens = _further_tokens(tokenizer, text, ids, part)
+            text += part
             ids += tokens
             labels += tokens if learnt else [IGNORED] * len(tokens)
-        seen = stop
     if not ids:
         raise BadInput("a conversation without an assistant's message; give it one to learn from")
     if max_length and len(ids) > max_length:
@@ -44,6 +50,32 @@ def tokenize(
             f"{len(ids)} tokens, the limit is {max_length}; raise lora.max_length or set lora.too_long to drop"
         )
     return ids, labels
+
+
+def _after_the_turn(found: Layout, piece: str, content: str) -> str:
+    """What follows the end of an assistant's turn, of the text between its content and the next one's."""
+    if found.own_end:
+        return piece.partition(found.end)[2]
+    return piece if found.trims[1] else piece.removeprefix(content[len(content.rstrip()) :])
+
+
+def _further_tokens(tokenizer: PreTrainedTokenizerBase, text: str, ids: list[int], part: str) -> list[int]:
+    """The tokens of `part` after `text`, whose tokens are `ids`; those stay as they are.
+
+    A tokenizer of the SentencePiece kind puts a space before each text that it is given, so it is given the whole.
+    """
+    first = tokenizer.convert_ids_to_tokens(tokenizer("a", add_special_tokens=False)["input_ids"])[0]
+    if text and first.startswith("▁"):
+        whole = tokenizer(text + part, add_special_tokens=False)["input_ids"]
+        if whole[: len(ids)] == ids:
+            return whole[len(ids) :]
+    return tokenizer(part, add_special_tokens=False)["input_ids"]
+
+
+def marked_tokens(tokenizer: PreTrainedTokenizerBase, row: dict[str, list[int]]) -> list[str]:
+    """Each token of a row of a training set as text, those that carry the loss in brackets."""
+    words = [tokenizer.decode([token]) for token in row["input_ids"]]
+    return [f"[{word}]" if label != IGNORED else word for word, label in zip(words, row["labels"], strict=True)]
 
 
 def read_training_set(

@@ -30,8 +30,11 @@ from longcot.files.manifest import sha256
 from longcot.files.paths import model_name, shown
 from longcot.files.run_directory import LOSS, TRAINING
 from longcot.files.writing import whole_folder, write_json, writing
+from longcot.models.adapter import without_adapter
 from longcot.models.chat import turn_generation_config
+from longcot.models.loading import config_stops
 from longcot.models.nf4 import load_base_4bit, save_dequantized
+from longcot.qlora.beside_lora import beside_lora
 from longcot.qlora.checkpoints import last_checkpoint, remove, settle, tidy
 from longcot.qlora.memory import advice
 from longcot.qlora.settings import LoraSettings
@@ -107,6 +110,7 @@ def train_adapter(
         lora_dropout=settings.dropout,
         target_modules=settings.target_modules,
         task_type="CAUSAL_LM",
+        **beside_lora(base_model, settings, tokenizer),
     )
     try:
         model = get_peft_model(base_model, lora)
@@ -126,7 +130,7 @@ def train_adapter(
             torch.cuda.max_memory_allocated() if on_gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         )
         report = {
-            "settings": settings.model_dump(),
+            "settings": settings.recipe(),
             "loss": [row["loss"] for row in log],
             "steps": trainer.state.max_steps,
             "traces": len(rows),
@@ -148,7 +152,7 @@ def train_adapter(
             f"goes on from its last checkpoint in {shown(work)}"
         ) from None
     finally:
-        model.unload()
+        without_adapter(model)
         base_model.eval()
     remove(work)
     return report
@@ -212,7 +216,7 @@ def _what(base_model: PreTrainedModel, training_set_path: str | Path, settings: 
         "base": model_name(base_model.name_or_path),
         "revision": getattr(base_model.config, "_commit_hash", None),  # of a model from the Hub
         "training_set": sha256(training_set_path),
-        "settings": settings.model_dump(),
+        "settings": settings.recipe(),
     }
 
 
@@ -220,7 +224,8 @@ def _save(model: PeftModel, tokenizer: Any, out_dir: Path, log: list[dict], repo
     with whole_folder(out_dir) as draft:
         model.save_pretrained(draft, save_embedding_layers=False)
         tidy(draft)
-        turn_generation_config(tokenizer).save_pretrained(draft)
+        stops = config_stops(model.get_base_model().generation_config)
+        turn_generation_config(tokenizer, stops).save_pretrained(draft)
         with open(draft / LOSS, "w", newline="") as out:
             table = csv.DictWriter(out, LOGGED, extrasaction="ignore", lineterminator="\n")
             table.writeheader()

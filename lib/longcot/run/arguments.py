@@ -86,15 +86,18 @@ def study_in(path: Path, changes: Sequence[str] = ()) -> "Study":
     return load_study(path / STUDY if path.is_dir() else path, changes)
 
 
-def checked_study(path: Path, changes: Sequence[str]) -> "Study":
-    """The study, when all that it starts from is there; one that runs code of its models is warned of.
+def checked_study(path: Path, changes: Sequence[str], say: Callable[[object], object] = lambda _: None) -> "Study":
+    """The study, when all that it starts from is there and its models can be spoken to as it says.
 
-    Raises BadInput.
+    One that runs code of its models is warned of. `say` is told how each model is spoken to. Raises BadInput.
     """
     from longcot.study.checks import check_inputs
+    from longcot.study.preview import previews
 
     study = study_in(path, changes)
     check_inputs(study)
+    for preview in previews(study):
+        say(preview)
     warn(f"models.{name}: trust_remote_code, so code that comes with it will run" for name in study.trusted)
     return study
 

@@ -191,6 +191,7 @@ def _train_job(study: Study, number: int, arms: Sequence[Arm]) -> Job:
             training_set=training_set(arm.name),
             adapter=adapter(arm.name),
             lora=study.lora_of(arm),
+            prompt=study.prompt_of(arm),
             own={name: said for name, said in arm.own.items() if name == "lora"},
         )
         for arm in arms

@@ -2,7 +2,7 @@
 
 import functools
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from longcot.run.training_fit import longest_expected, model_config, training_fi
 from longcot.sampling.task import SampleTask
 from longcot.study.arms import Arm
 from longcot.study.checks import at_hand
+from longcot.study.preview import previews
 from longcot.study.study import Model, Study
 from longcot.traces.trace import iter_traces
 
@@ -181,7 +182,9 @@ def wall_seconds(jobs: Sequence[Job], seconds: Sequence[float], at_once: int) ->
 
 
 def plan(study: Study, cores: int) -> str:
-    """The plan as text: jobs, models, the whole on so many cores, and how to serve what is to be served."""
+    """The plan as text: jobs, models and how they are asked, the whole on so many cores, and how to serve what is to be
+    served.
+    """
     jobs = study_jobs(study)
     rows = pd.DataFrame([job_row(study, job) for job in jobs])
     models = pd.DataFrame([model_row(study, name, model) for name, model in study.models.items()])
@@ -191,6 +194,7 @@ def plan(study: Study, cores: int) -> str:
     parts = [study.title, rows.to_string(index=False, formatters=formats, na_rep="?")]
     if len(models):
         parts.append(models.to_string(index=False, formatters=formats, na_rep="not at hand"))
+    parts += map(str, previews(study, shipped=True))
     parts += ["\n".join(words for _, words in fit.values())] if (fit := training_fit(study)) else []
     starts = [engine_starts(job) for job, row in zip(jobs, rows.to_dict("records"), strict=True) if _open(row)]
     if sum(starts):

@@ -3,6 +3,8 @@
 import copy
 import hashlib
 import json
+import logging
+from bisect import bisect
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,13 +15,16 @@ from transformers import GenerationConfig, StaticCache
 
 from longcot.files.errors import BadInput
 from longcot.files.paths import shown
-from longcot.models.adapter import adapter_config
-from longcot.models.chat import render, turn_end
-from longcot.models.loading import load_model, load_pretrained_tokenizer
+from longcot.models.adapter import adapter_config, without_adapter
+from longcot.models.chat import ended, render, reopened, stop_ids, stop_texts, thought_opening
+from longcot.models.loading import config_stops, context_length, load_model, load_pretrained_tokenizer
+from longcot.models.templates import spoken_as, with_template
 from longcot.sampling.requests import OVERFLOW, Completion, Messages, Request
 from longcot.sampling.settings import Sampling
 from longcot.traces.trace import Key
 
+LOG = logging.getLogger(__name__)
+NO_LIMIT = 2**31  # tokens of the context of a model that has none, as Mamba
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -54,17 +59,22 @@ class LocalSampler:
             raise BadInput(f"dtype {dtype!r} is not known; use one of {', '.join(DTYPES)}")
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         base = load_model(model_path, revision, trust_remote_code, dtype=DTYPES[dtype])
-        self.tokenizer = load_pretrained_tokenizer(model_path, revision, trust_remote_code, padding_side="left")
-        stops = base.generation_config.eos_token_id
-        stops = stops if isinstance(stops, list) else [stops]
-        stops += [self.tokenizer.eos_token_id, self.tokenizer.convert_tokens_to_ids(turn_end(self.tokenizer))]
-        self.stops = sorted({stop for stop in stops if stop is not None})
+        self._tokenizer = load_pretrained_tokenizer(model_path, revision, trust_remote_code, padding_side="left")
+        self._own_stops = config_stops(base.generation_config)
+        self.use_template("")
         # generate() fills what a call leaves open from here, and a model's own file may hide a top_k or a penalty.
         base.generation_config = GenerationConfig()
         self.base = base.to(self.device).eval()
-        longest = base.config.max_position_embeddings
-        self.context = self._longest = min(longest, context or longest)
+        self.context = self._longest = min(filter(None, (context, context_length(base.config))), default=NO_LIMIT)
         self.model = self.base
+        # On a CPU the growing cache spends its time on copies; one of fixed size does not (tests/benchmarks/README.md).
+        # On a GPU it would only cost memory.
+        self._fixed_cache = self.device.type == "cpu"
+
+    def use_template(self, choice: str) -> None:
+        """Speak to the model in the chat template of a study's `prompt.chat_template` from now on."""
+        self.tokenizer, self.spoken = with_template(self._tokenizer, choice), spoken_as(self._tokenizer, choice)
+        self.stops, self.stop_texts = stop_ids(self.tokenizer, self._own_stops), stop_texts(self.tokenizer)
 
     def use_adapter(self, path: str | Path | None, context: int | None = None) -> None:
         """Sample with the PEFT adapter in this directory from now on, or with the base alone (None).
@@ -76,7 +86,7 @@ class LocalSampler:
         """
         self.context = min(self._longest, context or self._longest)
         if isinstance(self.model, PeftModel):
-            self.base = self.model.unload()
+            self.base = without_adapter(self.model)
         self.model = self.base
         if path is None:
             return
@@ -112,7 +122,8 @@ class LocalSampler:
     def sample(self, prompts: Sequence[Messages], sampling: Sampling, seed: int) -> list[Completion]:
         """One response for each list of chat messages; the batch runs as one, left-padded, until its last one ends.
 
-        Stops on the turn's end or the EOS. A response that reaches `max_tokens` or the end of the context has the
+        Stops on the turn's end, the EOS and where the model's own file says so. Where the prompt opened a thought, its
+        tag stands before the response. A response that reaches `max_tokens` or the end of the context has the
         finish reason "length". A prompt that fills the context alone is left out of the batch and has "overflow".
         """
         every = self.tokenizer([self.prompt_text(one) for one in prompts], add_special_tokens=False)["input_ids"]
@@ -134,23 +145,44 @@ class LocalSampler:
             eos_token_id=self.stops,
             pad_token_id=pad,
             repetition_penalty=1.0,
+            stop_strings=self.stop_texts or None,
             **(draw if sampling.temperature else {"do_sample": False}),
         )
-        # On a CPU the growing cache spends its time on copies; one of fixed size, made anew for each batch so that
-        # no batch depends on an earlier one, does not (tests/benchmarks/README.md). On a GPU it would only cost memory.
-        fixed = {"past_key_values": StaticCache(self.model.config, max_cache_len=width + new)}
-        torch.manual_seed(seed)
-        out = self.model.generate(
-            input_ids=ids, attention_mask=mask, generation_config=config, **(fixed if self.device.type == "cpu" else {})
-        )
+        out = self._generate(config, seed, width + new, input_ids=ids, attention_mask=mask)
         return [
             self._completion(row, tokens[width:].tolist(), limit)
             for row, tokens, limit in zip(rows, out, room, strict=True)
         ]
 
+    def _generate(self, config: GenerationConfig, seed: int, length: int, **inputs: torch.Tensor) -> torch.Tensor:
+        """What `generate` gives; with a cache for `length` tokens, or with the model's own where it takes no such one.
+
+        The cache is made anew for each batch, so that no batch depends on an earlier one.
+        """
+        how = {"generation_config": config, "tokenizer": self.tokenizer, **inputs}
+        if self._fixed_cache:
+            try:
+                torch.manual_seed(seed)
+                cache = StaticCache(self.model.config, max_cache_len=length)
+                return self.model.generate(past_key_values=cache, **how)
+            except Exception as error:  # each architecture has its own; what has another cause comes again below
+                reason = next(iter(str(error).splitlines()), type(error).__name__)
+                LOG.info("%s takes no cache of fixed size (%s): its own is used", type(self.base).__name__, reason)
+                self._fixed_cache = False
+        torch.manual_seed(seed)
+        return self.model.generate(**how)
+
     def _completion(self, prompt: list[int], tokens: list[int], limit: int) -> Completion:
-        """The response up to its first stop token within `limit`; what follows it is padding."""
+        """The response up to its first stop within `limit`, a token or a text; what follows it is padding."""
         length = next((n for n, token in enumerate(tokens[:limit], 1) if token in self.stops), None)
         tokens = tokens[: length or limit]
-        text = self.tokenizer.decode(tokens, skip_special_tokens=True)
-        return Completion(text, "stop" if length else "length", len(prompt), len(tokens))
+        text, stopped = ended(self.tokenizer.decode(tokens, skip_special_tokens=True), self.stop_texts)
+        if stopped:  # of the tokens those are counted that are needed for the text which ends it
+
+            def holds(count: int) -> bool:
+                return ended(self.tokenizer.decode(tokens[:count], skip_special_tokens=True), self.stop_texts)[1]
+
+            length = bisect(range(1, len(tokens)), False, key=holds) + 1
+        opening = thought_opening(self.tokenizer)
+        text = reopened(text, opening) if opening else text
+        return Completion(text, "stop" if length else "length", len(prompt), length or len(tokens))

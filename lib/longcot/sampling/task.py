@@ -85,8 +85,10 @@ def _sampler(task: SampleTask, base: str, dtype: str, threads: int, engines: Eng
 
         server = task.server or engines.serve(task, base, dtype)
         how = {"adapter": adapter, "context": task.context, "backoff_s": 0.5 if task.engine else 2.0}
+        how |= {"chat_template": task.prompt.chat_template}
         return ServerSampler(server, task.served_as, base, dtype, **how, **which)
     sampler = _local_sampler(base, dtype, threads, **which)
+    sampler.use_template(task.prompt.chat_template)
     sampler.use_adapter(adapter, task.context)
     return sampler
 
@@ -107,7 +109,8 @@ def sample_arm(
     example_set = run_dir / task.examples if task.examples else None
     if adapter:
         check_base(adapter, task.base.path)
-    inputs = [path for path in (Path(base) if Path(base).is_dir() else None, adapter, example_set) if path]
+    given = (Path(base) if Path(base).is_dir() else None, adapter, example_set, task.prompt.template_file)
+    inputs = [path for path in given if path]
     making = Making(out, task.recipe(dtype, problems, threads), inputs)
     if making.done:
         return out
@@ -125,6 +128,20 @@ def sample_arm(
                 raise
     first = build_messages(task.prompt_style, problems[0], **how)
     # Scores differ between two versions of one software.
-    served_by = {"served_by": sampler.served_by} if task.server or task.engine else {}
-    making.finish(traces=row_count(out), first_prompt=sampler.prompt_text(first), **served_by)
+    found = {"served_by": sampler.served_by} if task.server or task.engine else {}
+    found |= _how_it_was_asked(sampler)
+    making.finish(traces=row_count(out), first_prompt=sampler.prompt_text(first), **found)
     return out
+
+
+def _how_it_was_asked(sampler: Any) -> dict[str, str]:
+    """For the manifest: the chat template where it is not the model's own, the system turn of it that was left out, and
+    the tag that it opens, which was put before each response.
+    """
+    from longcot.models.chat import left_out, thought_opening
+
+    told, tokenizer = {"chat_template": sampler.spoken}, sampler.tokenizer
+    if tokenizer is not None and tokenizer.chat_template:
+        told |= {"thought_opened": thought_opening(tokenizer)}
+        told |= {} if sampler.spoken == "the server's own" else {"system_turn_left_out": left_out(tokenizer)}
+    return {name: value for name, value in told.items() if value}

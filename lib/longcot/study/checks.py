@@ -3,6 +3,7 @@
 from longcot.files.errors import BadInput
 from longcot.files.paths import resolve
 from longcot.models.adapter import check_base
+from longcot.problems.prompts import TEMPLATES
 from longcot.study.published import check_published
 from longcot.study.study import Study
 
@@ -18,7 +19,7 @@ def at_hand(source: str) -> bool:
 
 
 def check_inputs(study: Study) -> None:
-    """See that everything the study starts from is there: problems, model directories, files of traces.
+    """See that everything the study starts from is there: problems, model directories, files of traces and templates.
 
     A path with a slash that is no directory of the project may be a Hub id and is left to the Hub. Raises BadInput.
     """
@@ -41,3 +42,17 @@ def check_inputs(study: Study) -> None:
     for one in [*study.arms, *study.training_traces]:
         if one.imported and _is_local(one.imported.source) and not resolve(one.imported.source).exists():
             raise BadInput(f"{study.name}: {one.name}: no file {one.imported.source}; mend the path")
+    for where, prompt in [("prompt", study.prompt), *((arm.name, study.prompt_of(arm)) for arm in study.arms)]:
+        if prompt.template_file and not prompt.template_file.is_file():
+            known = ", ".join(TEMPLATES)
+            raise BadInput(
+                f"{study.name}: {where}: chat_template: no file {prompt.chat_template}; use {known}, or a Jinja file"
+            )
+    for arm in study.arms:
+        model = study.models.get(arm.model)
+        if arm.trained and (model.server or model.engine) and study.lora_of(arm).beside_lora:
+            raise BadInput(
+                f"{study.name}: {arm.name}: vLLM serves no adapter with lora.modules_to_save or "
+                f"trainable_token_indices; leave out models.{arm.model}.{'server' if model.server else 'engine'}, to "
+                "sample it in process"
+            )

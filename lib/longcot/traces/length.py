@@ -1,5 +1,9 @@
 """How long texts are, in one unit for all of a set."""
 
+import functools
+from collections.abc import Iterable
+from typing import Any
+
 from longcot.files.errors import BadInput
 from longcot.files.paths import model_source
 from longcot.traces.trace import Trace
@@ -22,16 +26,7 @@ class Ruler:
             raise BadInput(f"length in {unit} with a tokenizer; leave it out, or count tokens")
         self.unit, self._tokenizer, self._model = unit, None, None
         if tokenizer:
-            from transformers import AutoTokenizer
-
-            try:
-                self._tokenizer = AutoTokenizer.from_pretrained(model_source(tokenizer), trust_remote_code=False)
-            except (OSError, ValueError) as error:
-                reason = str(error).splitlines()[0]
-                raise BadInput(
-                    f"tokenizer {tokenizer}: cannot be had ({reason}); give a directory that holds it, download it "
-                    "first (hf download), or count words"
-                ) from None
+            self._tokenizer = _tokenizer(tokenizer)
 
     def of(self, text: str) -> int | None:
         """The length of any text; None in tokens without a tokenizer."""
@@ -55,3 +50,23 @@ class Ruler:
             )
         self._model = trace.model
         return trace.completion_tokens
+
+
+@functools.lru_cache(maxsize=2)
+def _tokenizer(name: str) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(model_source(name), trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise BadInput(
+            f"tokenizer {name}: cannot be had ({reason}); give a directory that holds it, download it first (hf "
+            "download), or count words"
+        ) from None
+
+
+def counted_alike(traces: Iterable[Trace]) -> bool:
+    """Whether all traces bring their number of tokens, counted by one model."""
+    models = {None if trace.completion_tokens is None else trace.model for trace in traces}
+    return len(models) == 1 and None not in models

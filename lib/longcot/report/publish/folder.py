@@ -8,6 +8,7 @@ from longcot.files.paths import model_source, resolve
 from longcot.files.writing import check_new, whole_folder, write_json
 from longcot.models.adapter import adapter_config
 from longcot.models.chat import render
+from longcot.models.templates import with_template
 from longcot.problems.problem import Problem
 from longcot.problems.prompts import build_messages
 from longcot.report.publish.cards import ADAPTER_FILES, Where, dataset_sections, licence_terms, model_card
@@ -59,7 +60,8 @@ def _prompt(done: FinishedArm) -> str:
     """The prompt of training in the base's own chat template, with {problem} where the problem goes."""
     from longcot.models.nf4 import load_tokenizer
 
+    given = done.study.prompt
     tokenizer = load_tokenizer(model_source(done.model.path), done.model.revision or "main")
     problem = Problem(id="any", problem="{problem}", expected_answer="any")
-    messages = build_messages("zero_shot", problem, **done.study.prompt.model_dump())
-    return render(tokenizer, messages, add_generation_prompt=True)
+    messages = build_messages("zero_shot", problem, **given.wording)
+    return render(with_template(tokenizer, given.chat_template), messages, add_generation_prompt=True)

@@ -10,8 +10,9 @@ from typing import Any
 from longcot.files.errors import BadInput
 from longcot.files.paths import ROOT, shown
 from longcot.models.adapter import adapter_rank
-from longcot.models.chat import render, turn_end
-from longcot.models.loading import load_config, load_pretrained_tokenizer
+from longcot.models.chat import ended, render, reopened, stop_texts, thought_opening, turn_end
+from longcot.models.loading import context_length, load_config, load_pretrained_tokenizer, own_stops
+from longcot.models.templates import spoken_as, with_template
 from longcot.sampling.engines.command import Served, module_name
 from longcot.sampling.requests import Completion, Messages, Request
 from longcot.sampling.server.background import in_background
@@ -50,6 +51,7 @@ class ServerSampler:
         adapter: Path | None = None,
         context: int | None = None,
         trust_remote_code: bool = False,
+        chat_template: str = "",
         backoff_s: float = 2.0,
     ):
         for url in server.urls:
@@ -68,6 +70,11 @@ class ServerSampler:
         self.tokenizer, longest = _tokenizer(base, revision, trust_remote_code)
         if self.tokenizer is None and server.api == "completions":
             raise BadInput(f"{shown(base)}: no tokenizer there, which api: completions needs; mend it or use api: chat")
+        if server.api == "chat" and chat_template not in ("", "own"):
+            raise BadInput(f"{served_as}: api: chat has the server's chat template; use api: completions for another")
+        self.spoken = "the server's own" if server.api == "chat" else spoken_as(self.tokenizer, chat_template)
+        if server.api == "completions":
+            self.tokenizer = with_template(self.tokenizer, chat_template)
         self.context = min(filter(None, (context, longest)), default=None)
         self._stops = _stops(self.tokenizer, base, revision)
 
@@ -103,7 +110,7 @@ class ServerSampler:
         async def ask(endpoint: Endpoint, prompt: Prompt, group: Sequence[Request]) -> list[Completion]:
             seed = request_seed(sampling.seed, model, adapter, group[0].key)
             found = await endpoint.ask(prompt, len(group), seed, sampling, self._stops, self.context)
-            return [replace(one, completion_tokens=self._tokens(one)) for one in found]
+            return [self._whole(one) for one in found]
 
         how = {"concurrency": self.server.concurrency, "retries": self.server.retries, "backoff_s": self.backoff_s}
         dispatch = Dispatch(asked, self._endpoints, self._prompt, ask, **how)
@@ -128,6 +135,16 @@ class ServerSampler:
         how = {"key": self._key, "base": self.base, "adapter": self.adapter, "manner": manner}
         return [Endpoint(url, self.served_as, self.server, **how) for url in self.server.urls]
 
+    def _whole(self, one: Completion) -> Completion:
+        """A response with its tokens counted, up to the text that ends a turn, and with the tag its prompt opened."""
+        one = replace(one, completion_tokens=self._tokens(one))
+        if self.tokenizer is None or not self.tokenizer.chat_template or not one.text:
+            return one
+        text, stopped = ended(one.text, stop_texts(self.tokenizer))  # some servers take no stop strings
+        opening = thought_opening(self.tokenizer)
+        text = reopened(text, opening) if opening else text
+        return replace(one, text=text, finish_reason="stop" if stopped else one.finish_reason)
+
     def _tokens(self, one: Completion) -> int | None:
         """A response's tokens, counted here where the server did not say how many each of several has."""
         if one.completion_tokens is not None or self.tokenizer is None:
@@ -149,20 +166,14 @@ def _tokenizer(base: str, revision: str, trust_remote_code: bool) -> tuple[Any, 
         config = load_config(base, revision, trust_remote_code)
     except BadInput:
         return None, None
-    return tokenizer, getattr(config, "max_position_embeddings", None)
+    return tokenizer, context_length(config)
 
 
 def _stops(tokenizer: Any, base: str, revision: str) -> Stops:
     """The end of the turn, the EOS and those of the model's own file; the server's own EOS where no tokenizer is."""
-    from transformers import GenerationConfig
-
     if tokenizer is None:
         return Stops([], [])
-    try:
-        own = GenerationConfig.from_pretrained(base, revision=revision or "main").eos_token_id
-    except OSError:
-        own = None
-    known = [turn_end(tokenizer), tokenizer.eos_token]
-    known += tokenizer.convert_ids_to_tokens(own if isinstance(own, list) else [] if own is None else [own])
-    texts = list(dict.fromkeys(filter(None, known)))
-    return Stops(texts[:4], tokenizer.convert_tokens_to_ids(texts))  # four strings are what OpenAI's API takes
+    known = [turn_end(tokenizer), tokenizer.eos_token, *tokenizer.convert_ids_to_tokens(own_stops(base, revision))]
+    tokens = list(dict.fromkeys(filter(None, known)))
+    texts = [*(stop_texts(tokenizer) if tokenizer.chat_template else ()), *tokens]  # api: chat may have none
+    return Stops(texts[:4], tokenizer.convert_tokens_to_ids(tokens))  # four strings are what OpenAI's API takes

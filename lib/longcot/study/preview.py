@@ -1,0 +1,170 @@
+"""What the models of a study are sent, what they learn and what stops them, as far as they are at hand.
+
+Looked at before anything runs: what cannot be is one line then, not an hour later.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from longcot.curation.training_set import training_rows
+from longcot.files.errors import BadInput
+from longcot.files.paths import ROOT, model_name, model_source, resolve
+from longcot.files.run_directory import training_traces
+from longcot.files.visible import visible
+from longcot.problems.problem import Problem
+from longcot.problems.prompts import Prompt, build_messages
+from longcot.problems.sources import load_problems
+from longcot.study.arms import Arm, TrainingTraces
+from longcot.study.checks import at_hand
+from longcot.study.study import Model, Study
+from longcot.traces.importing import import_traces
+from longcot.traces.trace import Trace, iter_traces
+
+SHIPPED = "lib/longcot/miniature/weights"  # models whose template is the project's own, and tested
+SHOWN = 90  # characters of either end of a text
+LARGE = 64e6  # bytes of a file of traces that is not read for one trace
+ANY = Problem(id="any", problem="What is 2+3?", expected_answer="5")
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A way in which models are spoken to: what it is called, lines about it, and what is to be minded."""
+
+    name: str
+    lines: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        notes = [f"note       {note}" for note in self.notes]
+        return "\n".join([self.name, *(f"  {line}" for line in [*self.lines, *notes])])
+
+
+def previews(study: Study, shipped: bool = False) -> list[Preview]:
+    """One for each base and way of speaking to it.
+
+    Models that come with the project are looked at with `shipped` only: it takes seconds. Raises BadInput where a model cannot be spoken to,
+    or trained, as the study says.
+    """
+    groups: dict[tuple[Any, ...], list[tuple[str, Arm | TrainingTraces]]] = {}
+    for one in [*study.arms, *study.training_traces]:
+        model = study.models.get(one.model)
+        if model and (shipped or not resolve(model.path).is_relative_to(ROOT / SHIPPED)):
+            prompt = study.prompt_of(one) if isinstance(one, Arm) else study.prompt
+            way = prompt.model_copy(update={"empty_thoughts": False}).model_dump_json()
+            key = model.base, way, model.server.api if model.server else ""
+            groups.setdefault(key, []).append((one.model, one))
+    asked = _first_problem(study) if groups else ANY
+    return [_preview(study, ones, asked) for ones in groups.values()]
+
+
+def _first_problem(study: Study) -> Problem:
+    """The first problem of the benchmark, or of the training set; of none that is at hand one of our own."""
+    for found in (study.problems.benchmark, study.problems.train):
+        if found and at_hand(found.source):
+            return load_problems(**found.model_dump())[0]
+    return ANY
+
+
+def _preview(study: Study, ones: Sequence[tuple[str, Arm | TrainingTraces]], asked: Problem) -> Preview:
+    name, first = ones[0]
+    model, names = study.models[name], ", ".join(dict.fromkeys(name for name, _ in ones))
+    prompt = study.prompt_of(first) if isinstance(first, Arm) else study.prompt
+    trained = [one for _, one in ones if isinstance(one, Arm) and one.trained]
+    try:
+        tokenizer = _tokenizer(model)
+        if tokenizer is None:
+            return Preview(
+                f"{names}: the tokenizer of {model.path} is not at hand; the first job will say how it is asked"
+            )
+        return _spoken_to(study, names, model, prompt, tokenizer, asked, trained)
+    except BadInput as error:
+        raise BadInput(f"{study.name}: models.{name}: {error}") from None
+
+
+def _tokenizer(model: Model) -> Any:
+    """A model's tokenizer; None where it would have to be fetched, or where only its server need have one."""
+    from longcot.models.loading import load_pretrained_tokenizer
+
+    here = resolve(model.path).is_dir()
+    try:
+        return load_pretrained_tokenizer(
+            model_source(model.path), model.revision, model.trust_remote_code, local_files_only=True
+        )
+    except BadInput:
+        if here and not (model.server and model.server.api == "chat"):
+            raise
+        return None
+
+
+def _spoken_to(
+    study: Study, names: str, model: Model, prompt: Prompt, tokenizer: Any, asked: Problem, trained: Sequence[Arm]
+) -> Preview:
+    from longcot.models.chat import left_out, render, stop_ids, stop_texts, thought_opening
+    from longcot.models.loading import context_length, load_config, own_stops
+    from longcot.models.templates import spoken_as, with_template
+    from longcot.models.unseen import unseen_tokens
+
+    source, folder = model_source(model.path), resolve(model.path)
+    if model.server and model.server.api == "chat":
+        if prompt.chat_template not in ("", "own"):
+            raise BadInput("api: chat has the server's chat template; use api: completions for another")
+        return Preview(
+            f"{names} ({model_name(model.path)}): asked in the server's own chat template, system turn and all"
+        )
+    spoken = spoken_as(tokenizer, prompt.chat_template)
+    tokenizer = with_template(tokenizer, prompt.chat_template)
+    sent = render(tokenizer, build_messages("zero_shot", asked, **prompt.wording), add_generation_prompt=True)
+    count = len(tokenizer(sent, add_special_tokens=False)["input_ids"])
+    config = load_config(source, model.revision, model.trust_remote_code, local_files_only=True)
+    room = min(filter(None, (model.context, context_length(config))), default=None)
+    if room is not None and count >= room:
+        raise BadInput(f"a prompt of {count} tokens leaves no room in its context of {room}; shorten prompt.template")
+    lines = [f"sent       {_shown(sent)} ({count} tokens)"]
+    if prompt.system is None and (turn := left_out(tokenizer)):
+        lines.append(f"left out   {_shown(turn)}, a system turn of the template's own")
+    if opening := thought_opening(tokenizer):
+        lines.append(f"opened     {_shown(opening)} by the prompt, put before each response")
+    for arm in trained:
+        lines.append(_learnt(study, arm, tokenizer, asked))
+    ids = stop_ids(tokenizer, own_stops(source, model.revision))
+    stops = [f"{text} ({number})" for number, text in zip(ids, tokenizer.convert_ids_to_tokens(ids), strict=True)]
+    lines.append(f"stops      {', '.join([*stops, *map(repr, stop_texts(tokenizer))])}")
+    notes = unseen_tokens(tokenizer, "own" if not spoken else spoken, folder if folder.is_dir() else None)
+    if notes and trained and not any(study.lora_of(arm).beside_lora for arm in trained):
+        notes.append("lora.trainable_token_indices trains the embeddings of such tokens")
+    return Preview(f"{names} ({model_name(model.path)}): in {spoken or 'its own chat template'}", lines, notes)
+
+
+def _learnt(study: Study, arm: Arm, tokenizer: Any, asked: Problem) -> str:
+    """What an arm would learn of its teacher's first trace, where that is at hand; else of one that is left open."""
+    from longcot.qlora.beside_lora import token_id
+    from longcot.qlora.tokens import tokenize
+
+    prompt, teacher = study.prompt_of(arm), study.teacher(arm.data)
+    for token in study.lora_of(arm).trainable_token_indices:
+        token_id(tokenizer, token)
+    trace = _first_trace(study, teacher)
+    stand_in = Trace(problem_id="any", sample=0, problem=asked.problem, expected_answer="5", model="", text="…")
+    row = training_rows([trace or stand_in], {}, {}, **prompt.wording, empty_thoughts=prompt.empty_thoughts)[0]
+    labels = [label for label in tokenize(row["messages"], tokenizer)[1] if label >= 0]
+    of = f"{len(labels)} tokens of the first trace of {teacher.name}" if trace else f"a trace of {teacher.name}"
+    return f"learnt     {_shown(tokenizer.decode(labels))} ({of}; {arm.name})"
+
+
+def _first_trace(study: Study, teacher: TrainingTraces) -> Trace | None:
+    made = resolve(study.run_dir) / training_traces(teacher.name)
+    if made.is_file() and (found := next(iter_traces(made), None)):
+        return found
+    source = resolve(teacher.imported.source) if teacher.imported else Path()
+    if teacher.imported and source.is_file() and source.stat().st_size < LARGE:
+        return import_traces(**teacher.imported.model_dump())[0]
+    return None
+
+
+def _shown(text: str) -> str:
+    """A text in one line, its middle left out where it is long."""
+    text = text if len(text) <= 2 * SHOWN else f"{text[:SHOWN]} … {text[-SHOWN:]}"
+    return visible(json.dumps(text, ensure_ascii=False)[1:-1])
