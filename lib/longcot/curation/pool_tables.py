@@ -65,7 +65,7 @@ def measure_trace(trace: Trace, ruler: Ruler) -> dict[str, Any]:
         "stage": trace.stage,
         "model": trace.model,
         "correct": None if trace.correct is None else float(trace.correct),
-        "finished": None if trace.finish_reason is None else float(not trace.cut),
+        "finished": None if trace.finished is None else float(trace.finished),
         "answer_type": answer_type(trace.expected_answer),
         unit: length,
         f"thinking_{unit}": None if thinking is None else ruler.of(thinking),
