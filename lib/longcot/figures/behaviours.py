@@ -28,7 +28,8 @@ def table(results: Sequence[Result]) -> pd.DataFrame:
         for name, count in zip(BEHAVIOURS, counts.tolist(), strict=True):
             rate = 1000 * count / length if length else 0.0
             rows.append(who(result) | {"unit": unit, "behaviour": name, "count": count, "length": length, "rate": rate})
-    return tidy(rows if any(row["count"] for row in rows) else [], ("unit", "behaviour", "count", "length", "rate"), results)
+    seen = any(row["count"] for row in rows)
+    return tidy(rows if seen else [], ("unit", "behaviour", "count", "length", "rate"), results)
 
 
 def draw(table: pd.DataFrame) -> Figure:

@@ -86,10 +86,10 @@ def table(results: Sequence[Result]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["property", "value", "arm", "pass_at_1"])
 
 
-def draw(table: pd.DataFrame, together: pd.DataFrame, others: pd.DataFrame) -> Figure:
+def draw(table: pd.DataFrame, together: pd.DataFrame, others: Sequence[Result]) -> Figure:
     """pass@1 of each condition: its draws as points, their mean with 95% interval over draws and problems.
 
-    The means are those of `condition_table`; lines to compare with are the arms of `others` (`ranked_arms.table`).
+    The means are those of `condition_table`, `together`; `others` are arms whose lines there are to compare with.
     """
     figure, (axes,) = new_axes(WIDTH + 0.6, 1.1 + 0.8 * ROW * (len(together) + together["property"].nunique()))
     ticks, y = {}, 0
@@ -104,8 +104,10 @@ def draw(table: pd.DataFrame, together: pd.DataFrame, others: pd.DataFrame) -> F
             axes.errorbar(row.pass_at_1, y - 0.15, xerr=interval, capsize=2.5, marker="o", ms=4.5, color=PALETTE[0])
         y += 1
     lines = [
-        axes.axvline(arm.pass_at_1, color=GREY, lw=0.9, ls=DASHES[1 + i % 3], label=str(arm.arm), zorder=0)
-        for i, arm in enumerate(others.itertuples())
+        axes.axvline(
+            other.scores["pass_at_1"], color=GREY, lw=0.9, ls=DASHES[1 + i % 3], label=other.arm.name, zorder=0
+        )
+        for i, other in enumerate(others)
     ]
     axes.set_yticks(list(ticks), list(ticks.values()))
     axes.set_ylim(y - 0.4, -0.6)

@@ -46,7 +46,7 @@ class TrainingPlot:
 
 
 def table(logs: Mapping[str, Path]) -> pd.DataFrame:
-    """The rows of all logs (arm: its loss.csv) in order, one a step: `arm`, `epoch`, `loss`, `learning_rate` and more."""
+    """One row a step of all logs (arm: its loss.csv), in order: `arm`, `epoch`, `loss`, `learning_rate` and more."""
     return pd.concat([pd.read_csv(log).assign(arm=arm) for arm, log in logs.items()], ignore_index=True)
 
 

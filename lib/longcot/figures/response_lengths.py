@@ -11,7 +11,6 @@ from matplotlib.ticker import LogLocator, NullLocator
 from longcot.figures.results import Result, length_unit, tidy, who
 from longcot.figures.style import GREY, ROW, WIDTH, arm_rows, legend, new_axes, source_colours
 
-
 ENDINGS = {True: "finished", False: "cut off", None: "not stated"}  # by `Trace.finished`
 
 QUANTILES = {"p5": 5, "p25": 25, "p50": 50, "p75": 75, "p95": 95}

@@ -177,5 +177,5 @@ def accuracies(results: Sequence[Result]) -> np.ndarray:
 
 
 def length_unit(results: Sequence[Result]) -> str:
-    """What lengths of responses are in: tokens of the arm's model where all traces say them, else words for all arms."""
+    """The unit of responses' lengths: tokens of the arm's model where all traces say them, else words for all arms."""
     return "tokens" if all(t.completion_tokens is not None for r in results for t in r.traces) else "words"
