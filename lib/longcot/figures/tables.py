@@ -59,8 +59,8 @@ def make_tables(
 ) -> Tables:
     """The tables of a study's results, begun: the manifest of an evaluation that differs is taken away.
 
-    `problems` says where the benchmark is from, `published` which arms answer to which published figures: the parameters
-    of notebook 04.
+    `problems` (where the benchmark is from) and `published` (which arms answer to which published figures) are the
+    parameters of notebook 04.
     """
     recipe = {
         "arms": [result.arm.recipe() for result in results],
