@@ -57,7 +57,7 @@ def hostile_run(folder: Path) -> dict[str, Any]:
         for i, problem in enumerate(problems)
     ]
     (folder / "problems.jsonl").write_text("".join(problem.model_dump_json() + "\n" for problem in changed))
-    for place, arm in enumerate(parameters["arms"]):
+    for place, arm in enumerate(parameters["tasks"]):
         path = folder / arm["traces"]
         write_traces(
             path,
@@ -70,7 +70,7 @@ def hostile_run(folder: Path) -> dict[str, Any]:
             ],
         )
         arm |= {"model": f"m{place} {markup[place]}", "data": markup[0] if arm["data"] else ""}
-    parameters["arms"][1]["name"] = "arm <script>alert(1)</script> $\\frac{1$"
+    parameters["tasks"][1]["name"] = "arm <script>alert(1)</script> $\\frac{1$"
     return parameters | {"study": f"Title {markup[1]}", "deviations": [*markup, *(f"${one}$" for one in LATEX)]}
 
 

@@ -43,11 +43,11 @@ def make_teacher(folder: Path, name: str, problems: list[Problem], share: float,
     write_traces(folder / "traces" / name / "training.jsonl", grade(traces))
 
 
-def make_arm(name: str, teacher: str, n: int = 6, **changes: Any) -> dict[str, Any]:
-    """An arm as notebook 02 is given it."""
-    arm = {"name": name, "use": "finetune", "traces": f"traces/{teacher}/training.jsonl", "teacher": teacher}
-    arm |= {"training_set": f"training_sets/{name}.jsonl", "n": n, "seed": 1, "strategy": "random", "stage": ""}
-    return arm | {"filters": FILTERS, "unit": "words"} | changes
+def make_task(name: str, teacher: str, n: int = 6, condition: dict[str, str] | None = None, **data: Any) -> dict:
+    """An arm as a CurateTask of notebook 02; `data` is what it says of its choice in place of the values here."""
+    choice = {"teacher": teacher, "n": n, "seed": 1, "filters": FILTERS, "unit": "words"} | data
+    files = {"traces": f"traces/{teacher}/training.jsonl", "training_set": f"training_sets/{name}.jsonl"}
+    return {"name": name, **files, "data": choice, "condition": condition or {}}
 
 
 def make_pools(folder: Path) -> dict[str, Any]:
@@ -56,17 +56,16 @@ def make_pools(folder: Path) -> dict[str, Any]:
     make_teacher(folder, "long", problems, 0.8, 12)
     make_teacher(folder, "short", problems[:40], 0.5, 1)
     make_teacher(folder, "base", problems, 0.3, 1)
-    arms = [
-        make_arm("long-a", "long", condition={"length": "long"}),
-        make_arm("long-b", "long", seed=2, condition={"length": "long"}),
-        make_arm("long-hard", "long", strategy="hardest"),
-        make_arm("short-easy", "short", filters=["correct", {"only": {"level": ["1"]}}], n=3),
-        make_arm("short-hard", "short", filters=["correct", {"only": {"level": ["3"]}}], n=3),
+    tasks = [
+        make_task("long-a", "long", condition={"length": "long"}),
+        make_task("long-b", "long", seed=2, condition={"length": "long"}),
+        make_task("long-hard", "long", strategy="hardest"),
+        make_task("short-easy", "short", filters=["correct", {"only": {"level": ["1"]}}], n=3),
+        make_task("short-hard", "short", filters=["correct", {"only": {"level": ["3"]}}], n=3),
     ]
     return {
         "run_dir": str(folder),
         "problems": {"source": str(folder / "problems.jsonl")},
-        "arms": arms,
+        "tasks": tasks,
         "difficulty_traces": "traces/base/training.jsonl",
-        "prompt": {"template": None, "system": None},
     }

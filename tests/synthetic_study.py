@@ -5,8 +5,12 @@ import random
 from pathlib import Path
 from typing import Any
 
+from longcot.figures.results import Result, read_results
+from longcot.figures.task import PlotTask
+from longcot.files.strict import parse_all
 from longcot.grading.grade import grade
 from longcot.problems.problem import Problem
+from longcot.problems.sources import load_problems
 from longcot.traces.trace import Trace, write_traces
 
 # name, model, n_train, data, share correct, typical tokens
@@ -44,7 +48,7 @@ def make_problems(path: Path, count: int = 64) -> list[Problem]:
 
 
 def make_arm(folder: Path, arm: tuple, problems: list[Problem], samples: int = 4) -> dict[str, Any]:
-    """One arm's graded traces and, where it is trained, its loss log; returns it as notebook 04 is given it."""
+    """One arm's graded traces and, where it is trained, its loss log; returns it as a PlotTask of notebook 04."""
     name, model, n_train, data, share, tokens = arm
     rng = random.Random(name)
     traces = []
@@ -53,7 +57,8 @@ def make_arm(folder: Path, arm: tuple, problems: list[Problem], samples: int = 4
             right = rng.random() < share * (1.35 - 0.15 * int(problem.level))
             cut = rng.random() < 0.08 * (tokens > 100)
             answer = problem.expected_answer if right else str(rng.randint(100, 104))
-            text = f"Step by step. {HOSTILE}\n" * 3 + f"The answer is \\boxed{{{answer}}}."
+            text = f"Step by step. {HOSTILE}\n" * 3 + "Let me double-check. " * (tokens > 100)
+            text += f"The answer is \\boxed{{{answer}}}."
             traces.append(
                 Trace(
                     problem_id=problem.id,
@@ -105,9 +110,9 @@ def _write_training_set(path: Path, n: int, rng: random.Random) -> None:
 def make_study(folder: Path, arms: list[tuple] = ARMS, count: int = 64, samples: int = 4) -> dict[str, Any]:
     """A whole run directory; returns the parameters of notebook 04."""
     problems = make_problems(folder / "problems.jsonl", count)
-    rows = [make_arm(folder, arm, problems, samples) for arm in arms]
+    tasks = [make_arm(folder, arm, problems, samples) for arm in arms]
     manifest = {
-        "file": rows[0]["traces"],
+        "file": tasks[0]["traces"],
         "sha256": "0" * 64,
         "parameters": {"temperature": 0.6},
         "inputs": {},
@@ -119,12 +124,18 @@ def make_study(folder: Path, arms: list[tuple] = ARMS, count: int = 64, samples:
         "peak_memory_mb": 900,
         "finished_at": "2025-01-01T00:00:00Z",
     }
-    (folder / (rows[0]["traces"] + ".manifest.json")).write_text(json.dumps(manifest))
+    (folder / (tasks[0]["traces"] + ".manifest.json")).write_text(json.dumps(manifest))
     return {
         "run_dir": str(folder),
         "study": "A made-up study",
-        "arms": rows,
+        "tasks": tasks,
         "problems": {"source": str(folder / "problems.jsonl")},
         "main_arm": arms[0][0],
         "deviations": ["Everything here is made up."],
     }
+
+
+def read_study(parameters: dict[str, Any]) -> list[Result]:
+    """The results of a made-up study, as notebook 04 reads them."""
+    tasks, problems = parse_all(PlotTask, parameters["tasks"], "tasks"), load_problems(**parameters["problems"])
+    return read_results(parameters["run_dir"], tasks, problems, parameters["main_arm"])

@@ -35,8 +35,11 @@ def test_a_notebook_is_for_reading(path):
     nbformat.validate(notebook)
     first, *cells = notebook.cells
     assert first.cell_type == "markdown"
-    for word in ("Question", "aper", "**In", "**Out", "Hardware"):
-        assert word in first.source, f"the first cell does not say {word}"
+    title, *parts = first.source.split("\n\n")
+    assert re.match(rf"# {path.stem[:2]} [A-Z]", title)
+    begins = ("**Question.** ", "**In the paper** (arXiv 2507.09850). ", "**In:** ", "**Hardware and run time.** ")
+    assert all(part.startswith(start) for part, start in zip(parts, begins, strict=True)), begins
+    assert " **Out:** " in parts[2]
     tagged = [cell for cell in cells if "parameters" in cell.metadata.get("tags", [])]
     assert len(tagged) == 1
     for cell in cells:

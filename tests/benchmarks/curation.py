@@ -50,12 +50,13 @@ def write_copies(path: Path, copies: int) -> None:
 
 def analyse(path: str) -> None:
     """What the process of its own does; prints how many traces, and its seconds and megabytes."""
-    from longcot.curation.pool import Pool
-    from longcot.curation.pool_tables import behaviour_columns, common_ruler, group_table, pools_table
-    from longcot.figures.profiles import profile_table
+    from longcot.curation.pool_tables import behaviour_columns, group_table, trace_table
+    from longcot.figures.curation_profiles import profile_table
+    from longcot.traces.length import Ruler
+    from longcot.traces.trace import iter_traces
 
-    began, cpu, file = time.perf_counter(), time.process_time(), Path(path)
-    table = pools_table(file.parent, {"all": file.name}, Pool(), common_ruler([file]))
+    began, cpu = time.perf_counter(), time.process_time()
+    table = trace_table(iter_traces(path), Ruler("words"))
     group_table(table, "model")
     profile_table(table, "model", ["correct", "words", *behaviour_columns(table)])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

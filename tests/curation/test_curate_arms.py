@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from synthetic_pools import make_arm, make_pools
+from synthetic_pools import make_pools, make_task
 
-from longcot.curation.pool import Pool, read_pool
-from longcot.curation.task import curate_arms
+from longcot.curation.pool import read_pool
+from longcot.curation.task import CurateTask, curate_arms
 from longcot.files.errors import BadInput
 from longcot.problems.problem import problem_id
 from longcot.problems.sources import load_problems
@@ -26,9 +26,10 @@ def run(tmp_path_factory):
     return folder
 
 
-def curate(run, arm: dict, pool: Pool | None = None):
-    pool = pool or read_pool(load_problems(run / "problems.jsonl"), run / "traces/base/training.jsonl")
-    return curate_arms([arm], pool, {"template": None, "system": None}, "traces/base/training.jsonl", run)
+def curate(run, task: dict):
+    difficulty = "traces/base/training.jsonl"
+    pool = read_pool(run, [task["traces"]], load_problems(run / "problems.jsonl"), difficulty)
+    return curate_arms([CurateTask.model_validate(task)], pool, difficulty, run)
 
 
 @pytest.mark.parametrize(
@@ -49,14 +50,14 @@ def curate(run, arm: dict, pool: Pool | None = None):
 def test_what_is_wrong_is_one_line_with_the_arm_and_the_fix(run, teacher, changes, message, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(BadInput, match=f"arm mine: .*{message}") as raised:
-        curate(run, make_arm("mine", teacher, **changes))
+        curate(run, make_task("mine", teacher, **changes))
     assert "\n" not in str(raised.value) and not (run / "training_sets/mine.jsonl").exists()
 
 
 def test_the_same_set_again_with_every_rows_fate_and_its_data_sheet(run):
-    arm = make_arm("again", "long", strategy="hardest")
-    curate(run, arm)
-    file = run / arm["training_set"]
+    task = make_task("again", "long", strategy="hardest")
+    curate(run, task)
+    file = run / task["training_set"]
     first, manifest = file.read_bytes(), json.loads((run / "training_sets/again.jsonl.manifest.json").read_text())
     fates = [fate for *_, fate, _ in manifest["rows"]]
     assert len(fates) == 96 and fates.count("chosen") == 6
@@ -65,21 +66,19 @@ def test_the_same_set_again_with_every_rows_fate_and_its_data_sheet(run):
     assert "| rows | 6 |" in sheet.read_text() and "no_loop: " in sheet.read_text()
     for made in (file, file.with_name(file.name + ".manifest.json"), sheet):
         made.unlink()
-    curate(run, arm | {"condition": {"a": "b"}})
+    curate(run, task | {"condition": {"a": "b"}})
     assert file.read_bytes() == first and sheet.is_file()
     sheet.unlink()
-    curate(run, arm)
+    curate(run, task)
     assert sheet.is_file(), "a sheet that a kill left out is made again"
 
 
 def test_imported_traces_find_their_problem_by_its_text(run):
     """Traces of people carry no id of ours, and are still of a subject, a level and a difficulty."""
-    problems = load_problems(run / "problems.jsonl")
-    pool = read_pool(problems, run / "traces/base/training.jsonl")
     traces = read_traces(run / "traces/long/training.jsonl")
     foreign = [trace.model_copy(update={"problem_id": problem_id(trace.problem)}) for trace in traces]
     write_traces(run / "traces/foreign/training.jsonl", foreign)
-    curate(run, make_arm("foreign", "foreign", n=8, strategy="balanced", match=["level"]), pool)
+    curate(run, make_task("foreign", "foreign", n=8, strategy="balanced", match=["level"]))
     rows = [json.loads(line) for line in (run / "training_sets/foreign.jsonl").open()]
     assert sorted(row["subject"] for row in rows) == sorted(["sums", "shapes", "roots", "coins"] * 2)
     assert all(row["problem_id"].startswith("problem-") and row["base_pass_rate"] is not None for row in rows)

@@ -1,12 +1,12 @@
 import pytest
 
 from longcot.curation.choice import Choice, pick_traces
-from longcot.curation.filtering import filter_file, filter_traces
+from longcot.curation.filtering import filter_stage, filter_traces
 from longcot.curation.pool import Pool
 from longcot.curation.training_set import training_rows
 from longcot.files.errors import BadInput
 from longcot.problems.problem import Problem
-from longcot.traces.trace import Trace, write_traces
+from longcot.traces.trace import Trace
 
 
 def trace(problem: str, sample: int = 0, correct: bool = True, finish: str = "stop") -> Trace:
@@ -25,12 +25,12 @@ def test_filters_say_what_they_removed():
     assert found.removed == {"correct": 1, "finished": 1}
 
 
-def test_the_file_of_an_arm(tmp_path):
-    write_traces(tmp_path / "t.jsonl", TRACES)
-    assert filter_file(tmp_path / "t.jsonl", "", ["correct"], Pool(), "arm-x").removed == {"correct": 1}
+def test_one_stage_of_a_file():
+    pool = Pool(traces={"t.jsonl": TRACES})
+    assert filter_stage("t.jsonl", "", ["correct"], pool).removed == {"correct": 1}
     for stage, filters, message in [("", ["corect"], "'corect' is not known"), ("join", [], "t.jsonl has no stage")]:
-        with pytest.raises(BadInput, match=f"arm arm-x: .*{message}"):
-            filter_file(tmp_path / "t.jsonl", stage, filters, Pool(), "arm-x")
+        with pytest.raises(BadInput, match=message):
+            filter_stage("t.jsonl", stage, filters, pool)
 
 
 def test_choice_takes_one_a_problem_and_repeats():

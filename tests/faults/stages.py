@@ -129,7 +129,7 @@ def curation(run: Path) -> Callable[[], None]:
             | {"data": CURATED | {"strategy": name}}
             for name in ("random", "balanced", "longest")
         ]
-        pool = read_pool(_problems(60), run / "traces/base.jsonl", [])
+        pool = read_pool(run, ["traces/t.jsonl"], _problems(60), "traces/base.jsonl")
         curate_arms([CurateTask.model_validate(task) for task in tasks], pool, "traces/base.jsonl", run)
 
     return work

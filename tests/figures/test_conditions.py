@@ -1,11 +1,13 @@
 import numpy as np
 import pytest
-from synthetic_study import ARMS, make_arm, make_problems, make_study
+from synthetic_study import ARMS, make_arm, make_problems, make_study, read_study
+from test_figures import texts_apart
 
-from longcot import figures, tables
-from longcot.figures.conditions import conditions
+from longcot.figures import conditions, ranked_arms
+from longcot.figures.results import one_by_one, read_results
+from longcot.figures.task import PlotTask
 from longcot.files.errors import BadInput
-from longcot.problems.sources import load_problems
+from longcot.files.strict import parse_all
 
 SHOWN = {
     "reasoner-20-a": {"traces": "twenty", "choice": "even"},
@@ -20,14 +22,14 @@ SHOWN = {
 def results(tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
     parameters = make_study(folder, count=32)
-    arms = [arm | ({"condition": SHOWN[arm["name"]]} if arm["name"] in SHOWN else {}) for arm in parameters["arms"]]
-    return tables.read_results(folder, arms, load_problems(folder / "problems.jsonl"), "base")
+    tasks = [task | {"condition": SHOWN.get(task["name"], {})} for task in parameters["tasks"]]
+    return read_study(parameters | {"tasks": tasks})
 
 
 def test_one_row_a_value_over_its_draws(results):
     table = conditions.condition_table(results).set_index(["property", "value"])
     assert list(table.index) == [("traces", "twenty"), ("traces", "one"), ("choice", "even"), ("choice", "bad")]
-    scores = tables.arms_table(results).set_index("arm")["pass_at_1"]
+    scores = ranked_arms.table(results).set_index("arm")["pass_at_1"]
     draws = scores[["reasoner-20-a", "reasoner-20-b", "reasoner-20-c"]]
     twenty, one = table.loc[("traces", "twenty")], table.loc[("traces", "one")]
     assert twenty["pass_at_1"] == pytest.approx(draws.mean()) and twenty["n_draws"] == 3
@@ -40,28 +42,27 @@ def test_one_row_a_value_over_its_draws(results):
 
 
 def test_arms_of_a_condition_are_not_shown_one_by_one(results):
-    alone = {result.arm.name for result in conditions.alone(results)}
+    alone = {result.arm.name for result in one_by_one(results)}
     assert alone == {arm[0] for arm in ARMS} - SHOWN.keys()
 
 
-def test_the_figure_has_every_draw_and_every_condition(results, tmp_path):
-    table, draws = conditions.condition_table(results), conditions.draws_table(results)
-    figure = figures.conditions(table, draws, tables.arms_table(results).head(2))
+def test_the_figure_has_every_draw_and_every_condition(results):
+    draws = conditions.table(results)
+    figure = conditions.draw(draws, conditions.condition_table(results), results[:2])
+    texts_apart(figure)
     (axes,) = figure.axes
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["twenty (3)", "one (1)", "even (2)", "bad (1)"]
     points = [
         x for line in axes.lines if line.get_marker() == "|" and line.get_markersize() == 6 for x in line.get_xdata()
     ]
     assert sorted(points)[:1] == [draws["pass_at_1"].min()] and set(draws["pass_at_1"]) <= set(points)
-    figures.save_figure(figure, draws, tmp_path / "conditions")
-    empty = conditions.condition_table(results[:1])
-    assert empty.empty and len(figures.conditions(empty, draws, draws).axes) == 1
+    assert conditions.table(results[:1]).empty and conditions.condition_table(results[:1]).empty
 
 
 def test_draws_on_other_problems_are_refused(tmp_path):
     few, more = make_problems(tmp_path / "p.jsonl", 8), make_problems(tmp_path / "p.jsonl", 12)
     arms = [make_arm(tmp_path, ARMS[4], few), make_arm(tmp_path, ARMS[5], more)]
     arms = [arm | {"condition": {"traces": "twenty"}} for arm in arms]
-    results = tables.read_results(tmp_path, arms, [], "reasoner-20-a")
+    results = read_results(tmp_path, parse_all(PlotTask, arms, "tasks"), [], "reasoner-20-a")
     with pytest.raises(BadInput, match="reasoner-20-a and reasoner-20-b of one condition are on different problems"):
         conditions.condition_table(results)

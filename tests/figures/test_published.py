@@ -1,7 +1,7 @@
 import pytest
-from synthetic_study import ARMS, make_study
+from synthetic_study import ARMS, make_study, read_study
 
-from longcot import tables
+from longcot.figures import accuracy_by_part, ranked_arms
 from longcot.figures.published import claims_table, rows_table, sources_text
 from longcot.files.errors import BadInput
 from longcot.problems.sources import load_problems
@@ -21,7 +21,7 @@ def results(tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
     given = make_study(folder, count=16)
     benchmark = [p.model_copy(update={"subset": "aime24"}) for p in load_problems(**given["problems"])]
-    return tables.read_results(folder, given["arms"], benchmark, "base"), benchmark
+    return read_study(given), benchmark
 
 
 def test_every_figure_has_its_source():
@@ -33,7 +33,7 @@ def test_every_figure_has_its_source():
 
 
 def test_published_beside_ours(results):
-    scores, parts = tables.arms_table(results[0]), tables.breakdown_table(*results)
+    scores, parts = ranked_arms.table(results[0]), accuracy_by_part.table(*results)
     table = rows_table(BESIDE, scores, parts)
     own = table[table["benchmark"] == "Comp-Math-24-25"].set_index("arm")
     ours = scores.set_index("arm")

@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 from test_figures import texts_apart
 
-from longcot.figures import live_loss as training_plot
-from longcot.figures.live_loss import TrainingPlot, training_progress
+from longcot.figures import live_loss
+from longcot.figures.live_loss import TrainingPlot
 
 
 class Output:
@@ -25,8 +25,8 @@ class Output:
 
 @pytest.fixture
 def output(monkeypatch):
-    monkeypatch.setattr(training_plot, "display", Output())
-    return training_plot.display
+    monkeypatch.setattr(live_loss, "display", Output())
+    return live_loss.display
 
 
 def log(steps: int, start: float) -> pd.DataFrame:
@@ -40,7 +40,7 @@ def drawn(figure) -> dict[str, list[list[float]]]:
 
 
 def test_follows_each_step_and_ends_with_the_whole_logs(output, monkeypatch, tmp_path):
-    monkeypatch.setattr(training_plot, "PATIENCE", 0)
+    monkeypatch.setattr(live_loss, "PATIENCE", 0)
     plot, logs = TrainingPlot(), {"a": log(3, 1.0), "resumed": log(6, 2.0)}
     for arm, first in (("a", 0), ("resumed", 4)):
         on_step = plot.watch(arm)
@@ -64,7 +64,7 @@ def test_draws_for_a_small_part_of_the_time(output):
 
 def test_ten_arms_at_once_are_told_apart():
     table = pd.concat([log(10, 1.0 + n).assign(arm=f"reasoner-20-{n}") for n in range(10)])
-    figure = training_progress(table)
+    figure = live_loss.draw(table)
     texts_apart(figure)
     assert len({(line.get_color(), line.get_linestyle()) for line in figure.axes[0].lines}) == 10
     assert [text.get_text() for text in figure.legends[0].get_texts()] == list(table["arm"].unique())

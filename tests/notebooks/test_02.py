@@ -26,9 +26,9 @@ def execute(folder, parameters) -> nbformat.NotebookNode:
 def test_curation_is_shown_and_reported(tmp_path):
     parameters = make_pools(tmp_path) | {"show": "long-hard", "deviations": ["Everything here is made up."]}
     notebook = execute(tmp_path, parameters)
-    for arm in parameters["arms"]:
-        rows = [json.loads(line) for line in (tmp_path / arm["training_set"]).open()]
-        assert len(rows) == arm["n"] and (tmp_path / f"{arm['training_set']}.datasheet.md").is_file()
+    for task in parameters["tasks"]:
+        rows = [json.loads(line) for line in (tmp_path / task["training_set"]).open()]
+        assert len(rows) == task["data"]["n"] and (tmp_path / f"{task['training_set']}.datasheet.md").is_file()
     for name in ("filters", "spreads", "places", "profiles_0"):
         assert all(
             (tmp_path / f"figures/curation_{name}.{kind}").stat().st_size > 100 for kind in ("pdf", "png", "csv")
@@ -50,13 +50,18 @@ def test_curation_is_shown_and_reported(tmp_path):
 
 def test_no_subjects_levels_or_difficulty_is_no_error(tmp_path):
     parameters = make_pools(tmp_path) | {"problems": {}, "difficulty_traces": ""}
-    parameters["arms"] = parameters["arms"][:2]
-    text = nbformat.writes(execute(tmp_path, parameters))
-    assert "No pass rates, or no subjects and levels." in text and "No two pools have a problem in common." in text
+    parameters["tasks"] = parameters["tasks"][:2]
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures/curation_profiles_0.png").touch()  # of a run before
+    execute(tmp_path, parameters)
+    assert not list((tmp_path / "figures").glob("curation_profiles*")), "no two pools have a problem in common"
+    html = write_report(tmp_path).read_text()
+    assert "What came in" in html and "Difficulty" not in html and "Pools at equal problems" not in html
+    assert "Deviations from the paper" not in html
 
 
 def test_an_arm_that_cannot_be_filled_is_named(tmp_path):
     parameters = make_pools(tmp_path)
-    parameters["arms"][1]["n"] = 60
+    parameters["tasks"][1]["data"]["n"] = 60
     with pytest.raises(papermill.PapermillExecutionError, match="arm long-b: 60 traces wanted"):
         execute(tmp_path, parameters)

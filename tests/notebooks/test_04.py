@@ -1,6 +1,8 @@
 import json
 import os
+import re
 
+import nbformat
 import pandas as pd
 import papermill
 import pytest
@@ -12,8 +14,8 @@ from longcot.report.page import write_report
 from longcot.traces.trace import read_traces, write_traces
 
 NOTEBOOK = ROOT / "notebooks/04_plot_evaluation.ipynb"
-FIGURES = "ranked_arms accuracy_by_traces differences accuracy_by_part pass_at_k votes response_lengths".split()
-FIGURES += "behaviours conditions accuracy_by_property training_loss".split()
+FIGURES = "ranked_arms accuracy_by_traces differences accuracy_by_part pass_at_k votes conditions".split()
+FIGURES += "response_lengths behaviours accuracy_by_property training_loss".split()
 
 
 def execute(folder, parameters) -> None:
@@ -23,19 +25,54 @@ def execute(folder, parameters) -> None:
     papermill.execute_notebook(str(NOTEBOOK), executed, parameters, kernel_name="python3", progress_bar=False, cwd=ROOT)
 
 
+def sections(html: str) -> list[str]:
+    """The headings of a report's acts and sections."""
+    return re.findall(r"<h[23]>(.*?)</h", html)
+
+
 def test_plot_evaluation(tmp_path):
     parameters = make_study(tmp_path, count=16)
+    for task, value in zip(parameters["tasks"][7:9], ("bad", "few"), strict=True):
+        task["condition"] = {"traces": value}
+    parameters["published"] = {"claims": {"beats-larger": {"arms": ["reasoner-20-a"], "than": "instruct"}}}
     execute(tmp_path, parameters)
     arms = pd.read_csv(tmp_path / "tables/arms.csv")
     assert list(arms["arm"]) == [arm[0] for arm in ARMS] and (arms["n_samples"] == 64).all()
     for name in FIGURES:
         assert all((tmp_path / f"figures/{name}.{kind}").stat().st_size > 20 for kind in ("pdf", "png", "csv"))
-    assert (tmp_path / "tables/breakdown.csv").is_file() and (tmp_path / "tables/differences.csv").is_file()
-    assert json.loads((tmp_path / "tables/arms.csv.manifest.json").read_text())["parameters"]["main_arm"] == "base"
+    for name in ("breakdown", "differences", "curation", "claims", "published"):
+        assert (tmp_path / f"tables/{name}.csv").is_file()
+    manifest = json.loads((tmp_path / "tables/arms.csv.manifest.json").read_text())
+    assert manifest["parameters"]["main_arm"] == "base" and not (tmp_path / "tables/superseded").exists()
     html = write_report(tmp_path).read_text()
     loads_nothing(html)
     assert html.count("<img ") == len(FIGURES) and html.index("<img ") < html.index("<table")
     assert "&lt;style" not in html
+    assert sections(html) == [
+        "Read", "Does it work?", "Arms ranked", "Accuracy against the number of training traces", "How much?",
+        "Paired differences to the main arm", "Accuracy by level and subject", "At least one right of k", "Votes",
+        "Conditions", "What differs?", "Length of the responses", "Behaviours",
+        "Accuracy against what the training sets are like", "Training loss", "Two problems, read", "Against the paper",
+        "What the paper claims", "Where the published figures were read", "Deviations from the paper", "Arms",
+        "Provenance",
+    ]  # fmt: skip
+
+
+def test_what_a_study_has_not_is_left_out_of_its_report(tmp_path):
+    """One arm of somebody's traces, one sample a problem: no curve, no training, no second arm, no claim."""
+    parameters = make_study(tmp_path, ARMS[:1], count=8, samples=1) | {"problems": {}}
+    execute(tmp_path, parameters)
+    text = nbformat.writes(nbformat.read(tmp_path / "notebooks/04_plot_evaluation.ipynb", as_version=4))
+    assert "### Votes" in text and "## How much?" in text, "the executed notebook is whole"
+    html = write_report(tmp_path).read_text()
+    assert sections(html) == [
+        "Read", "Does it work?", "Arms ranked", "What differs?", "Length of the responses", "Against the paper",
+        "Deviations from the paper", "Arms", "Provenance",
+    ]  # fmt: skip
+    drawn = {path.name for path in (tmp_path / "figures").glob("*.csv")}
+    assert drawn == {"ranked_arms.csv", "response_lengths.csv"}
+    assert (tmp_path / "tables/breakdown.csv").read_text().count("\n") == 1
+    assert "show_figure(run" in html and "tables.write()" in html and "pass_at_k" not in html.split("Provenance")[0]
 
 
 def test_grading_again_and_corrected_labels(tmp_path):
@@ -52,6 +89,7 @@ def test_grading_again_and_corrected_labels(tmp_path):
     assert rows.loc[("base", "upstream"), "pass_at_1"] == pytest.approx(sum(before) / len(before), abs=1e-6)
     assert sum(before)
     assert rows.loc[("base", "corrected"), "pass_at_1"] == 0
+    assert "Corrected labels" in sections(write_report(tmp_path).read_text())
 
 
 def test_a_missing_file_is_named(tmp_path):
@@ -60,9 +98,3 @@ def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(papermill.PapermillExecutionError, match="benchmark.jsonl: no such file of traces; generate"):
         execute(tmp_path, parameters)
     assert not (tmp_path / "tables").exists()
-
-
-def test_real_traces_need_no_model(tmp_path):
-    parameters = make_study(tmp_path, ARMS[:4], count=8) | {"problems": {}, "deviations": []}
-    execute(tmp_path, parameters)
-    assert (tmp_path / "tables/breakdown.csv").read_text().count("\n") == 1

@@ -68,7 +68,7 @@ def run_dir(tiny_model, tmp_path_factory):
                 changes["sampling"] = task.sampling.model_copy(update={"max_tokens": 8})
             sample_arm(task.model_copy(update=changes), problems, folder)
         if job.notebook.startswith("02"):
-            curate_arms(job.tasks, read_pool(problems, None), "", folder)
+            curate_arms(job.tasks, read_pool(folder, [task.traces for task in job.tasks], problems), "", folder)
         for task in job.tasks if job.notebook.startswith("03") else []:
             train_arm(task, folder)
     files = {arm.name: folder / f"traces/{arm.name}/benchmark.jsonl" for arm in study.arms}

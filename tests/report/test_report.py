@@ -97,6 +97,27 @@ def test_report_is_one_file_that_loads_nothing(run):
     assert ("table", {}) in page.tags and ("details", {"class": "code"}) in page.tags
 
 
+def test_sections_that_show_nothing_are_left_out(tmp_path):
+    """With their code; a heading stays where anything below it does, and a text without code stays."""
+    nothing = [new_output("stream", name="stderr", text="read: 100%"), new_output("display_data", {"text/html": " "})]
+    something = [new_output("stream", name="stdout", text="here")]
+    cells = [new_markdown_cell("# Title"), new_code_cell("setup")]
+    for text, outputs in (
+        ("## Empty", None), ("### First of empty", nothing), ("Second of empty", []), ("## Half", []),
+        ("### Kept", nothing), ("Stays", something), ("Goes", nothing), ("## Words", None), ("### Told", None),
+    ):  # fmt: skip
+        cells.append(new_markdown_cell(text))
+        cells += [] if outputs is None else [new_code_cell(f"code of {text}", outputs=outputs)]
+    (tmp_path / "notebooks").mkdir()
+    nbformat.write(new_notebook(cells=cells), tmp_path / "notebooks/04_plot_evaluation.ipynb")
+    html = write_report(tmp_path).read_text()
+    left = re.findall(r"(?:<p>|<h\d>)(.*?)<|<pre>(setup|code of .*?)</pre>", html.split("Provenance")[0])
+    assert [text or code for text, code in left][1:] == [
+        "Title", "setup", "Half", "code of ## Half", "Kept", "code of ### Kept", "Stays", "code of Stays", "Words",
+        "Told",
+    ]  # fmt: skip
+
+
 def test_provenance_at_the_end(run):
     html = write_report(run).read_text()
     end = html.split("Provenance")[1]

@@ -9,7 +9,9 @@ import pytest
 import yaml
 from synthetic_study import ARMS, make_study
 
-from longcot import tables
+from longcot.figures import ranked_arms
+from longcot.figures.results import read_results
+from longcot.figures.tables import ARMS as COLUMNS
 from longcot.files.errors import BadInput
 from longcot.files.paths import ROOT, resolve
 from longcot.files.writing import write_table
@@ -31,7 +33,7 @@ def study(tmp_path):
     given = make_study(run, ARMS[:2], count=8)
     keys = {"problem": "problem", "expected_answer": "expected_answer", "text": "text", "problem_id": "problem_id"}
     arms = [
-        {"name": arm["name"], "imported": {"source": str(run / arm["traces"]), "keys": keys}} for arm in given["arms"]
+        {"name": arm["name"], "imported": {"source": str(run / arm["traces"]), "keys": keys}} for arm in given["tasks"]
     ]
     benchmark = {"source": str(run / "problems.jsonl")}
     values = {"name": name, "title": "t", "arms": arms, "main_arm": "base", "problems": {"benchmark": benchmark}}
@@ -80,7 +82,8 @@ def test_nothing_to_draw_from(study, tmp_path):
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_shipped_tables_are_those_of_the_shipped_traces(name, tmp_path):
     shipped.unpack(shipped.archive_of(name), tmp_path)
-    given = study_jobs(load_study(tmp_path / "study.yaml"))[-1].parameters
-    results = tables.read_results(tmp_path, given["arms"], load_problems(**given["problems"]), given["main_arm"])
-    write_table(tmp_path / "arms.csv", tables.arms_table(results)[list(tables.ARMS)])
+    job = study_jobs(load_study(tmp_path / "study.yaml"))[-1]
+    benchmark = load_problems(**job.settings["problems"])
+    results = read_results(tmp_path, job.tasks, benchmark, job.settings["main_arm"])
+    write_table(tmp_path / "arms.csv", ranked_arms.table(results)[list(COLUMNS)])
     assert (tmp_path / "arms.csv").read_bytes() == (shipped.RESULTS / name / "tables/arms.csv").read_bytes()

@@ -9,7 +9,7 @@ from longcot.files.errors import BadInput
 from longcot.problems.problem import problem_id
 from longcot.problems.sources import load_problems
 from longcot.traces.importing import import_traces
-from longcot.traces.trace import Trace, TraceWriter, read_traces
+from longcot.traces.trace import Trace, TraceWriter, iter_placed, read_traces, trace_at
 
 TRACE = Trace(problem_id="p", sample=0, problem="1+1?", expected_answer="2", model="m", text="\\boxed{2}\u2028é")
 OTHER = TRACE.model_copy(update={"sample": 1})
@@ -19,6 +19,24 @@ def test_what_is_written_is_read(tmp_path):
     with TraceWriter(tmp_path / "t.jsonl") as writer:
         assert writer.append([TRACE, OTHER]) == 2 and writer.append([OTHER]) == 0
     assert read_traces(tmp_path / "t.jsonl") == [TRACE, OTHER]
+
+
+def test_what_is_finished():
+    words = ("stop", None, "length", "overflow", "content_filter")
+    finished = [TRACE.model_copy(update={"finish_reason": word}).finished for word in words]
+    assert finished == [True, None, False, False, False]
+
+
+def test_a_trace_is_read_again_by_its_place(tmp_path):
+    file = tmp_path / "t.jsonl"
+    with TraceWriter(file) as writer:
+        writer.append([TRACE, OTHER])
+    file.write_bytes(file.read_bytes().replace(b"\n", b"\n\n", 1) + b'{"torn')
+    placed = list(iter_placed(file))
+    assert [trace for _, trace in placed] == [TRACE, OTHER]
+    assert [trace_at(file, start, trace.key) for start, trace in placed] == [TRACE, OTHER]
+    with pytest.raises(BadInput, match="t.jsonl: was written anew while it was read; run the notebook again"):
+        trace_at(file, placed[0][0], OTHER.key)
 
 
 @pytest.mark.parametrize("keep", [1, 40, -1])

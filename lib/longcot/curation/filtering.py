@@ -3,7 +3,6 @@
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,9 +10,8 @@ from pydantic import ValidationError
 from longcot.curation.filters import FILTERS
 from longcot.curation.pool import Pool, check_answers
 from longcot.files.errors import BadInput
-from longcot.files.paths import shown
 from longcot.files.strict import Strict, first_error
-from longcot.traces.trace import Key, Trace, read_traces
+from longcot.traces.trace import Key, Trace
 
 FilterSpec = str | dict[str, dict[str, Any]]  # as in a study: `correct`, or {length: {low: 500, high: 8000}}
 EXAMPLES = 3  # of the rows that each filter removed
@@ -78,20 +76,16 @@ def filter_traces(traces: Sequence[Trace], filters: Iterable[FilterSpec], pool: 
     return found
 
 
-def filter_file(path: Path, stage: str, filters: Iterable[FilterSpec], pool: Pool, name: str) -> Filtered:
-    """`filter_traces` of the traces of one stage in a file, for the arm of that name, which stands in errors.
+def filter_stage(file: str, stage: str, filters: Iterable[FilterSpec], pool: Pool) -> Filtered:
+    """`filter_traces` of the pool's traces of one stage in a file.
 
     Raises BadInput for a stage that the file has not, and like it.
     """
-    every = read_traces(path)
-    traces = [trace for trace in every if trace.stage == stage]
-    try:
-        if not traces:
-            known = ", ".join(sorted({repr(trace.stage) for trace in every})) or "no trace"
-            raise BadInput(f"{shown(path)} has no stage {stage!r}; it has {known}")
-        return filter_traces(traces, filters, pool)
-    except BadInput as error:
-        raise BadInput(f"arm {name}: {error}") from None
+    traces = [trace for trace in pool.traces[file] if trace.stage == stage]
+    if not traces:
+        known = ", ".join(sorted({repr(trace.stage) for trace in pool.traces[file]})) or "no trace"
+        raise BadInput(f"{file} has no stage {stage!r}; it has {known}")
+    return filter_traces(traces, filters, pool)
 
 
 def row_fates(filtered: Filtered, chosen: Sequence[Trace]) -> list[list[str | int]]:

@@ -56,7 +56,11 @@ class Finished(Strict):
     """The response ended by itself, as far as its source says."""
 
     def reasons(self, traces: Sequence[Trace], pool: Pool) -> Reasons:
-        return ["cut at the limit of tokens" if trace.cut else None for trace in traces]
+        return [_unfinished(trace) if trace.finished is False else None for trace in traces]
+
+
+def _unfinished(trace: Trace) -> str:
+    return "cut at the limit of tokens" if trace.cut else f"ended by {trace.finish_reason}"
 
 
 class NoLoop(Strict):

@@ -1,4 +1,4 @@
-"""A pool of traces to choose from, and what is known beside them: their problems, pass rates, the benchmark."""
+"""The traces that a study chooses from, and what is known beside them: their problems, pass rates, the benchmark."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,21 +8,23 @@ from longcot.files.errors import BadInput
 from longcot.problems.problem import Problem, problem_id
 from longcot.traces.length import Ruler
 from longcot.traces.properties import answer_type
-from longcot.traces.trace import Trace, iter_traces
+from longcot.traces.trace import Trace, iter_traces, read_traces
 
 ATTRIBUTES = ("problem", "subject", "level", "answer_type", "model", "correct")
 
 
 @dataclass(frozen=True)
 class Pool:
-    """What is known beside the traces: problems by id, the difficulty model's pass rates by id, the benchmark.
+    """The traces to choose from by their file in the run directory, and what is known beside them.
 
-    `tokenizer` (a directory or a Hub id) counts the tokens of traces that bring no counts, or those of several models.
+    That is problems by id, the difficulty model's pass rates by id, and the benchmark. `tokenizer` (a directory or a
+    Hub id) counts the tokens of traces that bring no counts, or those of several models.
     """
 
     problems: Mapping[str, Problem] = field(default_factory=dict)
     pass_rates: Mapping[str, float] = field(default_factory=dict)
     benchmark: Sequence[Problem] = ()
+    traces: Mapping[str, Sequence[Trace]] = field(default_factory=dict)
     tokenizer: str = ""
 
     def ruler(self, unit: str, tokenizer: str) -> Ruler:
@@ -56,27 +58,33 @@ class Pool:
 
 
 def read_pool(
+    run_dir: Path,
+    files: Iterable[str],
     problems: Sequence[Problem],
-    difficulty_traces: Path | None,
+    difficulty_traces: str = "",
     benchmark: Sequence[Problem] = (),
     tokenizer: str = "",
 ) -> Pool:
-    """The pool of a study, pass rates from the difficulty model's graded traces (None: not known).
+    """The pool of a study: all traces of `files`, each parsed once, and pass rates from the difficulty model's.
 
-    A problem is known by its id and by that of its text (`problems.problem_id`), which imported traces without ids of
-    their own have.
+    Files are relative to the run directory; without `difficulty_traces` (graded) no pass rate is known. A problem is
+    known by its id and by that of its text (`problems.problem_id`), which imported traces without ids of their own
+    have. Raises BadInput for a file that is missing or holds a line that is no trace.
     """
-    rates = pass_rates(difficulty_traces)
+    traces = {file: read_traces(run_dir / file) for file in dict.fromkeys(files)}
+    rates = {}
+    if difficulty_traces:  # of no use but for the rates: read one by one where they are not chosen from
+        rates = pass_rates(traces.get(difficulty_traces) or iter_traces(run_dir / difficulty_traces))
     known = {problem_id(problem.problem): problem for problem in problems}
     known |= {problem.id: problem for problem in problems}
     rates |= {name: rates[problem.id] for name, problem in known.items() if problem.id in rates}
-    return Pool(known, rates, benchmark, tokenizer)
+    return Pool(known, rates, benchmark, traces, tokenizer)
 
 
-def pass_rates(path: Path | None) -> dict[str, float]:
-    """The share of correct samples of each problem in a file of graded traces; empty without a file."""
+def pass_rates(traces: Iterable[Trace]) -> dict[str, float]:
+    """The share of correct samples of each problem among graded traces."""
     rates: dict[str, list[bool]] = {}
-    for trace in iter_traces(path) if path else []:
+    for trace in traces:
         if not trace.stage:  # an edited one is no longer the model's own
             rates.setdefault(trace.problem_id, []).append(bool(trace.correct))
     return {problem: sum(correct) / len(correct) for problem, correct in rates.items()}

@@ -1,12 +1,11 @@
 """Tables of what traces are like: one row a trace, one row a group of them, one row a set to train on.
 
-Traces are read one by one and only numbers are kept, so that a file of any size can be analysed.
+Only numbers are kept of each, never a text.
 """
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from longcot.curation.pool import Pool
@@ -16,7 +15,7 @@ from longcot.traces.behaviours import BEHAVIOURS, behaviour_rates
 from longcot.traces.diversity import TFIDF, embed, mean_distance, vendi_score
 from longcot.traces.length import Ruler, counted_alike
 from longcot.traces.properties import answer_type, compression_ratio, loops, repeated_ngrams, scripts, split_thinking
-from longcot.traces.trace import Trace, iter_traces
+from longcot.traces.trace import Trace
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -36,12 +35,12 @@ def behaviour_columns(table: "DataFrame") -> list[str]:
     return [column for column in table if column.startswith(starts)]
 
 
-def common_ruler(files: Iterable[Path], tokenizer: str = "") -> Ruler:
-    """What measures the traces of all files alike.
+def common_ruler(pool: Pool, tokenizer: str = "") -> Ruler:
+    """What measures the traces of all of a pool's files alike.
 
     Tokens as they were counted where one model counted all, else tokens of `tokenizer`, else words.
     """
-    if counted_alike(trace for file in files for trace in iter_traces(file)):
+    if counted_alike(trace for traces in pool.traces.values() for trace in traces):
         return Ruler("tokens")
     return Ruler("tokens", tokenizer) if tokenizer else Ruler("words")
 
@@ -64,7 +63,7 @@ def measure_trace(trace: Trace, ruler: Ruler) -> dict[str, Any]:
         "stage": trace.stage,
         "model": trace.model,
         "correct": None if trace.correct is None else float(trace.correct),
-        "finished": None if trace.finish_reason is None else float(not trace.cut),
+        "finished": None if trace.finished is None else float(trace.finished),
         "answer_type": answer_type(trace.expected_answer),
         unit: length,
         f"thinking_{unit}": None if thinking is None else ruler.of(thinking),
@@ -97,8 +96,8 @@ def trace_table(traces: Iterable[Trace], ruler: Ruler) -> "DataFrame":
     return table
 
 
-def pools_table(run_dir: Path, sources: Mapping[str, str], pool: Pool, ruler: Ruler) -> "DataFrame":
-    """One row a trace of several files (teacher: file in the run directory): `trace_table`, and where it is from.
+def pools_table(sources: Mapping[str, str], pool: Pool, ruler: Ruler) -> "DataFrame":
+    """One row a trace of several of a pool's files (teacher: file): `trace_table`, and where it is from.
 
     `pool` is the teacher, with the stage where there is one, `file` and `line` its place; `subject`, `level` and
     `base_pass_rate` are its problem's, None where they are not known. Raises BadInput like `trace_table`.
@@ -107,7 +106,7 @@ def pools_table(run_dir: Path, sources: Mapping[str, str], pool: Pool, ruler: Ru
 
     tables = []
     for teacher, file in sources.items():
-        table = trace_table(iter_traces(run_dir / file), ruler)
+        table = trace_table(pool.traces[file], ruler)
         names = teacher + table["stage"].where(table["stage"] == "", ", " + table["stage"])
         tables.append(table.assign(pool=names, file=file, line=range(1, len(table) + 1)))
     whole = pd.concat(tables, ignore_index=True)

@@ -1,7 +1,7 @@
 """The sets of traces that a study chose: what filters made of the pools, where the chosen lie, and each one's place.
 
 A set is an arm's, or those of all arms of one condition together. Tables name a trace by its row in the table of all
-measured traces (`analysis.pools_table`).
+measured traces (`pool_tables.pools_table`).
 """
 
 from collections.abc import Sequence

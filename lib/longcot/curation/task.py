@@ -9,9 +9,10 @@ from pydantic import AfterValidator
 
 from longcot.curation.choice import Choice, pick_traces
 from longcot.curation.data_sheet import write_data_sheet
-from longcot.curation.filtering import Filtered, FilterSpec, filter_file, read_filter, row_fates
+from longcot.curation.filtering import Filtered, FilterSpec, filter_stage, read_filter, row_fates
 from longcot.curation.pool import Pool
 from longcot.curation.training_set import training_rows, write_training_set
+from longcot.files.errors import BadInput
 from longcot.files.manifest import Making
 from longcot.files.paths import model_name
 from longcot.files.strict import Strict
@@ -82,7 +83,7 @@ class CuratedArm:
 
 
 def curate_arms(tasks: Sequence[CurateTask], pool: Pool, difficulty_traces: str, run_dir: Path) -> list[CuratedArm]:
-    """Choose each arm's traces and write its training set with a data sheet; see `curate_arm`.
+    """Choose each arm's traces of the pool's and write its training set with a data sheet; see `curate_arm`.
 
     Arms of the same pool that follow each other are filtered once.
     """
@@ -106,7 +107,10 @@ def curate_arm(
     tokenizer, pool = pool.tokenizer, task.counted(pool, run_dir)
     inputs = [source, *([run_dir / difficulty_traces] if difficulty_traces else [])]
     making = Making(out, task.recipe(pool), inputs)
-    filtered = filtered or filter_file(source, data.stage, data.filters, pool, task.name)
+    try:
+        filtered = filtered or filter_stage(task.traces, data.stage, data.filters, pool)
+    except BadInput as error:
+        raise BadInput(f"arm {task.name}: {error}") from None
     if not making.done:
         chosen = pick_traces(filtered.kept, data, pool, task.name)
         known, how = (dict(pool.problems), dict(pool.pass_rates)), task.prompt.wording

@@ -6,19 +6,54 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from longcot.figures.ranked_arms import SCORES
-from longcot.figures.results import Result, tidy, who
-from longcot.figures.style import ROW, WIDTH, label, new_axes, note, source_colours
+from longcot.figures.results import SCORES, Result, tidy, who
+from longcot.figures.style import ROW, WIDTH, label, new_axes, source_colours
 from longcot.grading.grade import is_equivalent
 from longcot.metrics.scores import score_arm
 from longcot.problems.problem import Problem
 from longcot.traces.trace import Trace
 
+PARTS = ("subset", "level", "subject")  # what a benchmark is broken down by
 
-def accuracy_by_part(table: pd.DataFrame) -> Figure:
-    """pass@1 in percent of each arm on each part of the benchmark. From `tables.breakdown_table`."""
-    if table.empty:
-        return note("The problems of this study state no subset, level or subject.")
+
+def with_labels(result: Result, labels: Mapping[str, str]) -> list[Trace]:
+    """The traces of a result with the verdicts that other labels (problem id to expected answer) give."""
+    traces = list(result.traces)
+    for row, trace in enumerate(traces):
+        if trace.problem_id in labels:
+            right = bool(trace.answer) and is_equivalent(trace.answer, labels[trace.problem_id])
+            traces[row] = trace.model_copy(update={"correct": right})
+    return traces
+
+
+def table(
+    results: Sequence[Result], problems: Sequence[Problem], corrections: Mapping[str, str] | None = None
+) -> pd.DataFrame:
+    """One row an arm and part of the benchmark: `WHO`, `by`, `value` and `SCORES`. Empty where problems say no part.
+
+    `by` is one of `PARTS`, and `value` the subset, level or subject: levels by number, the others as in the benchmark.
+    With `corrections` (problem id to corrected answer) there are rows by `labels`, over the whole benchmark, with the
+    upstream labels and with the corrected ones.
+    """
+    rows = []
+    for result in results if corrections else []:
+        for value, traces in (("upstream", result.traces), ("corrected", with_labels(result, corrections))):
+            rows.append(who(result) | {"by": "labels", "value": value} | score_arm(traces, result.ids))
+    for by in PARTS:
+        part_of = {problem.id: getattr(problem, by) for problem in problems}
+        parts = dict.fromkeys(part for part in part_of.values() if part is not None)
+        if all(part.isdecimal() for part in parts):
+            parts = sorted(parts, key=int)
+        for result in results:
+            for part in parts:
+                kept = [i for i, trace in enumerate(result.traces) if part_of[trace.problem_id] == part]
+                scores = score_arm([result.traces[i] for i in kept], [result.ids[i] for i in kept])
+                rows.append(who(result) | {"by": by, "value": part} | scores)
+    return tidy(rows, ("by", "value", *SCORES), results)
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """pass@1 in percent of each arm on each part of the benchmark."""
     arms, colours = table.drop_duplicates("arm").reset_index(drop=True), source_colours(table)
     parts = {by: rows["value"].unique() for by, rows in table.groupby("by", sort=False)}
     count, longest = sum(map(len, parts.values())), max(len(name) for values in parts.values() for name in values)
@@ -40,44 +75,3 @@ def accuracy_by_part(table: pd.DataFrame) -> Figure:
         tick.set_color(colours[source])
     figure.suptitle("pass@1, percent", fontsize="medium")
     return figure
-
-
-BREAKDOWN = ("arm", "by", "value", *SCORES)  # the columns of tables/breakdown.csv
-
-PARTS = ("subset", "level", "subject")  # what a benchmark is broken down by
-
-
-def with_labels(result: Result, labels: Mapping[str, str]) -> list[Trace]:
-    """The traces of a result with the verdicts that other labels (problem id to expected answer) give."""
-    traces = list(result.traces)
-    for row, trace in enumerate(traces):
-        if trace.problem_id in labels:
-            right = bool(trace.answer) and is_equivalent(trace.answer, labels[trace.problem_id])
-            traces[row] = trace.model_copy(update={"correct": right})
-    return traces
-
-
-def breakdown_table(
-    results: Sequence[Result], problems: Sequence[Problem], corrections: Mapping[str, str] | None = None
-) -> pd.DataFrame:
-    """One row an arm and part of the benchmark: `WHO` and `BREAKDOWN`. Empty where problems say no part.
-
-    `by` is one of `PARTS`, and `value` the subset, level or subject: levels by number, the others as in the benchmark.
-    With `corrections` (problem id to corrected answer) there are rows by `labels`, over the whole benchmark, with the
-    upstream labels and with the corrected ones.
-    """
-    rows = []
-    for result in results if corrections else []:
-        for value, traces in (("upstream", result.traces), ("corrected", with_labels(result, corrections))):
-            rows.append(who(result) | {"by": "labels", "value": value} | score_arm(traces, result.ids))
-    for by in PARTS:
-        part_of = {problem.id: getattr(problem, by) for problem in problems}
-        parts = dict.fromkeys(part for part in part_of.values() if part is not None)
-        if all(part.isdecimal() for part in parts):
-            parts = sorted(parts, key=int)
-        for result in results:
-            for part in parts:
-                kept = [i for i, trace in enumerate(result.traces) if part_of[trace.problem_id] == part]
-                scores = score_arm([result.traces[i] for i in kept], [result.ids[i] for i in kept])
-                rows.append(who(result) | {"by": by, "value": part} | scores)
-    return tidy(rows, BREAKDOWN, results)

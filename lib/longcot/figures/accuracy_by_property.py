@@ -1,4 +1,4 @@
-"""The figures of properties: what arms that differ in a property of their traces score."""
+"""pass@1 of arms against what their training sets are like."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from longcot.curation.training_set import read_rows
 from longcot.figures.results import Result, accuracies, tidy, who
-from longcot.figures.style import GREY, MARKERS, PALETTE, WIDTH, new_panels, note
+from longcot.figures.style import GREY, MARKERS, PALETTE, WIDTH, new_panels
 from longcot.traces.diversity import embed, mean_distance
 
 MEASURES = {  # of a training set: how an axis says it
@@ -23,16 +23,67 @@ MEASURES = {  # of a training set: how an axis says it
 }
 
 
-def accuracy_by_property(table: pd.DataFrame) -> Figure:
+COLUMNS = ("varied", "by_condition", "pass_at_1", "unit", "mean_length", "base_pass_rate", "level", "distance")
+
+
+def table(results: Sequence[Result], run_dir: str | Path) -> pd.DataFrame:
+    """One row an arm that has a training set in the run directory: means over its traces, and its `pass_at_1`.
+
+    `mean_length` is in `unit` (tokens where every row says them, else words), `base_pass_rate` is the base model's on
+    the set's problems, `level` that of the problems where levels are numbers, `distance` the mean cosine distance of
+    two traces (TF-IDF over all sets); NaN where nothing is known. `varied` is the first property that the arm shows a
+    value of, else whose traces it has. Empty where fewer than three arms of equally many traces differ in anything.
+    Raises BadInput for a file that is no training set.
+    """
+    arms = [result for result in results if result.arm.training_set]
+    sets = [read_rows(Path(run_dir) / result.arm.training_set) for result in arms]
+    if not any(sets):
+        return tidy([], COLUMNS, results)
+    counted = all(row.get("completion_tokens") is not None for rows in sets for row in rows)
+    vectors = embed([row["messages"][-1]["content"] for rows in sets for row in rows])
+    found, start = [], 0
+    for result, rows in zip(arms, sets, strict=True):
+        own, start = vectors[start : start + len(rows)], start + len(rows)
+        lengths = [row["completion_tokens"] if counted else len(row["messages"][-1]["content"].split()) for row in rows]
+        found.append(
+            who(result)
+            | {
+                "varied": next(iter(result.arm.condition), f"{result.source} traces"),
+                "by_condition": bool(result.arm.condition),
+                "pass_at_1": accuracies([result]).mean(),
+                "unit": "tokens" if counted else "words",
+                "mean_length": np.mean(lengths),
+                "base_pass_rate": _mean([row.get("base_pass_rate") for row in rows]),
+                "level": _mean([row.get("level") for row in rows]),
+                "distance": mean_distance(own),
+            }
+        )
+    table = tidy(found, COLUMNS, results)
+    comparable, measures = _comparable(table)
+    return table if len(comparable) >= 3 and measures else table.iloc[:0]
+
+
+def _comparable(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The arms of the number of traces that most have, and the measures in which these differ."""
+    usual = table["n_train"].mode()
+    own = table[table["n_train"] == (usual.iloc[0] if len(usual) else 0)]
+    return own, [name for name in MEASURES if own[name].nunique() > 1]
+
+
+def _mean(values: Sequence[Any]) -> float:
+    """The mean where all values are numbers, or texts of numbers; else NaN."""
+    try:
+        return float(np.mean([float(value) for value in values]))
+    except (TypeError, ValueError):
+        return float("nan")
+
+
+def draw(table: pd.DataFrame) -> Figure:
     """pass@1 of each arm against what its training set is like, a panel a measure and a point an arm.
 
-    Only arms of the number of traces that most have: accuracy goes by that first. From `tables.properties_table`.
+    Only arms of the number of traces that most have: accuracy goes by that first.
     """
-    usual = table["n_train"].mode()
-    table = table[table["n_train"] == (usual.iloc[0] if len(usual) else 0)]
-    names = [name for name in MEASURES if table[name].nunique() > 1]
-    if len(table) < 3 or not names:
-        return note("Fewer than three arms are fine-tuned on equally many traces that differ in anything.")
+    table, names = _comparable(table)
     figure, panels = new_panels(len(names), 2, 0.5 * (WIDTH + 0.4), 2.3, sharey="all")
     groups = list(table["varied"].unique())
     looks = {}
@@ -50,53 +101,8 @@ def accuracy_by_property(table: pd.DataFrame) -> Figure:
     if "base_pass_rate" in names:
         panels[names.index("base_pass_rate")].xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     figure.supylabel("pass@1", fontsize="medium")
-    figure.suptitle(f"arms of {usual.iloc[0]} traces, a point each", fontsize="medium")
+    figure.suptitle(f"arms of {table['n_train'].iloc[0]} traces, a point each", fontsize="medium")
     keys = [Line2D([], [], label=name, **looks[name]) for name in groups]
     title = "varied:" if table["by_condition"].iloc[0] else None
     figure.legend(handles=keys, title=title, loc="outside lower center", ncols=3 if len(keys) != 4 else 2)
     return figure
-
-
-COLUMNS = ("varied", "by_condition", "pass_at_1", "unit", "mean_length", "base_pass_rate", "level", "distance")
-
-
-def properties_table(results: Sequence[Result], run_dir: str | Path) -> pd.DataFrame:
-    """One row an arm that has a training set in the run directory: means over its traces, and its `pass_at_1`.
-
-    `mean_length` is in `unit` (tokens where every row says them, else words), `base_pass_rate` is the base model's on
-    the set's problems, `level` that of the problems where levels are numbers, `distance` the mean cosine distance of
-    two traces (TF-IDF over all sets); NaN where nothing is known. `varied` is the first property that the arm shows a
-    value of, else whose traces it has. Raises BadInput for a file that is no training set.
-    """
-    arms = [result for result in results if result.arm.training_set]
-    sets = [read_rows(Path(run_dir) / result.arm.training_set) for result in arms]
-    if not any(sets):
-        return tidy([], COLUMNS, results)
-    counted = all(row.get("completion_tokens") is not None for rows in sets for row in rows)
-    vectors = embed([row["messages"][-1]["content"] for rows in sets for row in rows])
-    table, start = [], 0
-    for result, rows in zip(arms, sets, strict=True):
-        own, start = vectors[start : start + len(rows)], start + len(rows)
-        lengths = [row["completion_tokens"] if counted else len(row["messages"][-1]["content"].split()) for row in rows]
-        table.append(
-            who(result)
-            | {
-                "varied": next(iter(result.arm.condition), f"{result.source} traces"),
-                "by_condition": bool(result.arm.condition),
-                "pass_at_1": accuracies([result]).mean(),
-                "unit": "tokens" if counted else "words",
-                "mean_length": np.mean(lengths),
-                "base_pass_rate": _mean([row.get("base_pass_rate") for row in rows]),
-                "level": _mean([row.get("level") for row in rows]),
-                "distance": mean_distance(own),
-            }
-        )
-    return tidy(table, COLUMNS, results)
-
-
-def _mean(values: Sequence[Any]) -> float:
-    """The mean where all values are numbers, or texts of numbers; else NaN."""
-    try:
-        return float(np.mean([float(value) for value in values]))
-    except (TypeError, ValueError):
-        return float("nan")

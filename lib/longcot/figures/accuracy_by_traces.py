@@ -8,20 +8,40 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
 
-from longcot.figures.ranked_arms import arms_table
+from longcot.figures import ranked_arms
 from longcot.figures.results import Result, accuracies
-from longcot.figures.style import DASHES, WIDTH, arm_looks, legend, new_axes, note, source_colours
+from longcot.figures.style import DASHES, WIDTH, arm_looks, legend, new_axes, source_colours
 from longcot.metrics.draws import draws_interval
 
 
-def accuracy_by_traces(table: pd.DataFrame) -> Figure:
+def table(results: Sequence[Result]) -> pd.DataFrame:
+    """`ranked_arms.table`, and for arms fine-tuned on as many traces of one source their `n_draws` and `mean`.
+
+    `mean_low` and `mean_high` are its 95% interval: of several draws over draws and problems (`draws.draws_interval`),
+    of one the arm's own. Empty where no arm is fine-tuned on a counted number of traces.
+    """
+    scores = ranked_arms.table(results)
+    draws: dict[tuple[str, int], list[Result]] = {}
+    for result in results:
+        if result.role == "fine-tuned":
+            draws.setdefault((result.source, result.arm.n_train), []).append(result)
+    found = {}
+    for own in draws.values():
+        values = [own[0].scores[name] for name in ("pass_at_1", "pass_at_1_low", "pass_at_1_high")]
+        together = draws_interval(accuracies(own))[:3] if len(own) > 1 else values
+        found |= {result.arm.name: (len(own), *together) for result in own}
+    columns = ["n_draws", "mean", "mean_low", "mean_high"]
+    rows = [found.get(name, (0, np.nan, np.nan, np.nan)) for name in scores["arm"]]
+    scores[columns] = pd.DataFrame(rows, columns=columns, index=scores.index)
+    return scores if found else scores.iloc[:0]
+
+
+def draw(table: pd.DataFrame) -> Figure:
     """pass@1 against the number of training traces: each draw a point, the means a line, their 95% interval a band.
 
-    At 0 the main arm. Dashed lines: arms that are not fine-tuned here. From `tables.by_traces_table`.
+    At 0 the main arm. Dashed lines: arms that are not fine-tuned here.
     """
     tuned, colours, looks = table[table["role"] == "fine-tuned"], source_colours(table), arm_looks(table)
-    if tuned.empty:
-        return note("No arm that is shown by itself is fine-tuned on a counted number of traces.")
     figure, (axes,) = new_axes(WIDTH, 3.6)
     main = table[table["role"] == "main"].iloc[0]
     for source, arms in tuned.groupby("source", observed=True):
@@ -53,26 +73,3 @@ def accuracy_by_traces(table: pd.DataFrame) -> Figure:
     axes.grid(axis="y")
     legend(figure, tuned, levels, points=False)
     return figure
-
-
-def by_traces_table(results: Sequence[Result]) -> pd.DataFrame:
-    """`arms_table`, and for arms fine-tuned on as many traces of one source their `n_draws` and `mean`.
-
-    `mean_low` and `mean_high` are its 95% interval: of several draws over draws and problems (`draws.draws_interval`),
-    of one the arm's own.
-    """
-    table = arms_table(results)
-    draws: dict[tuple[str, int], list[Result]] = {}
-    for result in results:
-        if result.role == "fine-tuned":
-            draws.setdefault((result.source, result.arm.n_train), []).append(result)
-    found = {}
-    for own in draws.values():
-        scores = table.set_index("arm").loc[own[0].arm.name]
-        values = [scores[name] for name in ("pass_at_1", "pass_at_1_low", "pass_at_1_high")]
-        together = draws_interval(accuracies(own))[:3] if len(own) > 1 else values
-        found |= {result.arm.name: (len(own), *together) for result in own}
-    columns = ["n_draws", "mean", "mean_low", "mean_high"]
-    rows = [found.get(name, (0, np.nan, np.nan, np.nan)) for name in table["arm"]]
-    table[columns] = pd.DataFrame(rows, columns=columns, index=table.index)
-    return table

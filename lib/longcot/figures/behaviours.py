@@ -7,51 +7,51 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from longcot.figures.results import Result, _unit, tidy, who
-from longcot.figures.style import ROW, WIDTH, label, new_axes, note, source_colours
+from longcot.figures.results import Result, length_unit, tidy, who
+from longcot.figures.style import ROW, WIDTH, label, new_axes, source_colours
 from longcot.traces.behaviours import BEHAVIOURS
 
 
-def behaviours(table: pd.DataFrame) -> Figure:
-    """Behaviours found in the responses of each arm, for each 1,000 of their length. From `tables.behaviours_table`.
+def table(results: Sequence[Result]) -> pd.DataFrame:
+    """One row an arm and behaviour: how often its responses show it (`count`), and the `rate` in 1,000 of their length.
+
+    Over the first `results.SAMPLES` samples of each problem, all of them together; lengths as in `response_lengths`.
+    Empty where no response shows any.
+    """
+    unit, rows = length_unit(results), []
+    for result in results:
+        counts, length = np.zeros(len(BEHAVIOURS), dtype=int), 0
+        for trace, words, found in zip(result.traces, result.words, result.behaviours, strict=True):
+            if found is not None:
+                counts += found
+                length += trace.completion_tokens if unit == "tokens" else words
+        for name, count in zip(BEHAVIOURS, counts.tolist(), strict=True):
+            rate = 1000 * count / length if length else 0.0
+            rows.append(who(result) | {"unit": unit, "behaviour": name, "count": count, "length": length, "rate": rate})
+    seen = any(row["count"] for row in rows)
+    return tidy(rows if seen else [], ("unit", "behaviour", "count", "length", "rate"), results)
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """Behaviours found in the responses of each arm, for each 1,000 of their length.
 
     Shades go by column, since some behaviours are far more common than others.
     """
-    if not table["rate"].any():
-        return note("No response of this study shows any of the behaviours that are looked for.")
     arms, colours = table.drop_duplicates("arm").reset_index(drop=True), source_colours(table)
     names = list(table["behaviour"].unique())
     grid = table.pivot(index="arm", columns="behaviour", values="rate").loc[arms["arm"], names]
     figure, (axes,) = new_axes(WIDTH, 1.9 + 0.9 * ROW * len(arms))
     shades = 100 * grid / grid.max().where(grid.max() > 0, 1)
     numbers = grid.map(lambda rate: f"{rate:.2f}" if 0 < rate < 0.95 else f"{rate:.1f}" if rate < 10 else f"{rate:.0f}")
-    told = {"annot": numbers.where(grid > 0, "0"), "fmt": "", "annot_kws": {"size": 8, "color": "black"}}
+    text = {"annot": numbers.where(grid > 0, "0"), "fmt": "", "annot_kws": {"size": 8, "color": "black"}}
     tones = {"cmap": "Greys", "vmin": 0, "vmax": 170, "cbar": False, "linewidths": 0.5}  # light, for black numbers
-    sns.heatmap(shades, ax=axes, **told, **tones)
+    sns.heatmap(shades, ax=axes, **text, **tones)
     axes.set(xlabel="", ylabel="")
     axes.tick_params(axis="both", length=0)
-    told = [name.replace(" of ", " of\n").replace("l s", "l\ns").replace("d c", "d\nc") for name in names]
-    axes.set_xticks([i + 0.5 for i in range(len(names))], told, rotation=90)
+    lines = [name.replace(" of ", " of\n").replace("l s", "l\ns").replace("d c", "d\nc") for name in names]
+    axes.set_xticks([i + 0.5 for i in range(len(names))], lines, rotation=90)
     axes.set_yticks([i + 0.5 for i in arms.index], [label(arm) for _, arm in arms.iterrows()], rotation=0)
     for tick, source in zip(axes.get_yticklabels(), arms["source"], strict=True):
         tick.set_color(colours[source])
     figure.suptitle(f"behaviours in 1,000 {table['unit'].iloc[0]} of responses", fontsize="medium")
     return figure
-
-
-def behaviours_table(results: Sequence[Result]) -> pd.DataFrame:
-    """One row an arm and behaviour: how often its responses show it (`count`), and the `rate` in 1,000 of their length.
-
-    Over the first `results.SAMPLES` samples of each problem, all of them together; lengths as in `lengths_table`.
-    """
-    unit, rows = _unit(results), []
-    for result in results:
-        counts, length = np.zeros(len(BEHAVIOURS), dtype=int), 0
-        for trace, words, shown in zip(result.traces, result.words, result.shown, strict=True):
-            if shown is not None:
-                counts += shown
-                length += trace.completion_tokens if unit == "tokens" else words
-        for name, count in zip(BEHAVIOURS, counts.tolist(), strict=True):
-            rate = 1000 * count / length if length else 0.0
-            rows.append(who(result) | {"unit": unit, "behaviour": name, "count": count, "length": length, "rate": rate})
-    return tidy(rows, ("unit", "behaviour", "count", "length", "rate"), results)

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from longcot.figures.results import Result, accuracies
-from longcot.figures.style import DASHES, GREY, PALETTE, ROW, WIDTH, new_axes, note
+from longcot.figures.style import DASHES, GREY, PALETTE, ROW, WIDTH, new_axes
 from longcot.metrics.draws import draws_difference, draws_interval, draws_spread
 from longcot.metrics.intervals import holm
 
@@ -28,11 +28,6 @@ def groups_of(results: Sequence[Result]) -> dict[str, dict[str, list[Result]]]:
     return groups
 
 
-def alone(results: Sequence[Result]) -> list[Result]:
-    """The arms to be shown one by one: those without a condition, and the main one."""
-    return [result for result in results if not result.arm.condition or result.role == "main"]
-
-
 def condition_table(results: Sequence[Result]) -> pd.DataFrame:
     """One row a property and value, `CONDITIONS`: what its arms score together. Empty where no arm has a condition.
 
@@ -49,7 +44,7 @@ def condition_table(results: Sequence[Result]) -> pd.DataFrame:
             table, traces = tables[value], [trace for arm in arms for trace in arm.traces]
             mean, spread = draws_interval(table), draws_spread(table)
             sizes = {arm.arm.n_train for arm in arms}
-            ends = [trace.finish_reason == "stop" for trace in traces if trace.finish_reason is not None]
+            ends = [trace.finished for trace in traces if trace.finished is not None]
             tokens = [trace.completion_tokens for trace in traces if trace.completion_tokens is not None]
             row = {
                 "property": name,
@@ -80,8 +75,8 @@ def condition_table(results: Sequence[Result]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(CONDITIONS))
 
 
-def draws_table(results: Sequence[Result]) -> pd.DataFrame:
-    """One row a property, value and arm: its `pass_at_1`."""
+def table(results: Sequence[Result]) -> pd.DataFrame:
+    """One row a property, value and arm: its `pass_at_1`. Empty where no arm has a condition."""
     rows = [
         {"property": name, "value": value, "arm": arm.arm.name, "pass_at_1": accuracies([arm]).mean()}
         for name, values in groups_of(results).items()
@@ -91,28 +86,28 @@ def draws_table(results: Sequence[Result]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["property", "value", "arm", "pass_at_1"])
 
 
-def conditions(table: pd.DataFrame, draws: pd.DataFrame, others: pd.DataFrame) -> Figure:
+def draw(table: pd.DataFrame, together: pd.DataFrame, others: Sequence[Result]) -> Figure:
     """pass@1 of each condition: its draws as points, their mean with 95% interval over draws and problems.
 
-    From `conditions.condition_table`, `conditions.draws_table` and, for lines to compare with, `tables.arms_table`.
+    The means are those of `condition_table`, `together`; `others` are arms whose lines there are to compare with.
     """
-    if table.empty:
-        return note("No arm of this study shows a condition.")
-    figure, (axes,) = new_axes(WIDTH + 0.6, 1.1 + 0.8 * ROW * (len(table) + table["property"].nunique()))
+    figure, (axes,) = new_axes(WIDTH + 0.6, 1.1 + 0.8 * ROW * (len(together) + together["property"].nunique()))
     ticks, y = {}, 0
-    for name, rows in table.groupby("property", sort=False):
+    for name, rows in together.groupby("property", sort=False):
         axes.text(0, y + 0.1, f"{name} ", va="center", ha="right", weight="bold", transform=axes.get_yaxis_transform())
         for row in rows.itertuples():
             y += 1
             ticks[y] = f"{row.value} ({row.n_draws})"
-            own = draws.query("property == @name and value == @row.value")["pass_at_1"]
+            own = table.query("property == @name and value == @row.value")["pass_at_1"]
             axes.plot(own, [y + 0.2] * len(own), ls="", marker="|", ms=6, color=GREY, alpha=0.8)
             interval = [[row.pass_at_1 - row.pass_at_1_low], [row.pass_at_1_high - row.pass_at_1]]
             axes.errorbar(row.pass_at_1, y - 0.15, xerr=interval, capsize=2.5, marker="o", ms=4.5, color=PALETTE[0])
         y += 1
     lines = [
-        axes.axvline(arm.pass_at_1, color=GREY, lw=0.9, ls=DASHES[1 + i % 3], label=str(arm.arm), zorder=0)
-        for i, arm in enumerate(others.itertuples())
+        axes.axvline(
+            other.scores["pass_at_1"], color=GREY, lw=0.9, ls=DASHES[1 + i % 3], label=other.arm.name, zorder=0
+        )
+        for i, other in enumerate(others)
     ]
     axes.set_yticks(list(ticks), list(ticks.values()))
     axes.set_ylim(y - 0.4, -0.6)

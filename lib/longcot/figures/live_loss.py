@@ -32,12 +32,11 @@ class TrainingPlot:
 
     def finish(self, logs: Mapping[str, Path]) -> None:
         """Draw the whole logs (arm: its loss.csv), also of what was trained in an earlier run."""
-        tables = [pd.read_csv(log).assign(arm=arm) for arm, log in logs.items()]
-        self._draw(pd.concat(tables, ignore_index=True))
+        self._draw(table(logs))
 
-    def _draw(self, table: pd.DataFrame) -> None:
+    def _draw(self, rows: pd.DataFrame) -> None:
         start = time.monotonic()
-        figure = training_progress(table)
+        figure = draw(rows)
         if self.shown is None:
             self.shown = display(figure, display_id=True)
         else:
@@ -46,8 +45,13 @@ class TrainingPlot:
         self.due = end + PATIENCE * (end - start)
 
 
-def training_progress(table: pd.DataFrame) -> Figure:
-    """Loss and learning rate against the epoch. From rows `arm, epoch, loss, learning_rate`, one a step, in order."""
+def table(logs: Mapping[str, Path]) -> pd.DataFrame:
+    """One row a step of all logs (arm: its loss.csv), in order: `arm`, `epoch`, `loss`, `learning_rate` and more."""
+    return pd.concat([pd.read_csv(log).assign(arm=arm) for arm, log in logs.items()], ignore_index=True)
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """Loss and learning rate of each arm against the epoch."""
     figure, (losses, rates) = new_axes(WIDTH, 2.8, (1, 1), sharey=False)
     for i, (name, log) in enumerate(table.groupby("arm", sort=False)):
         look = {"color": PALETTE[i % len(PALETTE)], "ls": DASHES[i // len(PALETTE) % len(DASHES)], "lw": 1.1}

@@ -1,4 +1,4 @@
-"""The figures of scores: arms ranked, against the number of traces, by part of the benchmark, and apart from one."""
+"""Arms ranked by pass@1."""
 
 from collections.abc import Sequence
 
@@ -7,21 +7,17 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
-from longcot.figures.results import Result, tidy, who
-from longcot.figures.style import (
-    ROW,
-    WIDTH,
-    _bar,
-    arm_looks,
-    arm_rows,
-    legend,
-    new_axes,
-)
-from longcot.metrics.scores import score_arm
+from longcot.figures.results import SCORES, Result, tidy, who
+from longcot.figures.style import ROW, WIDTH, arm_looks, arm_rows, legend, new_axes
 
 
-def ranked_arms(table: pd.DataFrame) -> Figure:
-    """Arms by pass@1 with its 95% interval, and their majority vote. From `tables.arms_table`.
+def table(results: Sequence[Result]) -> pd.DataFrame:
+    """One row an arm: `WHO`, `model` and `SCORES`, over the whole benchmark (see `metrics.score_arm`)."""
+    return tidy([who(r) | {"model": r.arm.model} | r.scores for r in results], ("model", *SCORES), results)
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """Arms by pass@1 with its 95% interval, and their majority vote.
 
     Dotted lines, where arms are fine-tuned: other models than the main arm's, the teachers among them.
     """
@@ -31,7 +27,8 @@ def ranked_arms(table: pd.DataFrame) -> Figure:
     tuned, own = (arms["role"] == "fine-tuned").any(), set(arms.loc[arms["role"] == "main", "model"])
     for y, arm in arms.iterrows():
         look = looks[arm["arm"]]
-        axes.errorbar(arm["pass_at_1"], y - 0.1, xerr=_bar(arm), capsize=2.5, **look)
+        interval = [[arm["pass_at_1"] - arm["pass_at_1_low"]], [arm["pass_at_1_high"] - arm["pass_at_1"]]]
+        axes.errorbar(arm["pass_at_1"], y - 0.1, xerr=interval, capsize=2.5, **look)
         if arm["k"] > 1:
             axes.plot(arm["maj_at_k"], y + 0.22, **vote)
         if tuned and arm["role"] == "reference" and arm["model"] not in own:
@@ -44,16 +41,3 @@ def ranked_arms(table: pd.DataFrame) -> Figure:
     name = f"majority of {most}" if arms["k"].nunique() == 1 else "majority vote"
     legend(figure, table, [Line2D([], [], ls="", label=name, **vote)] if most > 1 else [])
     return figure
-
-
-SCORES = ("pass_at_1", "pass_at_1_low", "pass_at_1_high", "maj_at_k", "k")
-
-SCORES += ("mean_tokens", "finished", "n_problems", "n_samples")
-
-ARMS = ("arm", "model", "n_train", *SCORES)  # the columns of tables/arms.csv
-
-
-def arms_table(results: Sequence[Result]) -> pd.DataFrame:
-    """One row an arm: `WHO` and `ARMS`, over the whole benchmark (see `metrics.score_arm`)."""
-    rows = [who(r) | {"model": r.arm.model} | score_arm(r.traces, r.ids) for r in results]
-    return tidy(rows, ARMS, results)

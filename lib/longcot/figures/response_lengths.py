@@ -1,4 +1,4 @@
-"""The figures of responses: how long they are and how they end, and which behaviours they show."""
+"""How long the responses of each arm are, by how they ended."""
 
 from collections.abc import Sequence
 
@@ -8,12 +8,35 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator
 
-from longcot.figures.results import Result, _unit, tidy, who
+from longcot.figures.results import Result, length_unit, tidy, who
 from longcot.figures.style import GREY, ROW, WIDTH, arm_rows, legend, new_axes, source_colours
 
+ENDINGS = {True: "finished", False: "cut off", None: "not stated"}  # by `Trace.finished`
 
-def response_lengths(table: pd.DataFrame) -> Figure:
-    """Lengths of each arm's responses by how they ended: median, middle half, middle 90%. `tables.lengths_table`."""
+QUANTILES = {"p5": 5, "p25": 25, "p50": 50, "p75": 75, "p95": 95}
+
+
+def table(results: Sequence[Result]) -> pd.DataFrame:
+    """One row an arm and ending of its responses: count `n`, `share` of the arm's, mean and quantiles of the length.
+
+    Lengths are in `unit`: tokens of the arm's model where all traces say them, else words for all arms.
+    """
+    unit, rows = length_unit(results), []
+    for result in results:
+        lengths: dict[str, list[int]] = {ending: [] for ending in ENDINGS.values()}
+        for trace, words in zip(result.traces, result.words, strict=True):
+            length = trace.completion_tokens if unit == "tokens" else words
+            lengths[ENDINGS[trace.finished]].append(length)
+        for ending, values in lengths.items():
+            if values:
+                figures = {"n": len(values), "share": len(values) / len(result.traces), "mean": np.mean(values)}
+                quantiles = zip(QUANTILES, np.percentile(values, list(QUANTILES.values())), strict=True)
+                rows.append(who(result) | {"unit": unit, "ending": ending} | figures | dict(quantiles))
+    return tidy(rows, ("unit", "ending", "n", "share", "mean", *QUANTILES), results)
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """Lengths of each arm's responses by how they ended: median, middle half, middle 90%."""
     arms = table.drop_duplicates("arm").reset_index(drop=True)
     figure, (axes,) = new_axes(WIDTH, 1.3 + 1.1 * ROW * len(arms))
     colours = source_colours(table)
@@ -42,28 +65,3 @@ def response_lengths(table: pd.DataFrame) -> Figure:
     ways.append(Line2D([], [], lw=1, color=GREY, label="middle 90%"))
     legend(figure, table, ways, points=False)
     return figure
-
-
-# Any other finish reason, or none: not stated.
-ENDINGS = {"stop": "finished", "length": "cut off", "overflow": "cut off"}
-
-QUANTILES = {"p5": 5, "p25": 25, "p50": 50, "p75": 75, "p95": 95}
-
-
-def lengths_table(results: Sequence[Result]) -> pd.DataFrame:
-    """One row an arm and ending of its responses: count `n`, `share` of the arm's, mean and quantiles of the length.
-
-    Lengths are in `unit`: tokens of the arm's model where all traces say them, else words for all arms.
-    """
-    unit, rows = _unit(results), []
-    for result in results:
-        lengths: dict[str, list[int]] = {ending: [] for ending in (*ENDINGS.values(), "not stated")}
-        for trace, words in zip(result.traces, result.words, strict=True):
-            length = trace.completion_tokens if unit == "tokens" else words
-            lengths[ENDINGS.get(trace.finish_reason or "", "not stated")].append(length)
-        for ending, values in lengths.items():
-            if values:
-                figures = {"n": len(values), "share": len(values) / len(result.traces), "mean": np.mean(values)}
-                quantiles = zip(QUANTILES, np.percentile(values, list(QUANTILES.values())), strict=True)
-                rows.append(who(result) | {"unit": unit, "ending": ending} | figures | dict(quantiles))
-    return tidy(rows, ("unit", "ending", "n", "share", "mean", *QUANTILES), results)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,11 +16,14 @@ from longcot.files.errors import BadInput
 from longcot.files.paths import shown
 from longcot.files.run_directory import LOSS
 from longcot.grading.grade import group_equivalent
+from longcot.metrics.scores import score_arm
 from longcot.problems.problem import Problem
 from longcot.traces.behaviours import BEHAVIOURS, behaviour_spans
-from longcot.traces.trace import Trace, iter_traces
+from longcot.traces.trace import Trace, iter_placed, trace_at
 
 WHO = ("arm", "source", "role", "n_train")
+SCORES = ("pass_at_1", "pass_at_1_low", "pass_at_1_high", "maj_at_k", "k")
+SCORES += ("mean_tokens", "finished", "n_problems", "n_samples")
 SAMPLES = 4  # of each problem, whose texts are searched for behaviours
 
 
@@ -27,9 +31,10 @@ SAMPLES = 4  # of each problem, whose texts are searched for behaviours
 class Result:
     """An arm's graded traces, in the benchmark's order, with what the tables need of each.
 
-    `ids` are those of answers among their problem's, `words` the lengths; `shown` counts the behaviours, in the order
-    of `behaviours.BEHAVIOURS`, of the first `SAMPLES` samples, None for the others. The texts are left in the file:
-    those of a whole study need not fit into memory.
+    `ids` are those of answers among their problem's, `words` the lengths; `behaviours` are counts, in the order of
+    `BEHAVIOURS`, of the first `SAMPLES` samples, None for the others. The texts are left in the file: those of a whole
+    study need not fit into memory. `starts` are the bytes at which their lines begin, for the few that are shown.
+    `arms` and `sources` are all of the study's, in its order: an arm's marker and colour go by its place in them.
     """
 
     arm: PlotTask
@@ -39,8 +44,20 @@ class Result:
     traces: list[Trace]
     ids: list[int]
     words: list[int]
-    shown: list[tuple[int, ...] | None]
+    behaviours: list[tuple[int, ...] | None]
+    starts: list[int]
     loss_log: Path | None
+    arms: tuple[str, ...]
+    sources: tuple[str, ...]
+
+    @cached_property
+    def scores(self) -> dict[str, float]:
+        """`SCORES` over the whole benchmark, and what else `metrics.score_arm` gives."""
+        return score_arm(self.traces, self.ids)
+
+    def whole(self, row: int) -> Trace:
+        """One of the traces with its text. Raises BadInput where the file was written anew since."""
+        return trace_at(self.path, self.starts[row], self.traces[row].key)
 
 
 def read_results(
@@ -49,40 +66,52 @@ def read_results(
     """The results of a study's arms, in its order.
 
     With `problems` (the benchmark) every arm must have traces of each of them and of no other; without, arms bring
-    problems of their own. Raises BadInput for names that are not there, and for a file of
-    traces that is missing, not whole or not graded.
+    problems of their own. Raises BadInput for names that are not there, and for a file of traces that is missing, not
+    whole or not graded.
     """
-    names = [arm.name for arm in arms]
+    names = tuple(arm.name for arm in arms)
     if len(set(names)) < len(names):
         raise BadInput(f"arms: a name stands twice in {', '.join(names)}; give each arm a name of its own")
     if main_arm not in names:
         raise BadInput(f"main_arm: no arm {main_arm!r}; use one of {', '.join(names) or 'none, as there is no arm'}")
-    sources = {arm.data for arm in arms}
+    given = {arm.data for arm in arms}
+    sources = [arm.data or (arm.model if arm.model in given else "") for arm in arms]
     order = {problem.id: place for place, problem in enumerate(problems)}
     results = []
-    for arm in tqdm(arms, desc="read", unit="arm"):
+    for arm, source in zip(tqdm(arms, desc="read", unit="arm"), sources, strict=True):
         path = Path(run_dir) / arm.traces
-        read = [(t.model_copy(update={"text": ""}), len(t.text.split()), _shown(t)) for t in iter_traces(path)]
+        read = [
+            (trace.model_copy(update={"text": ""}), len(trace.text.split()), _behaviours(trace), start)
+            for start, trace in iter_placed(path)
+        ]
         read.sort(key=lambda row: (order.get(row[0].problem_id, 0), *row[0].key))
-        traces = [trace for trace, _, _ in read]
+        traces = [trace for trace, *_ in read]
         _check(traces, order, path)
         results.append(
             Result(
-                arm,
-                arm.data or (arm.model if arm.model in sources else ""),
-                "main" if arm.name == main_arm else "fine-tuned" if arm.n_train else "reference",
-                path,
-                traces,
-                _answer_ids(traces),
-                [words for _, words, _ in read],
-                [shown for _, _, shown in read],
-                Path(run_dir) / arm.adapter / LOSS if arm.adapter else None,
+                arm=arm,
+                source=source,
+                role="main" if arm.name == main_arm else "fine-tuned" if arm.n_train else "reference",
+                path=path,
+                traces=traces,
+                ids=_answer_ids(traces),
+                words=[words for _, words, _, _ in read],
+                behaviours=[counts for _, _, counts, _ in read],
+                starts=[start for *_, start in read],
+                loss_log=Path(run_dir) / arm.adapter / LOSS if arm.adapter else None,
+                arms=names,
+                sources=tuple(dict.fromkeys(filter(None, sources))),
             )
         )
     return results
 
 
-def _shown(trace: Trace) -> tuple[int, ...] | None:
+def one_by_one(results: Sequence[Result]) -> list[Result]:
+    """The arms to be shown one by one: those without a condition, and the main one."""
+    return [result for result in results if not result.arm.condition or result.role == "main"]
+
+
+def _behaviours(trace: Trace) -> tuple[int, ...] | None:
     """How often a text shows each behaviour; not looked for beyond the first samples, as it takes long."""
     if trace.sample >= SAMPLES:
         return None
@@ -120,11 +149,13 @@ def who(result: Result) -> dict[str, Any]:
 
 
 def tidy(rows: list[dict[str, Any]], columns: Sequence[str], results: Sequence[Result]) -> pd.DataFrame:
-    """The rows as a table of `WHO` and `columns`, arms and sources being categories in the order of `results`."""
+    """The rows as a table of `WHO` and `columns`, arms and sources being categories in the study's order.
+
+    `results` are some of the study's.
+    """
     table = pd.DataFrame(rows, columns=[*WHO, *(column for column in columns if column not in WHO)])
-    sources = dict.fromkeys(result.source for result in results if result.source)
-    table["arm"] = pd.Categorical(table["arm"], [result.arm.name for result in results])
-    table["source"] = pd.Categorical(table["source"], [*sources, ""])
+    table["arm"] = pd.Categorical(table["arm"], results[0].arms)
+    table["source"] = pd.Categorical(table["source"], [*results[0].sources, ""])
     return table
 
 
@@ -145,6 +176,6 @@ def accuracies(results: Sequence[Result]) -> np.ndarray:
     return np.array(rows)
 
 
-def _unit(results: Sequence[Result]) -> str:
-    """Tokens of the arm's model where all traces say them, else words for all arms."""
+def length_unit(results: Sequence[Result]) -> str:
+    """The unit of responses' lengths: tokens of the arm's model where all traces say them, else words for all arms."""
     return "tokens" if all(t.completion_tokens is not None for r in results for t in r.traces) else "words"

@@ -1,4 +1,4 @@
-"""One style for all figures, and how one is saved.
+"""One style for all figures.
 
 An arm looks the same everywhere. Its colour is that of the source of its traces, the lighter the fewer traces it is
 fine-tuned on; its marker goes by its place in the study, and is filled if the arm is fine-tuned on counted traces, else
@@ -9,7 +9,6 @@ those of Okabe and Ito, which colour-blind readers can tell apart.
 import textwrap
 from collections.abc import Sequence
 from math import log
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -19,8 +18,6 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
-
-from longcot.files.writing import write_table
 
 WIDTH = 5.2  # inches: text stays readable when a figure is printed at half a page's width
 ROW = 0.3  # inches for an arm in a figure with a line an arm
@@ -49,16 +46,6 @@ plt.rcParams.update(
 )
 
 
-def save_figure(figure: Figure, table: pd.DataFrame, stem: str | Path) -> Figure:
-    """Write `<stem>.pdf`, `<stem>.png` and, from its table, `<stem>.csv`; gives the figure back to be shown."""
-    stem = Path(stem)
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(stem.with_name(stem.name + ".pdf"), metadata={"CreationDate": None})
-    figure.savefig(stem.with_name(stem.name + ".png"), metadata={"Software": None})
-    write_table(stem.with_name(stem.name + ".csv"), table)
-    return figure
-
-
 def new_axes(
     width: float, height: float, columns: Sequence[float] = (1,), sharey: bool = True
 ) -> tuple[Figure, list[Axes]]:
@@ -81,14 +68,6 @@ def new_panels(count: int, columns: int, width: float, height: float, **shared: 
     return figure, list(axes.flat[:count])
 
 
-def note(text: str) -> Figure:
-    """What stands in a figure's place where a study has nothing to draw."""
-    figure, (axes,) = new_axes(WIDTH, 0.6)
-    axes.set_axis_off()
-    axes.text(0, 0.5, textwrap.fill(text, 72), va="center", color=GREY, transform=axes.transAxes)
-    return figure
-
-
 def source_colours(table: pd.DataFrame) -> dict[str, str]:
     """The colour of each source, by its place among the study's sources."""
     sources = [source for source in table["source"].astype("category").cat.categories if source]
@@ -96,7 +75,7 @@ def source_colours(table: pd.DataFrame) -> dict[str, str]:
 
 
 def arm_looks(table: pd.DataFrame) -> dict[str, dict[str, str]]:
-    """Colour, marker and filling of each arm of a table that begins with `tables.WHO`.
+    """Colour, marker and filling of each arm of a table that begins with `results.WHO`.
 
     They depend on the arm and on its place in the study, and not on which other arms the table shows.
     """
@@ -156,25 +135,20 @@ def arm_rows(axes: Axes, arms: pd.DataFrame) -> None:
     axes.grid(axis="x")
 
 
-def _bar(arm: pd.Series, value: str = "pass_at_1", low: str = "pass_at_1_low", high: str = "pass_at_1_high") -> list:
-    """An arm's interval as matplotlib takes error bars."""
-    return [[arm[value] - arm[low]], [arm[high] - arm[value]]]
-
-
-# What a set's traces are drawn in: all of its pool, what its filters left, what it took
-PARTS = {"pool": "#b0b0b0", "left": PALETTE[5], "chosen": PALETTE[1]}
+# The colours of a set's traces: all of its pool, what its filters left, what it took
+PART_COLOURS = {"pool": "#b0b0b0", "left": PALETTE[5], "chosen": PALETTE[1]}
 
 SHARES = ("correct", "repeated_4grams", "second_script", "base_pass_rate")  # measures that are fractions of 1
 
 
-def _ticks(axis: Axis, measure: str) -> None:
+def few_ticks(axis: Axis, measure: str) -> None:
     """Few ticks, as suit a measure: shares in percent."""
     axis.set_major_locator(MaxNLocator(3))
     if measure in SHARES:
         axis.set_major_formatter(PercentFormatter(1, decimals=0))
 
 
-def _length_ticks(axis: Axis, lengths: pd.Series) -> None:
+def length_ticks(axis: Axis, lengths: pd.Series) -> None:
     """A few round lengths on a logarithmic scale, those between the least and the greatest."""
     low, high = lengths.min(), lengths.max()
     for steps in ((1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9)):
@@ -186,16 +160,17 @@ def _length_ticks(axis: Axis, lengths: pd.Series) -> None:
     axis.set_major_formatter(FuncFormatter(lambda n, _: f"{n / 1000:g}k" if n >= 1000 else f"{n:g}"))
 
 
-def _varying(table: pd.DataFrame, low: str, high: str) -> list[str]:
+def varying(table: pd.DataFrame, low: str, high: str) -> list[str]:
     """The measures in which there is something to be seen: not those with one value throughout."""
     return [name for name, rows in table.groupby("measure", sort=False) if rows[low].min() < rows[high].max()]
 
 
-def _wrapped(name: str, width: int = 32) -> str:
+def wrapped(name: str, width: int = 32) -> str:
+    """A name in lines of at most `width` characters."""
     return "\n".join(textwrap.wrap(name, width))
 
 
-def _told(measure: str) -> str:
+def axis_name(measure: str) -> str:
     """A measure's name for an axis, in two lines where it is long."""
     words = measure.replace("_per_", "\nper ").replace("_", " ")
     return words.replace("4grams", "4-grams")

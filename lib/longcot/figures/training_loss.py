@@ -1,4 +1,4 @@
-"""The figures of training: loss of all arms, and loss and learning rate while it goes on."""
+"""The training loss of all arms."""
 
 from collections.abc import Sequence
 
@@ -8,18 +8,25 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
 from longcot.figures.results import Result, tidy, who
-from longcot.figures.style import DASHES, WIDTH, arm_looks, new_axes, note
+from longcot.figures.style import DASHES, WIDTH, arm_looks, new_axes
 from longcot.files.errors import BadInput
 from longcot.files.paths import shown
 
 
-def training_loss(table: pd.DataFrame) -> Figure:
-    """Training loss of each arm, on a logarithmic axis, against the epoch; the more traces, the darker.
+def table(results: Sequence[Result]) -> pd.DataFrame:
+    """One row a training step of each arm that has a loss log: `step`, `epoch`, `loss` (nats a token)."""
+    rows = []
+    for result in results:
+        if result.loss_log and result.loss_log.is_file():
+            log = pd.read_csv(result.loss_log)
+            if missing := {"step", "epoch", "loss"} - set(log.columns):
+                raise BadInput(f"{shown(result.loss_log)}: no column {', '.join(sorted(missing))}; train the arm again")
+            rows += [who(result) | row for row in log[["step", "epoch", "loss"]].to_dict("records")]
+    return tidy(rows, ("step", "epoch", "loss"), results)
 
-    From `tables.loss_table`.
-    """
-    if table.empty:
-        return note("No adapter of this study has a log of its loss.")
+
+def draw(table: pd.DataFrame) -> Figure:
+    """Training loss of each arm, on a logarithmic axis, against the epoch; the more traces, the darker."""
     figure, (axes,) = new_axes(WIDTH, 3.4)
     looks, counts = arm_looks(table), sorted(table["n_train"].unique())
     keys: dict[str, Line2D] = {}
@@ -36,15 +43,3 @@ def training_loss(table: pd.DataFrame) -> Figure:
     axes.grid(axis="y")
     figure.legend(handles=list(keys.values()), loc="outside lower center", ncols=3, handlelength=3)
     return figure
-
-
-def loss_table(results: Sequence[Result]) -> pd.DataFrame:
-    """One row a training step of each arm that has a loss log: `step`, `epoch`, `loss` (nats a token)."""
-    rows = []
-    for result in results:
-        if result.loss_log and result.loss_log.is_file():
-            log = pd.read_csv(result.loss_log)
-            if missing := {"step", "epoch", "loss"} - set(log.columns):
-                raise BadInput(f"{shown(result.loss_log)}: no column {', '.join(sorted(missing))}; train the arm again")
-            rows += [who(result) | row for row in log[["step", "epoch", "loss"]].to_dict("records")]
-    return tidy(rows, ("step", "epoch", "loss"), results)

@@ -142,7 +142,7 @@ def score_arm(traces: Sequence[Trace], ids: Sequence[int] | None = None, k: int 
     right = [sum(correct[i] for i in rows) for rows in problems.values()]
     low, high = pass_at_1_interval(right, samples)
     tokens = [trace.completion_tokens for trace in traces if trace.completion_tokens is not None]
-    ends = [trace.finish_reason == "stop" for trace in traces if trace.finish_reason is not None]
+    ends = [trace.finished for trace in traces if trace.finished is not None]
     return {
         "pass_at_1": float(np.mean(rates_of(right, samples)[0])),
         "pass_at_1_low": low,

@@ -55,7 +55,10 @@ def write_report(run_dir: str | Path) -> Path:
 
 
 def _executed(path: Path) -> nbformat.NotebookNode:
-    """The executed notebook, its first cell folded, each figure with the heading above it as alternative text."""
+    """The executed notebook without sections that show nothing, its first cell folded.
+
+    Each figure has the heading above it as alternative text.
+    """
     if not path.is_file():
         raise BadInput(
             f"{shown(path)}: no executed notebook; run notebooks/04_plot_evaluation.ipynb of this study first"
@@ -69,6 +72,7 @@ def _executed(path: Path) -> nbformat.NotebookNode:
         cell.outputs for cell in cells
     ):
         raise BadInput(f"{shown(path)}: was not run to its end; run it again")
+    notebook.cells = _without_empty(notebook.cells)
     notebook.cells[0].metadata["folded"] = True
     heading = ""
     for cell in notebook.cells:
@@ -76,6 +80,46 @@ def _executed(path: Path) -> nbformat.NotebookNode:
             heading = cell.source.splitlines()[0].strip("# ")
         cell.metadata["alt"] = heading
     return notebook
+
+
+def _without_empty(cells: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """The cells but those of sections in which there is code and none of it shows anything.
+
+    A section reaches from a heading to the next of its level or above; a text without a heading to the next text.
+    """
+    kept, text_kept = [], True
+    for place, cell in enumerate(cells):
+        if cell.cell_type == "markdown":
+            code = [one for one in _section(cells, place) if one.cell_type == "code"]
+            text_kept = not code or any(_shows(output) for one in code for output in one.outputs)
+        if text_kept:
+            kept.append(cell)
+    return kept
+
+
+def _section(cells: list[nbformat.NotebookNode], start: int) -> list[nbformat.NotebookNode]:
+    """The cells that belong to the text at `start`."""
+    level = _level(cells[start])
+    ends = (
+        place
+        for place in range(start + 1, len(cells))
+        if cells[place].cell_type == "markdown" and (not level or 0 < _level(cells[place]) <= level)
+    )
+    return cells[start : next(ends, len(cells))]
+
+
+def _level(cell: nbformat.NotebookNode) -> int:
+    """1 for a text that begins with a heading `#`, 2 for `##`, 0 for one without a heading."""
+    return len(re.match("#*", cell.source)[0])
+
+
+def _shows(output: nbformat.NotebookNode) -> bool:
+    """Whether the report has anything of an output."""
+    if output.output_type == "stream":
+        return output.name == "stdout" and bool(output.text.strip())
+    data = output.get("data", {})
+    rich = [data[kind] for kind in ("image/png", "text/html", "text/markdown") if kind in data]
+    return any(text.strip() for text in rich or [data.get("text/plain", "")])
 
 
 def _manifests(run: Path) -> list[dict[str, Any]]:

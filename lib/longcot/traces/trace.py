@@ -43,6 +43,11 @@ class Trace(BaseModel):
         return self.problem_id, self.sample, self.stage
 
     @property
+    def finished(self) -> bool | None:
+        """Whether it came to its end by itself; None where its source does not say. Nothing else decides this."""
+        return None if self.finish_reason is None else self.finish_reason == "stop"
+
+    @property
     def cut(self) -> bool:
         """Whether it did not come to its end: the limit of tokens, or the context, was reached."""
         return self.finish_reason in ("length", "overflow", "empty")
@@ -57,27 +62,52 @@ def _parse(line: bytes, path: Path, number: int) -> Trace:
         ) from None
 
 
-def _complete_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The lines that were written whole; a last one without its line end was torn by a kill and is not given."""
+def _complete_lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
+    """(number, first byte, line) of each line that was written whole.
+
+    A last one without its line end was torn by a kill and is not given.
+    """
+    start = 0
     with open(path, "rb") as lines:
         for number, line in enumerate(lines, 1):
             if line.endswith(b"\n") and line.strip():
-                yield number, line
+                yield number, start, line
+            start += len(line)
 
 
 def iter_traces(path: str | Path) -> Iterator[Trace]:
     """The traces of a file one by one, torn last line tolerated. Raises BadInput with file and line."""
+    for _, trace in iter_placed(path):
+        yield trace
+
+
+def iter_placed(path: str | Path) -> Iterator[tuple[int, Trace]]:
+    """`iter_traces`, each with the byte at which its line begins: `trace_at` reads it again, with its text."""
     path, seen = Path(path), {}
     if not path.is_file():
         raise BadInput(f"{shown(path)}: no such file of traces; generate them first")
-    for number, line in _complete_lines(path):
+    for number, start, line in _complete_lines(path):
         trace = _parse(line, path, number)
         if trace.key in seen:
             raise BadInput(
                 f"{shown(path)}:{number}: {trace.key} stands in line {seen[trace.key]} already; remove one of the two"
             )
         seen[trace.key] = number
-        yield trace
+        yield start, trace
+
+
+def trace_at(path: str | Path, start: int, key: Key) -> Trace:
+    """The trace of that key, whose line begins at the byte `start`. Raises BadInput where the file was written anew."""
+    with open(path, "rb") as file:
+        file.seek(start)
+        line = file.readline()
+    try:
+        trace = Trace.model_validate_json(line)
+    except ValidationError:
+        trace = None
+    if trace is None or trace.key != key:
+        raise BadInput(f"{shown(path)}: was written anew while it was read; run the notebook again")
+    return trace
 
 
 def read_traces(path: str | Path) -> list[Trace]:

@@ -108,7 +108,7 @@ def _rows(path: Path, run_dir: Path, problems: dict[str, str]) -> list[dict]:
 
 
 def _ending(trace: Trace) -> str:
-    return "cut off" if trace.cut else "finished" if trace.finish_reason == "stop" else "end not stated"
+    return {True: "finished", False: "cut off", None: "end not stated"}[trace.finished]
 
 
 def _without_text(line: bytes, path: Path, number: int) -> Trace:
