@@ -21,7 +21,7 @@ from longcot.problems import Problem
 from longcot.prompts import build_messages, style_version
 from longcot.qlora.adapter import check_base
 from longcot.settings import LoraSettings, Sampling, Server
-from longcot.traces import import_traces, row_count, write_traces
+from longcot.traces import import_traces, trace_counts, write_traces
 
 
 def sampled_folder(path: str, revision: str, run_dir: Path) -> Path:
@@ -136,7 +136,7 @@ def sample_arm(
         **prompt,
     )
     first = build_messages(style, problems[0], examples=examples, **prompt)
-    making.finish(traces=row_count(out), first_prompt=sampler.prompt_text(first))
+    making.finish(**trace_counts(out), first_prompt=sampler.prompt_text(first))
     return out
 
 
@@ -152,9 +152,8 @@ def import_arm(arm: dict[str, Any], run_dir: Path) -> Path:
     given = {key: arm[key] for key in ("source", "keys", "where", "split", "revision")}
     making = Making(out, arm, [resolve(arm["source"])] if resolve(arm["source"]).is_file() else [])
     if not making.done:
-        traces = import_traces(**given)
-        write_traces(out, grade(traces))
-        making.finish(traces=len(traces))
+        write_traces(out, grade(import_traces(**given)))
+        making.finish(**trace_counts(out))
     return out
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from longcot.errors import command
 from longcot.grading import regrade
 from longcot.manifest import changing
-from longcot.traces import held
+from longcot.traces import held, trace_counts
 
 
 def regrade_file(path: str | Path) -> int:
@@ -16,8 +16,10 @@ def regrade_file(path: str | Path) -> int:
 
     What was made from the file before (training sets, tables) is then out of date, and the next run makes it again.
     """
-    with held(path), changing(path, regraded=True):
-        return regrade(path)
+    with held(path), changing(path, regraded=True) as figures:
+        changed = regrade(path)
+        figures.update(trace_counts(path))
+    return changed
 
 
 @command

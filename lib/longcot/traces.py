@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from longcot.errors import BadInput
 from longcot.files import is_file_at, open_locked, shown, write_all, write_whole, writing
@@ -34,6 +34,7 @@ class Trace(BaseModel):
     completion_tokens: int | None = None
     answer: str | None = None
     correct: bool | None = None  # None: not graded yet
+    undecided: bool = Field(False, exclude_if=lambda undecided: not undecided)  # graded, but not in time: not correct
 
     @property
     def key(self) -> Key:
@@ -207,6 +208,7 @@ def import_traces(
     return traces
 
 
-def row_count(path: str | Path) -> int:
-    """How many whole lines a file has; 0 where there is none."""
-    return sum(1 for _ in _complete_lines(Path(path))) if Path(path).is_file() else 0
+def trace_counts(path: str | Path) -> dict[str, int]:
+    """How many `traces` a file has, and how many of them are `undecided`. Raises BadInput as `iter_traces` does."""
+    undecided = [trace.undecided for trace in iter_traces(path)]
+    return {"traces": len(undecided), "undecided": sum(undecided)}
