@@ -2,6 +2,8 @@
 
 import re
 
+from longcot.grading.notation import split
+
 # what may stand between two boxes, or two pieces of mathematics, that are one answer: "\boxed{1} and x_2 = \boxed{2}"
 JOINT = re.compile(r"(?:[\s$,;&()]|\\[()\[\] ,;]|\\q?quad|\\text\{[^{}]*\}|and\b|or\b|[A-Za-z](?:_\{?\w\}?)?\s*=)*")
 MATHS = re.compile(r"(?<!\\)\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\(([^\n]+?)\\\)|(?<!\\)\$([^$\n]+?)(?<!\\)\$", re.DOTALL)
@@ -19,18 +21,20 @@ _RUN = re.compile(  # mathematics without a word; "a" and "I" before one are wor
     r"|(?<=\d)[a-z]{1,3}(?![A-Za-z])|(?! (?:a|I) [A-Za-z])[^A-Za-z\\]|(?<![A-Za-z])[A-Za-z](?![A-Za-z']))*"
 )
 _GOES_ON = re.compile(  # after a number: it is no more than the beginning of an expression, or of a list
-    r"\s*!?\s*(?:[-+*/^=<>×·÷≤≥≠±√π≈]|[xX]\s*[\d$(]|\\(?:times|cdot|div|pm|sqrt|frac|pi|leq?|geq?)|:\d"
+    r"\s*!?\s*(?:[-+*/^=<>×·÷≤≥≠±√π≈∪∩]|[xX]\s*[\d$(]|\\(?:times|cdot|div|pm|sqrt|frac|pi|leq?|geq?|cup|cap)|:\d"
+    r"|(?:sqrt|pi|ln|log|sin|cos|tan)(?![A-Za-z])"
     r"|[A-Za-z]\s*(?:[-+*/^=<>]|$)|(?:,|;|,?\s*\b(?:and|or)\b)\s*[-\d(\[])|\("
 )
 _SO = re.compile(r"[\s,;]*\b(?:so|thus|hence|therefore|i\.e\.|that is|giving|which (?:is|equals|gives|means))\b[\s,:]*")
-_LABEL = re.compile(r"[A-Za-z](?:_\{?\w+\}?)?(?:\([A-Za-z]\))?")
+_LABEL = re.compile(r"[A-Za-z](?:_\{?\w+\}?)?(?:\([^()]*\))?")  # x, f(x), P(X = 2)
 _CHOICE = re.compile(r"\(?[A-H](?:\)|[.:])\s|\(?([A-H])\)?(?=[,;]?\s+(?:because|since|as|which|not)\b)")
+_LONGEST = 400  # characters of a statement that are looked at
 _BOLD = re.compile(r"\*\*([^*\s][^*]*)\*\*")
 _COUNTED = re.compile(  # the things of a count: 3 eggs x 4 days = 12 eggs
     r"(?<=\d)\s*(?!(?:and|or|so|thus|hence|which|that|because|since|as|is|if|for|where|when|times|plus|minus|divided)\b)"
-    r"[A-Za-z]{2,}(?![A-Za-z({])"
+    r"[A-Za-z]{2,}(?![A-Za-z({])(?:\^\{?-?\d\}?|[²³])?(?:/[a-z]+)?"
 )
-_IN_WORDS = {"times": r"\\times", "plus": "+", "minus": "-", "divided by": "/"}
+_IN_WORDS = {"times": r"\\times", "of": r"\\times", "plus": "+", "minus": "-", "divided by": "/"}
 
 
 def inside(match: re.Match) -> str:
@@ -76,17 +80,17 @@ def first_piece(text: str) -> str | None:
 
     A chain of equalities is its last side where it computes a number: 3 x 4 = 12 and x = 5, but not y = 2x + 3.
     """
-    text = _BOLD.sub(r"\1", text)
-    for words, sign in _IN_WORDS.items():
-        text = re.sub(rf"(?<=[\d)])\s+{words}\s+(?=[\d($])", f" {sign} ", text)
-    maths, number = MATHS.match(text), _NUMBER.match(text)
-    head = first_sentence(text)
-    if number and "=" in head:
-        text = head = _COUNTED.sub("", head)
+    maths = MATHS.match(text)
     if maths and not re.search(r"[-+*/=<>]\s*$", inside(maths)) and not re.match(r"\s*[=≈]", text[maths.end() :]):
         return _joined(text, [maths, *MATHS.finditer(text, maths.end())], first=True)
-    if number and not _GOES_ON.match(text, number.end()):
-        return _joined(text, [number, *MATHS.finditer(text, number.end())], first=True)
+    head = first_sentence(_BOLD.sub(r"\1", text[:_LONGEST]))
+    for words, sign in _IN_WORDS.items():
+        head = re.sub(rf"(?<=[\d)%])\s+{words}\s+(?=[\d($])", f" {sign} ", head)
+    number = _NUMBER.match(head)
+    if number and "=" in head:
+        head = _COUNTED.sub("", head)
+    if number and not _GOES_ON.match(head, number.end()):
+        return _joined(head, [number, *MATHS.finditer(head, number.end())], first=True)
     if choice := _CHOICE.match(head):
         return choice[1] or (head if len(head) < 100 else None)
     return _value(head) or (number[0] if number else last_piece(head))
@@ -100,6 +104,7 @@ def first_sentence(text: str) -> str:
 def _value(head: str) -> str | None:
     """What the mathematics comes to that a sentence without formulas begins with, or is."""
     head = re.sub(r"(?<=[\d)])\s*[xX]\s*(?=[\d($])", r" \\times ", re.sub(r"\$|\\[()\[\]]", " ", head))
+    head = re.sub(r"\^(-?\d\d+)", r"^{\1}", head)  # in plain text 2^10 is no 2^1 0
     run = _RUN.match(head)
     after = head[run.end() :].strip(" .!?*_")
     if after and (so := _SO.match(after)) and (found := first_piece(after[so.end() :])):
@@ -112,10 +117,10 @@ def _value(head: str) -> str | None:
     exact, *rounded = re.split(r"≈|\\approx(?![a-z])", text)
     if rounded:
         text = f"{exact} = {rounded[0]}" if _LABEL.fullmatch(exact.strip()) else exact
-    sides = [side.strip(" ,;") for side in re.split(r"(?<![<>!])=", text)]
-    if after and after != "respectively" and (len(sides) == 1 and not re.search(r"\d\s*[-+*/^<>(\\]|[<>≤≥]", text)):
+    sides = [side.strip(" ,;") for side in split(re.sub(r"(?<![<>!])=", "\0", text), "\0")]
+    if after and after != "respectively" and (len(sides) < 2 and not re.search(r"\d\s*[-+*/^<>(\\]|[<>≤≥]", text)):
         return None  # the beginning of a list of things, not of numbers
-    if len(sides) == 1 or "" in sides:
+    if len(sides) < 2:
         return text if re.search(r"[\d<>≤≥(\\]", text) else None
     if _LABEL.fullmatch(sides[0]):
         found = _NUMBER.match(sides[-1])
