@@ -28,12 +28,14 @@ def is_equivalent(candidate: str, reference: str, timeout: float = 5.0) -> bool:
     return bool(_verdict(candidate, reference, timeout))
 
 
-def _verdict(candidate: str, reference: str, timeout: float) -> bool | None:
-    """`is_equivalent`, None where it is not decided."""
+def _verdict(candidate: str, reference: str, timeout: float, tries: int = 1) -> bool | None:
+    """`is_equivalent`, None where it is not decided in so many tries."""
     if not isinstance(candidate, str) or not isinstance(reference, str):
         return False
-    known = quick(candidate, reference)
-    return POOL.ask(candidate, reference, timeout) if known is None else known
+    verdict = quick(candidate, reference)
+    while verdict is None and tries:
+        verdict, tries = POOL.ask(candidate, reference, timeout), tries - 1
+    return verdict
 
 
 def compare(pairs: Iterable[Pair], timeout: float = 5.0) -> dict[Pair, bool | None]:
@@ -42,15 +44,13 @@ def compare(pairs: Iterable[Pair], timeout: float = 5.0) -> dict[Pair, bool | No
     Each distinct pair is compared once, several at a time, `timeout` seconds each; what is not decided then is tried
     once more, alone.
     """
-    verdicts = {pair: quick(*pair) for pair in pairs}
+    verdicts = {pair: quick(*pair) for pair in dict.fromkeys(pairs)}
     if left := [pair for pair, verdict in verdicts.items() if verdict is None]:
         POOL.start()
         with ThreadPoolExecutor(POOL.count) as threads:
             done = threads.map(lambda pair: POOL.ask(*pair, timeout), left)
             verdicts.update(zip(left, done, strict=True))
-    for pair in [pair for pair in left if verdicts[pair] is None]:
-        verdicts[pair] = POOL.ask(*pair, timeout)
-    return verdicts
+    return {pair: POOL.ask(*pair, timeout) if verdict is None else verdict for pair, verdict in verdicts.items()}
 
 
 def group_equivalent(answers: Sequence[str | None], timeout: float = 5.0) -> list[int]:
@@ -62,23 +62,27 @@ def group_equivalent(answers: Sequence[str | None], timeout: float = 5.0) -> lis
     firsts: list[str] = []
     same: list[int] = []  # for each of `firsts` the group that it was found to belong to
     undecided: set[tuple[int, int]] = set()
+    slow: set[str] = set()  # answers of which a comparison was not decided: their next ones are tried once only
     answers = [answer if answer and answer.strip() else None for answer in answers]
     places: dict[str | None, int] = {None: -1}
-    for answer in dict.fromkeys(answers):
-        if answer is None:
-            continue
-        verdicts: dict[int, bool | None] = {}
+    for answer in filter(None, dict.fromkeys(answers)):
+        hit, late = None, []
         for place, first in enumerate(firsts):
-            hit = next((other for other, verdict in verdicts.items() if verdict), None)
             if hit is None or (hit, place) in undecided:
-                verdicts[place] = compare([(answer, first)], timeout)[answer, first]
-        places[answer], *others = [place for place, verdict in verdicts.items() if verdict] or [len(firsts)]
-        for other in others:
-            same[:] = [same[places[answer]] if group == same[other] else group for group in same]
-        if places[answer] == len(firsts):
-            undecided |= {(place, len(firsts)) for place, verdict in verdicts.items() if verdict is None}
-            same.append(len(firsts))
+                verdict = _verdict(answer, first, timeout, tries=1 if slow & {answer, first} else 2)
+                if verdict is None:
+                    late.append(place)
+                    slow |= {answer, first}
+                elif verdict and hit is None:
+                    hit = place
+                elif verdict:
+                    same = [same[hit] if group == same[place] else group for group in same]
+        if hit is None:
+            hit = len(firsts)
+            undecided |= {(place, hit) for place in late}
+            same.append(hit)
             firsts.append(answer)
+        places[answer] = hit
     if undecided:
         LOG.warning("%d pairs of answers could not be compared in time and count as different", len(undecided))
     groups = {group: number for number, group in enumerate(dict.fromkeys(same))}

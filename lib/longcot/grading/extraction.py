@@ -19,7 +19,8 @@ _PLACEHOLDER = re.compile(  # of a prompt that is told again: \boxed{}, \boxed{y
 _TAG = re.compile(r"(?i)<(answer|final_answer|final)>(.*?)(?:</\1>|\Z)", re.DOTALL)
 _PHRASE = re.compile(
     r"(?i)\b(?:answer|réponse)\b(?: for [^:\n]{1,40})?[*_]*\s*(?:is\b|est\b|[:：])[\s*_:]*"
-    r"|\bcorrect (?:option|choice) is[\s*:]*(?=\(?[A-H]\b)|答案\s*[是为:：]*|(?m:^\W*final answers?\W*$|^####\s*\$?)"  # the last one is GSM8K's
+    r"|\bcorrect (?:option|choice) is[\s*:]*(?=\(?[A-H]\b)|答案\s*[是为:：]*"
+    r"|(?m:^\W*final answers?\W*$|^####\s*\$?)"  # the last one is GSM8K's
 )
 _LONGEST = 1_000_000  # characters at the end of a text in which a box is looked for
 _TAIL = 20_000  # characters at the end of a text in which an answer without a box is looked for

@@ -9,6 +9,7 @@ _MARK = re.compile(
     r"|\[(?:[|](?P<turn>\w+)[|]|(?P<off>/?)(?P<upper>THINK|INST|BEGIN FINAL RESPONSE))\]"
     r"|◁(?P<shut>/?)think▷|<<(?P<sys>SYS)>>"
 )
+_SQUARE = ("[TH", "[IN", "[/", "[|", "[BEGIN")
 _THOUGHTS = {"think", "thinking", "thought", "thoughts", "reasoning", "reason", "reflection", "analysis", "scratchpad"}
 _THOUGHTS |= {"inner_monologue", "rationale", "cot"}
 _OF_RESPONSE = re.compile(
@@ -46,13 +47,12 @@ def parts(text: str) -> tuple[str, str | None]:
     """
     opened: list[str] = []
     said = lead = 0
-    if re.match("analysis(?=[A-Z])", text):  # Harmony, decoded without its special tokens
+    if text.startswith("analysis") and text[8:9].isupper():  # Harmony, decoded without its special tokens
         if "assistantfinal" not in text:
             return text, None
         said = text.rfind("assistantfinal") + len("assistantfinal")
-    if "<" not in text and "[" not in text and "◁" not in text:
-        return text[:said], text[said : _end_of_turn(text, said, len(text))]
-    for mark in _MARK.finditer(text, said):
+    marked = "<" in text or "◁" in text or ("[" in text and any(sign in text for sign in _SQUARE))
+    for mark in _MARK.finditer(text, said) if marked else ():
         kind, name = _kind(mark)
         if kind == "turn":
             if _ROLE.fullmatch(text, lead, mark.start()):  # the marks of the model's own turn

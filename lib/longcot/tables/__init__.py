@@ -15,6 +15,7 @@ from longcot.tables.scores import (
     breakdown_table,
     by_traces_table,
     differences_table,
+    undecided_text,
     with_labels,
 )
 from longcot.tables.training import loss_table
@@ -36,6 +37,7 @@ __all__ = [
     "pass_at_k_table",
     "properties_table",
     "read_results",
+    "undecided_text",
     "votes_table",
     "with_labels",
 ]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from longcot.draws import draws_interval
-from longcot.grading import is_equivalent
+from longcot.grading import compare
 from longcot.metrics import holm, paired_difference, score_arm
 from longcot.problems import Problem
 from longcot.tables.results import Result, accuracies, tidy, who
@@ -51,11 +51,23 @@ def by_traces_table(results: Sequence[Result]) -> pd.DataFrame:
 def with_labels(result: Result, labels: Mapping[str, str]) -> list[Trace]:
     """The traces of a result with the verdicts that other labels (problem id to expected answer) give."""
     traces = list(result.traces)
-    for row, trace in enumerate(traces):
-        if trace.problem_id in labels:
-            right = bool(trace.answer) and is_equivalent(trace.answer, labels[trace.problem_id])
-            traces[row] = trace.model_copy(update={"correct": right})
+    pairs = {
+        row: (trace.answer, labels[trace.problem_id])
+        for row, trace in enumerate(traces)
+        if trace.problem_id in labels and trace.answer
+    }
+    verdicts = compare(pairs.values())
+    for row, pair in pairs.items():
+        update = {"correct": bool(verdicts[pair]), "undecided": verdicts[pair] is None}
+        traces[row] = traces[row].model_copy(update=update)
     return traces
+
+
+def undecided_text(results: Sequence[Result]) -> str:
+    """A sentence on the answers, by arm, that could not be compared with their reference in time."""
+    counts = [(result, sum(trace.undecided for trace in result.traces)) for result in results]
+    told = ", ".join(f"{result.arm.name} {count} of {len(result.traces)}" for result, count in counts if count)
+    return f"Undecided in the time of a comparison, counted as wrong: {told}." if told else "Every answer was decided."
 
 
 def breakdown_table(
