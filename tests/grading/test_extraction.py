@@ -1,6 +1,11 @@
+import json
+import os
+from pathlib import Path
+
 import pytest
 
-from longcot.grading.extraction import extract_answer
+from longcot.grading import extract_answer, is_equivalent
+from longcot.grading.turns import parts
 
 
 @pytest.mark.parametrize(
@@ -32,3 +37,49 @@ from longcot.grading.extraction import extract_answer
 )
 def test_extract_answer(text, answer):
     assert extract_answer(text) == answer
+
+
+def check(file: Path) -> list[dict]:
+    """The rows of a file of texts from which not the `expected` answer is taken (None: there is none)."""
+    rows = [json.loads(line) | {"answer": None} for line in file.open(encoding="utf-8")]
+    for row in rows:
+        row["answer"] = extract_answer(row["text"])
+    return [
+        row
+        for row in rows
+        if row["answer"] != row["expected"]
+        and not (row["answer"] and row["expected"] and is_equivalent(row["answer"], row["expected"], timeout=30))
+    ]
+
+
+def test_a_reader_takes_the_same_answer():
+    assert not check(Path(__file__).parents[1] / "extraction_cases.jsonl")
+
+
+def test_outside_cases():
+    """Rows that others wrote: extraction.jsonl in the folder that LONGCOT_CASES names."""
+    folder = os.environ.get("LONGCOT_CASES")
+    if not folder:
+        pytest.skip("no outside cases here: LONGCOT_CASES is not set")
+    assert not check(Path(folder) / "extraction.jsonl")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<think>" * 50_000,
+        "</think>" * 50_000,
+        "<answer>" * 50_000,
+        "\nQ:" * 100_000,
+        r"\boxed" * 300_000,
+        "," * 200_000,
+    ]
+    + ["The answer is " + end for end in ("(" * 100_000, "1 + " * 100_000, "a = " * 100_000, "**" * 100_000)],
+    ids=lambda text: text[:20],
+)
+def test_hostile_texts_take_no_time(text):
+    began = os.times().user
+    extract_answer(text)
+    extract_answer(r"\boxed{1}" + text)
+    parts("<think>" + text + "</think>" + text)
+    assert os.times().user - began < 3

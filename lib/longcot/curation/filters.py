@@ -21,18 +21,25 @@ from longcot.traces.trace import Trace
 Reasons = list[str | None]  # for each trace why it is removed, None where it stays
 
 
+def _undecided(trace: Trace) -> str | None:
+    return f"undecided whether {trace.answer} is {trace.expected_answer}" if trace.undecided else None
+
+
 class Correct(Strict):
     """The final answer is the expected one."""
 
     def reasons(self, traces: Sequence[Trace], pool: Pool) -> Reasons:
-        return [None if trace.correct else f"answer {trace.answer}, not {trace.expected_answer}" for trace in traces]
+        return [
+            None if trace.correct else _undecided(trace) or f"answer {trace.answer}, not {trace.expected_answer}"
+            for trace in traces
+        ]
 
 
 class Wrong(Strict):
     """The final answer is not the expected one: for arms that learn from errors."""
 
     def reasons(self, traces: Sequence[Trace], pool: Pool) -> Reasons:
-        return ["it is correct" if trace.correct else None for trace in traces]
+        return ["it is correct" if trace.correct else _undecided(trace) for trace in traces]
 
 
 class Contested(Strict):
@@ -43,7 +50,7 @@ class Contested(Strict):
 
     def reasons(self, traces: Sequence[Trace], pool: Pool) -> Reasons:
         right = {trace.problem_id for trace in traces if trace.correct}
-        wrong = {trace.problem_id for trace in traces if not trace.correct}
+        wrong = {trace.problem_id for trace in traces if not trace.correct and not trace.undecided}
         return [
             None
             if trace.problem_id in right & wrong

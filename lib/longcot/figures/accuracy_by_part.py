@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from longcot.figures.results import SCORES, Result, tidy, who
 from longcot.figures.style import ROW, WIDTH, label, new_axes, source_colours
-from longcot.grading.grade import is_equivalent
+from longcot.grading.grade import compare
 from longcot.metrics.scores import score_arm
 from longcot.problems.problem import Problem
 from longcot.traces.trace import Trace
@@ -19,10 +19,15 @@ PARTS = ("subset", "level", "subject")  # what a benchmark is broken down by
 def with_labels(result: Result, labels: Mapping[str, str]) -> list[Trace]:
     """The traces of a result with the verdicts that other labels (problem id to expected answer) give."""
     traces = list(result.traces)
-    for row, trace in enumerate(traces):
-        if trace.problem_id in labels:
-            right = bool(trace.answer) and is_equivalent(trace.answer, labels[trace.problem_id])
-            traces[row] = trace.model_copy(update={"correct": right})
+    pairs = {
+        row: (trace.answer, labels[trace.problem_id])
+        for row, trace in enumerate(traces)
+        if trace.problem_id in labels and trace.answer
+    }
+    verdicts = compare(pairs.values())
+    for row, pair in pairs.items():
+        update = {"correct": bool(verdicts[pair]), "undecided": verdicts[pair] is None}
+        traces[row] = traces[row].model_copy(update=update)
     return traces
 
 

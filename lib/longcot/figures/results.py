@@ -179,3 +179,10 @@ def accuracies(results: Sequence[Result]) -> np.ndarray:
 def length_unit(results: Sequence[Result]) -> str:
     """The unit of responses' lengths: tokens of the arm's model where all traces say them, else words for all arms."""
     return "tokens" if all(t.completion_tokens is not None for r in results for t in r.traces) else "words"
+
+
+def undecided_text(results: Sequence[Result]) -> str:
+    """A sentence on the answers, by arm, that could not be compared with their reference in time; empty for none."""
+    counts = [(result, sum(trace.undecided for trace in result.traces)) for result in results]
+    told = ", ".join(f"{result.arm.name} {count} of {len(result.traces)}" for result, count in counts if count)
+    return f"Undecided in the time of a comparison, counted as wrong: {told}." if told else ""

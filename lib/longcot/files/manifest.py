@@ -122,15 +122,16 @@ class Making:
 
 
 @contextmanager
-def changing(path: str | Path, **figures: Any) -> Iterator[None]:
+def changing(path: str | Path, **figures: Any) -> Iterator[dict[str, Any]]:
     """A whole file becomes another whole one; its manifest, where it has one, says so: the hash now, and `figures`.
 
+    They are given, to be added to where some are known only then.
     Killed in between, the file counts as begun by its own recipe, so that the next run keeps it.
     """
     written, path = _read(manifest_path(path)), Path(path)
     if written:
         write_json(_begun_path(path), {key: written.get(key) for key in ("parameters", "inputs")})
-    yield
+    yield figures
     if written:
         changed = {"sha256": sha256(path), "size": _size(path), "git": git_state(), "packages": _packages()}
         write_json(manifest_path(path), written | changed | figures)

@@ -25,6 +25,9 @@ TEXT = r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|cal|it|sf|bb)|[mh]box|
 FUNCTIONS = "arcsin|arccos|arctan|sinh|cosh|tanh|coth|sin|cos|tan|cot|sec|csc|ln|log|exp|max|min|gcd|lcm"
 _END = r"(?![A-Za-z])"
 
+_UNIT_COMMANDS = "units?|[km]?g|[ckmn]?m|m?s|[kMG]?eV|[kMG]?Hz|k?J|k?Pa|m?L|mol|rad|mph|ft|yd|hr?"
+# \color[HTML]{00FF00}, \fcolorbox{red}{white}
+_COLOUR = r"\\(?:(?:text)?color\s*(?:\[\w*\])?|colorbox|fcolorbox\s*\{[^{}]*\})\s*\{[^{}]*\}"
 _REALS = r"(?i:all\s+reals?(?:\s+numbers?)?)"
 _POWERS = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12}
 
@@ -36,6 +39,8 @@ _SPELLING = [
     (r"\\(?:displaystyle|textstyle|limits|left|right|[bB]igg?[lr]?)" + _END, ""),  # sizes
     (r"(\d)\s*,\s*\\!\s*(?=\d)|(\d)\s*\{,\s*\}(?:\\!)?\s*(?=\d)", r"\1\2"),  # 12{,}000 and 12,\!000 are one number
     (r"\\!", ""),
+    (_COLOUR + r"(?:\s*\{([^{}]*)\})?", r"\1"),
+    (r"\\(?:underline|bbox(?:\[[^\]]*\])?|framebox)\s*(?=\{)|\\(?:bf|rm|it|[lL]arge|LARGE|[hH]uge)" + _END, ""),
     (r"\\\\\s*\[[^\]]*\]", r"\\\\"),  # the height of a matrix row
     (r"(?<!\\)\\[,;:> ]|\\(?:q?quad|thinspace)" + _END + r"|~|(?<!\\)\\$", " "),  # spaces
     *((rf"(?<=\d)\s*({TEXT}\{{)?\s*{name}(?![a-z])", rf" \\times 10^{{{n}}}\1") for name, n in _POWERS.items()),
@@ -67,8 +72,9 @@ _SPELLING = [
     (r"\\lbrace" + _END, r"\\{"),
     (r"\\rbrace" + _END, r"\\}"),
     (r"\^\s*\{\s*\\prime\s*\}|\^\s*\\prime" + _END, "'"),
-    (r"\\degrees?" + _END + r"|\^\s*\\circ" + _END + r"|\^\s*\{\s*\\circ\s*\}", r"^{\\circ}"),
+    (r"\\deg(?:rees?)?" + _END + r"|\^\s*\\circ" + _END + r"|\^\s*\{\s*\\circ\s*\}", r"^{\\circ}"),
     (r"\\var(epsilon|phi|theta)", r"\\\1"),
+    (rf"(?<=[\d}})/])\s*\\({_UNIT_COMMANDS})(?![A-Za-z{{])", r"\\text{\1}"),  # 0.112\kg
     (
         r"(?<=\d)\s*\^\s*\{?\s*\\(?:text|mathrm)\s*\{\s*(?:th|st|nd|rd)\s*\}\s*\}?|(?<=\d)(?:th|st|nd|rd)(?![a-z])",
         "",
@@ -109,7 +115,7 @@ _RULES = [(re.compile(old), new) for old, new in _SPELLING]
 def normalise(text: str) -> str:
     """One spelling of an answer in LaTeX, by the rules of writing above; what it means is not looked at."""
     text = _as_tuple(text.translate(_UNICODE).strip())
-    if re.search(r"\\\\(?:begin|d?frac|sqrt|left|pi|text|boxed|leq?|geq?|cdot|times|infty)(?![a-z])", text):
+    if re.search(r"(?<!\\)\\\\(?:begin|d?frac|sqrt|left|pi|text|boxed|leq?|geq?|cdot|times|infty)(?![a-z])", text):
         text = text.replace("\\\\", "\\")  # escaped twice, as in JSON
     for old, new in _RULES:
         text = old.sub(new, text)
@@ -163,8 +169,8 @@ _UNITS = {  # a name for each unit, so that the same number of different units i
         "mile miles mi", "mph", "second seconds sec s", "minute minutes min", "hour hours hr hrs h", "day days",
         "week weeks", "month months", "year years yr", "dollar dollars usd", "cent cents", "yuan", "gram grams g",
         "kg kilogram kilograms", "pound pounds lb lbs", "liter liters l", "radian radians rad", "nm", "pm", "um",
-        "angstrom angstroms", "ev", "kev", "kj", "hz", "ghz", "mhz", "khz", "pa", "kpa", "mol", "erg ergs", "mg", "ms",
-        "amu", "am",
+        "angstrom angstroms", "ev", "kev", "mev", "gev", "joule joules j", "kj", "ml milliliter milliliters", "hz",
+        "ghz", "mhz", "khz", "pa", "kpa", "mol", "erg ergs", "mg", "ms", "amu", "am",
     )
     for name in names.split()
 }  # fmt: skip
@@ -175,9 +181,10 @@ _WORDS = "|".join(
         reverse=True,
     )
 )
+_SYMBOLS = r"[kMG]?eV|[kMG]?Hz|k?Pa|kJ|m[lL]|ohms?|units?|m(?=\s*/\s*s)"
 _POWER = r"(?:\s*\^\{(-?\d)\})?"
 _IN_TEXT = TEXT + r"\{((?:[^{}]|\{[^{}]*\})*)\}"
-_IN_WORDS = r"(?<![A-Za-z\\{])((?:(?:square|cubic|sq\.?) )?(?:" + _WORDS + r"))"
+_IN_WORDS = r"(?<![A-Za-z\\{])((?:(?:square|cubic|sq\.?) )?(?:" + _WORDS + "|" + _SYMBOLS + r"))"
 _PER = r"\s*/?\s*(?:" + TEXT + r"\{(?:[^{}]|\{[^{}]*\})*\}|per [a-z]+|/ ?[a-z]{1,4})" + _POWER
 # 15 \text{ cm}^{2}, 3 square feet, 5 \mathrm{km} / \mathrm{h}, 2 meters per second
 UNIT = re.compile(r"(?<=[\d})% ])\s*(?:" + _IN_TEXT + _POWER + "|" + _IN_WORDS + _POWER + ")((?:" + _PER + ")*)$")

@@ -24,6 +24,8 @@ def same_expression(c: str, r: str) -> bool:
             close = not (exact and too) and abs(one.value - other.value) * 10**30 <= abs(other.value)
             return close or same_number(one, other)
         return _same_by(_namings(c, r), c, r) or _same_by(_constants_renamed(c, r), c, r)
+    except MemoryError:  # not decided
+        raise
     except Exception:  # the parser's and SymPy's errors share no base class
         return False
 
@@ -100,6 +102,8 @@ def same_equation(c: tuple[str, str], r: tuple[str, str]) -> bool:
             return False
         tolerance = _tolerance("".join(r))
         return all(abs(a * values[0][1] - b * values[0][0]) <= tolerance * abs(a * values[0][1]) for a, b in values)
+    except MemoryError:  # not decided
+        raise
     except Exception:  # the parser's and SymPy's errors share no base class
         return False
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from longcot.files.manifest import changing
 from longcot.grading.grade import grade
-from longcot.traces.trace import held, read_traces, write_traces
+from longcot.traces.trace import held, read_traces, trace_counts, write_traces
 
 
 def regrade_file(path: str | Path) -> int:
@@ -12,8 +12,10 @@ def regrade_file(path: str | Path) -> int:
 
     What was made from the file before (training sets, tables) is then out of date, and the next run makes it again.
     """
-    with held(path), changing(path, regraded=True):
-        return regrade(path)
+    with held(path), changing(path, regraded=True) as figures:
+        changed = regrade(path)
+        figures.update(trace_counts(path))
+    return changed
 
 
 def regrade(path: str | Path) -> int:

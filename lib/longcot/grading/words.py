@@ -6,6 +6,8 @@ from longcot.grading.answers import FUNCTIONS, TEXT, UNIT
 from longcot.grading.notation import split
 
 _CHOICE = re.compile(r"\(?([A-Za-z])\)?")
+# C, the middle one; C (the middle one); option C
+_TOLD = r"\(?{0}\)?\s?[,(–—-]\s?(?:[a-z]+\s)*[a-z]{{3}}|(?i:option|choice|answer)\s?:?\s\(?{0}\)?$"
 _PROSE = re.compile(
     r"(?<![A-Za-z\\{_])(?!"
     + FUNCTIONS.replace("|", r"\b|")
@@ -26,8 +28,10 @@ def same_choice(c: str, r: str) -> bool | None:
         return one[1] == other[1] or (other[1] in "ABCDEFGH" and one[1].upper() == other[1])
     for letter, text in ((other, c), (one, r)):  # (C) 12 is C, but (B) and (C) is neither
         text = re.sub(TEXT + r"\{([^{}]*)\}", r"\1 ", text)
-        if letter and letter[1] in "ABCDEFGH" and re.match(rf"\({letter[1]}\)\s|{letter[1]}[.:)]\s", text):
+        if letter and letter[1] in "ABCDEFGH" and re.match(rf"\({letter[1]}\)\s|{letter[1]}\s?[.:)]\s", text.strip()):
             return {*re.findall(r"\(([A-H])\)", text)} <= {letter[1]}
+        if letter and letter[1] in "ABCDEFGH" and re.match(_TOLD.format(letter[1]), text.strip()):
+            return {*re.findall(r"(?<![A-Za-z])([A-H])(?![A-Za-z])", text)} <= {letter[1]}
     return None
 
 

@@ -1,9 +1,11 @@
 """Processes in which answers are compared, each to be killed when its time is up.
 
 Math-Verify guards itself with SIGALRM, which works in the main thread of a process only. Here a server process of its
-own imports it once and compares in a forked child; the child has a timer that ends it, whatever it is computing, and a
+own imports it once and compares in a forked child; the child has timers that end it, whatever it is computing, and a
 limit on memory; the server then forks the next one within milliseconds. A child of `subprocess` is used, not of
 `multiprocessing`: that one runs the caller's `__main__` again, and is not allowed within a daemonic worker.
+
+Time is the processor time of the child: on the clock on the wall a verdict would depend on what else the machine does.
 """
 
 import contextlib
@@ -14,20 +16,21 @@ import select
 import subprocess
 import sys
 import threading
-import time
 
 MEMORY = 2 << 30  # bytes of address space that a comparison may take
+START = 60.0  # seconds that a worker may take to import what it needs; without compiled bytecode it is 5 and more
 _COUNT = max(1, min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
 
 
 class Lost(Exception):
-    """The process ended, or ran past its time, without a verdict."""
+    """The process ended without a verdict."""
 
 
 class Worker:
     """One server process."""
 
     def __init__(self) -> None:
+        self.ready = False
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-c", "from longcot.grading.worker import serve; serve()"],
             stdin=subprocess.PIPE,
@@ -37,26 +40,43 @@ class Worker:
             start_new_session=True,  # Ctrl-C in a terminal or a notebook is for the caller
         )
 
-    def ask(self, candidate: str, reference: str, deadline: float) -> bool | None:
-        """Whether they are equivalent; None where time or memory ran out in the child.
+    def wait(self) -> bool:
+        """Wait until it can be asked, for `START` seconds at most; whether it can. Raises Lost where it ended."""
+        self.ready = self.ready or self._reply(START) == "ready"
+        return self.ready
 
-        Raises Lost where the process gives no verdict by `deadline` (of time.monotonic); it is ended then.
+    def ask(self, candidate: str, reference: str, seconds: float) -> bool | None:
+        """Whether they are equivalent; None where `seconds` of processor time, ten times that on the wall, or memory
+        ran out.
+
+        Raises Lost where the process ended.
         """
+        wall = max(10 * seconds, 10.0)
+        job = json.dumps([candidate, reference, seconds, wall])
         try:
-            left = max(0.0, deadline - time.monotonic())
-            job = json.dumps([candidate, reference, 0.97 * left])  # the child's own timer comes first
             self.process.stdin.write(job.encode() + b"\n")
             self.process.stdin.flush()
-            if select.select([self.process.stdout], [], [], max(0.0, deadline - time.monotonic()))[0]:
-                return json.loads(self.process.stdout.readline())
+        except BaseException as error:
+            self.close()
+            raise (Lost if isinstance(error, OSError) else error) from error
+        verdict = self._reply(wall + 5)  # the child's own timers come first
+        if verdict == "late":  # stopped from outside: a late verdict must not be taken for the next one's
+            self.close()
+            return None
+        return verdict
+
+    def _reply(self, seconds: float) -> bool | str | None:
+        """The next line of the process as JSON has it, "late" where none comes in `seconds`. Raises Lost at its end."""
+        try:
+            if not select.select([self.process.stdout], [], [], seconds)[0]:
+                return "late"
+            return json.loads(self.process.stdout.readline())
         except (OSError, ValueError) as error:
             self.close()
             raise Lost from error
-        except BaseException:  # interrupted: its late verdict must not be taken for the next one's
+        except BaseException:  # interrupted: as above
             self.close()
             raise
-        self.close()
-        raise Lost
 
     def close(self) -> None:
         """End the process and whatever it runs."""
@@ -82,26 +102,24 @@ class Pool:
             self._places.put(None)
 
     def ask(self, candidate: str, reference: str, timeout: float) -> bool | None:
-        """Whether they are equivalent, None where that was not decided within `timeout` seconds, waiting included."""
-        deadline = time.monotonic() + timeout
-        try:
-            worker = self._places.get(timeout=max(0.0, timeout))
-        except queue.Empty:
-            return None
+        """Whether they are equivalent, None where that was not decided within `timeout` seconds of processor time.
+
+        Waiting for a free worker, or for one to start, does not count. One that has not started within `START` seconds
+        decides nothing now, and goes on starting.
+        """
+        worker = self._places.get()
         try:
             for _ in range(2):  # once more where the process was killed from outside
                 if worker is None or worker.process.poll() is not None:
                     worker = Worker()
                 with contextlib.suppress(Lost):
-                    return worker.ask(candidate, reference, deadline)
-                if time.monotonic() >= deadline:
-                    break
+                    return worker.ask(candidate, reference, timeout) if worker.wait() else None
             return None
         finally:
             self._places.put(worker)
 
     def start(self) -> None:
-        """Start all workers, once, and wait until each has imported what it needs: else the first answers wait."""
+        """Start all workers, once and side by side, and wait for them."""
         with self._starting:
             if self._started:
                 return
@@ -110,7 +128,7 @@ class Pool:
                 workers = [worker or Worker() for worker in workers]
                 for worker in workers:
                     with contextlib.suppress(Lost):
-                        worker.ask("x", "y", time.monotonic() + 60)
+                        worker.wait()
                 self._started = True
             finally:  # also where it was interrupted
                 for worker in workers:
@@ -137,6 +155,7 @@ def serve() -> None:
         equivalent(r"(1,2) \cup (3,4)", "x > 1"),
         math_verify("x > 1", "x > 2"),
     )
+    _reply("ready")
     while True:
         if (child := os.fork()) == 0:
             resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
@@ -154,21 +173,28 @@ def _answer_jobs() -> None:
 
     from longcot.grading.equivalence import equivalent
 
+    timers = {signal.ITIMER_PROF: signal.SIGPROF, signal.ITIMER_REAL: signal.SIGALRM}  # processor time, wall
+    for name in timers.values():
+        signal.signal(name, signal.SIG_DFL)  # not caught: it ends this process
     job = b""
     while part := os.read(0, 1 << 16):
         job += part
         if not job.endswith(b"\n"):
             continue
-        candidate, reference, seconds = json.loads(job)
-        signal.setitimer(signal.ITIMER_REAL, max(0.001, seconds))  # SIGALRM is not caught: it ends this process
+        candidate, reference, *limits = json.loads(job)
+        for timer, seconds in zip(timers, limits, strict=True):
+            signal.setitimer(timer, max(0.001, seconds))
         try:
             verdict = equivalent(candidate, reference)
-        except (Exception, RecursionError):
+        except MemoryError:
+            verdict = None
+        except Exception:
             verdict = False
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        for timer in timers:
+            signal.setitimer(timer, 0)
         _reply(verdict)
         job = b""
 
 
-def _reply(verdict: bool | None) -> None:
+def _reply(verdict: bool | str | None) -> None:
     os.write(1, json.dumps(verdict).encode() + b"\n")

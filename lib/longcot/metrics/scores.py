@@ -120,7 +120,8 @@ def score_arm(traces: Sequence[Trace], ids: Sequence[int] | None = None, k: int 
     (`grading.group_equivalent` of each problem's answers); without them the vote is over raw strings. `maj_at_k_raw` is
     the vote over raw strings in any case. `k` is the votes in a majority, at most and by default the samples of the
     problem that has fewest. `mean_tokens` (NaN) and `finished` are over traces that say so. Every problem counts the
-    same. Raises BadInput where there is no trace, one is not graded, or k is larger than the samples of a problem.
+    same. What is `undecided` counts as wrong. Raises BadInput where there is no trace, one is not graded, or k is
+    larger than the samples of a problem.
     """
     problems = _by_problem(traces)
     samples = [len(rows) for rows in problems.values()]
@@ -155,6 +156,7 @@ def score_arm(traces: Sequence[Trace], ids: Sequence[int] | None = None, k: int 
         "no_answer": float(np.mean([answer is None for answer in raw])),
         "n_problems": len(problems),
         "n_samples": len(traces),
+        "undecided": sum(trace.undecided for trace in traces),
     }
 
 

@@ -6,7 +6,7 @@ from longcot.files.manifest import Making
 from longcot.files.paths import resolve
 from longcot.files.strict import Strict
 from longcot.traces.importing import Imported, import_traces
-from longcot.traces.trace import write_traces
+from longcot.traces.trace import trace_counts, write_traces
 
 
 class ImportTask(Strict):
@@ -28,7 +28,6 @@ def import_arm(task: ImportTask, run_dir: Path) -> Path:
     out, source = run_dir / task.traces, resolve(task.imported.source)
     making = Making(out, task.recipe(), [source] if source.is_file() else [])
     if not making.done:
-        traces = import_traces(**task.imported.model_dump())
-        write_traces(out, grade(traces))
-        making.finish(traces=len(traces))
+        write_traces(out, grade(import_traces(**task.imported.model_dump())))
+        making.finish(**trace_counts(out))
     return out

@@ -17,7 +17,7 @@ from longcot.problems.problem import Problem
 from longcot.problems.prompts import AskedStyle, Edit, Prompt, Style, build_messages, style_version
 from longcot.sampling.engines.engines import Engines
 from longcot.sampling.settings import Engine, Sampling, Server
-from longcot.traces.trace import row_count
+from longcot.traces.trace import trace_counts
 
 
 class SampleTask(Strict):
@@ -130,7 +130,7 @@ def sample_arm(
     # Scores differ between two versions of one software.
     found = {"served_by": sampler.served_by} if task.server or task.engine else {}
     found |= _how_it_was_asked(sampler)
-    making.finish(traces=row_count(out), first_prompt=sampler.prompt_text(first), **found)
+    making.finish(**trace_counts(out), first_prompt=sampler.prompt_text(first), **found)
     return out
 
 

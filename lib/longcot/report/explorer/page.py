@@ -88,7 +88,8 @@ def trace_facts(trace: Trace) -> str:
     if trace.completion_tokens is not None:
         length = f"{trace.completion_tokens:,} tokens, {length}"
     ended = f"ended by <code>{plain(trace.finish_reason)}</code>" if trace.finish_reason else "end not stated"
-    return f"{_SIGNS[trace.correct]}, {answer}, expected <code>{plain(trace.expected_answer)}</code>; {length}; {ended}"
+    sign = "<b>? undecided</b>" if trace.undecided else _SIGNS[trace.correct]
+    return f"{sign}, {answer}, expected <code>{plain(trace.expected_answer)}</code>; {length}; {ended}"
 
 
 def card(trace: Trace, highlighted: Sequence[str] = BEHAVIOURS) -> str:
