@@ -190,63 +190,7 @@ def write_traces(path: str | Path, traces: Iterable[Trace]) -> None:
     write_whole(path, "".join(trace.model_dump_json() + "\n" for trace in traces))
 
 
-<<<<<<< HEAD:lib/longcot/traces/trace.py
-def row_count(path: str | Path) -> int:
-    """How many whole lines a file has; 0 where there is none."""
-    return sum(1 for _ in _complete_lines(Path(path))) if Path(path).is_file() else 0
-=======
-def import_traces(
-    source: str | Path,
-    keys: dict[str, str],
-    prompt_style: str = "",
-    where: dict[str, str | list[str]] | None = None,
-    split: str = "train",
-    revision: str | None = None,
-) -> list[Trace]:
-    """Traces that somebody else made, models or people: from a JSONL file, a Hub dataset or the miniature.
-
-    `keys` maps our names to the source's; `problem`, `expected_answer` and `text` are needed, the rest is taken where
-    mapped. Solutions that people wrote in refinement stages, one row a problem and stage, as in
-    nvidia/Nemotron-Math-HumanReasoning, are mapped by `{problem: problem, expected_answer: expected_answer, text:
-    solution, stage: solution_type}`; a team's own file has a column with any name of the stage instead. Where no
-    `problem_id` is mapped it is that of `problems.problem_id`, as in `load_problems` of the same source; where that has
-    ids of its own, map `problem_id` to their column. Samples are numbered in the source's order for each problem and
-    stage where `sample` is not mapped. Only rows whose own columns have the values of `where` are taken. For `source`,
-    `split` and `revision` see `problems.source_rows`. Raises BadInput with file and line.
-    """
-    name = source_name(source)
-    model = Path(name).stem if name.endswith((".jsonl", ".json")) else name
-    traces: list[Trace] = []
-    if missing := {"problem", "expected_answer", "text"} - keys.keys():
-        raise BadInput(f"{name}: the mapping of keys lacks {', '.join(sorted(missing))}; name the file's key for each")
-    counts: dict[tuple[str, str], int] = {}
-    for number, row in source_rows(source, split, revision):
-        if not matches(row, where):
-            continue
-        mapped = {ours: row.get(theirs) for ours, theirs in keys.items()}
-        for ours in ("problem", "expected_answer", "text"):
-            mapped[ours] = number_as_text(mapped[ours])
-            if not isinstance(mapped[ours], str) or not mapped[ours]:
-                raise BadInput(f"{name}:{number}: key {keys[ours]!r} (our {ours!r}) is missing or empty; mend the row")
-        given = mapped.get("problem_id")
-        mapped["problem_id"] = problem_id(mapped["problem"]) if given in (None, "") else str(given)
-        if mapped.get("sample") is None:
-            place = mapped["problem_id"], str(mapped.get("stage") or "")
-            mapped["sample"] = counts.get(place, 0)
-            counts[place] = mapped["sample"] + 1
-        mapped["model"] = str(mapped.get("model") or model)
-        mapped.setdefault("prompt_style", prompt_style)
-        try:
-            traces.append(Trace.model_validate({key: value for key, value in mapped.items() if value is not None}))
-        except ValidationError as error:
-            raise BadInput(f"{name}:{number}: {first_error(error)}; mend the row or the mapping") from None
-    if not traces:
-        raise BadInput(f"{name}: no row with {where or 'anything in it'}; mend `where` or the file")
-    return traces
-
-
 def trace_counts(path: str | Path) -> dict[str, int]:
     """How many `traces` a file has, and how many of them are `undecided`. Raises BadInput as `iter_traces` does."""
     undecided = [trace.undecided for trace in iter_traces(path)]
     return {"traces": len(undecided), "undecided": sum(undecided)}
->>>>>>> wt-grading:lib/longcot/traces.py
