@@ -57,7 +57,7 @@ def test_a_notebook_is_for_reading(path):
 def test_the_package_imports_lightly():
     """What the planner and spawned workers import: no torch, no transformers, no pandas."""
     code = (
-        "import sys, longcot.jobs, longcot.grading, longcot.traces; print({'torch', 'transformers'} & set(sys.modules))"
+        "import sys, longcot.run.jobs, longcot.grading, longcot.traces; print({'torch', 'transformers'} & set(sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "set()"
 

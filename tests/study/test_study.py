@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import yaml
 
@@ -117,7 +119,9 @@ def test_a_resolved_study_is_the_study(tmp_path):
     """What stands in a run directory reads back, for a person and for notebook 04 by hand."""
     study = load_study("params/miniature.yaml")
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(study.model_dump(), sort_keys=False))
-    assert load_study(tmp_path / "study.yaml") == study
+    again = load_study(tmp_path / "study.yaml")
+    jobs = [json.dumps([job.parameters for job in study_jobs(one)]) for one in (study, again)]
+    assert again == study and jobs[0] == jobs[1], "or Snakemake takes a job for another, and runs it again"
     assert [arm["name"] for arm in plotted_arms(tmp_path)] == ARMS
 
 

@@ -12,7 +12,7 @@ class LoraSettings(Strict):
     """What an adapter is trained with. Fixed: AdamW, cosine decay and gradient norm 1, as in s1's recipe."""
 
     rank: int = Field(16, ge=1)  # axolotl's QLoRA of Qwen3-32B, and Unsloth's default; torchtune's 32B LoRA: 8
-    alpha: float = Field(32, gt=0)  # twice the rank, as axolotl and torchtune have it
+    alpha: float = Field(32.0, gt=0)  # twice the rank, as axolotl and torchtune have it
     dropout: float = Field(0.0, ge=0, lt=1)  # the same three; QLoRA itself: 0.05 at 32B
     target_modules: str | list[str] = "all-linear"  # QLoRA: all linear layers are needed to match full fine-tuning
     learning_rate: float = Field(2e-4, gt=0)  # axolotl's at 32B; torchtune's 3e-4; s1, in full, 1e-5
