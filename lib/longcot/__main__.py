@@ -47,7 +47,7 @@ def plan(parser: Parser, words: Sequence[str]) -> None:
     """Say what a study would do, and what that would cost.
 
     Reads:    the study, what it starts from, and what is made already: lengths are measured where traces exist
-    Writes:   nothing; prints jobs, models, what they are sent, tokens, disk, hours, and the commands of servers to start
+    Writes:   nothing; prints jobs, models, what they are sent, tokens, disk, hours, and commands of servers to start
     Returns:  0; 1 after one line of what is wrong
     Example:  longcot plan params/paper.yaml --cores 8 --config sampling.samples=4
     """

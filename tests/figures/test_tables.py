@@ -173,12 +173,12 @@ def test_the_manifest_is_written_last_and_holds_the_recipe(tmp_path):
     assert set_aside == ["arms.csv"], "a table of another recipe is not lost"
 
 
-def test_what_an_arm_says_in_place_of_the_settings_is_shown():
+def test_what_an_arm_says_in_place_of_the_settings_is_shown(tmp_path):
     plain = PlotTask(name="base", model="m", traces="t.jsonl")
-    assert list(what_arms_are([plain])) == ["model", "traces", "n_train", "data", "adapter", "training_set"]
+    assert list(what_arms_are([plain], tmp_path)) == ["model", "traces", "n_train", "data", "adapter", "training_set"]
     own = {"lora": {"rank": 1}, "sampling": {"temperature": 0.0}}
     other = plain.model_copy(update={"name": "low", "own": own, "condition": {"rank": "1"}})
-    table = what_arms_are([plain, other])
+    table = what_arms_are([plain, other], tmp_path)
     assert table["in place of the study's settings"].tolist() == ["", "lora.rank 1, sampling.temperature 0.0"]
     assert table.loc["low", "condition"] == "rank: 1"
 

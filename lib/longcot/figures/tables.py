@@ -13,7 +13,7 @@ from longcot.figures.differences import differences_table
 from longcot.figures.published import claims_table, rows_table
 from longcot.figures.results import SCORES, Result
 from longcot.figures.task import PlotTask, said_instead
-from longcot.files.manifest import Making
+from longcot.files.manifest import Making, read_manifest
 from longcot.files.run_directory import table as table_path
 from longcot.files.writing import write_table
 from longcot.problems.problem import Problem
@@ -106,16 +106,17 @@ def label_scores(breakdown: pd.DataFrame) -> pd.DataFrame | None:
     return rows.pivot_table(index="arm", columns="value", values=scores, sort=False, observed=True).round(3)
 
 
-def what_arms_are(arms: Sequence[PlotTask]) -> pd.DataFrame:
+def what_arms_are(arms: Sequence[PlotTask], run_dir: Path) -> pd.DataFrame:
     """One row an arm: its model, whose traces it was given and how many, its files, what it shows and overrides.
 
-    The last two only where any arm does.
+    The last two only where any arm does, as the chat template, where a model was not spoken to in its own.
     """
     rows = [
         arm.model_dump(include={"model", "n_train", "data", "traces", "adapter", "training_set"})
         | {"condition": ", ".join(f"{name}: {value}" for name, value in arm.condition.items())}
         | {"in place of the study's settings": said_instead(arm.own)}
+        | {"chat template": read_manifest(run_dir / arm.traces).get("chat_template", "")}
         for arm in arms
     ]
     table = pd.DataFrame(rows, index=[arm.name for arm in arms]).rename_axis(columns="arm")
-    return table.drop(columns=[name for name in table.columns[-2:] if not table[name].any()])
+    return table.drop(columns=[name for name in table.columns[-3:] if not table[name].any()])

@@ -38,8 +38,7 @@ def before_and_after(
     try:
         for name, how in (("before", model.disable_adapter()), ("after", nullcontext())):
             with how:
-                out = model.generate(**batch, generation_config=config, tokenizer=tokenizer)
-                out = out[:, batch["input_ids"].shape[1] :]
+                out = model.generate(**batch, generation_config=config)[:, batch["input_ids"].shape[1] :]
             answers[name] = tokenizer.batch_decode(out, skip_special_tokens=True)
     finally:
         without_adapter(model)

@@ -131,8 +131,7 @@ def ended(text: str, stops: Sequence[str]) -> tuple[str, bool]:
 
 
 def turn_generation_config(tokenizer: "PreTrainedTokenizerBase", own: Sequence[int] = ()) -> "GenerationConfig":
-    """A generation config that says when to stop, on `stop_ids` and `stop_texts`, and nothing else."""
+    """A generation config that says when to stop, on `stop_ids`, and nothing else."""
     from transformers import GenerationConfig
 
-    texts = {"stop_strings": texts} if (texts := stop_texts(tokenizer)) else {}
-    return GenerationConfig(eos_token_id=stop_ids(tokenizer, own), pad_token_id=tokenizer.pad_token_id, **texts)
+    return GenerationConfig(eos_token_id=stop_ids(tokenizer, own), pad_token_id=tokenizer.pad_token_id)

@@ -1,15 +1,16 @@
 """What is trained beside LoRA's matrices: whole modules, and the embeddings of tokens that the base never saw."""
 
-from typing import Any
-
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from typing import TYPE_CHECKING, Any
 
 from longcot.files.errors import BadInput
 from longcot.qlora.settings import LoraSettings
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
 
 def beside_lora(
-    model: PreTrainedModel, lora: LoraSettings, tokenizer: PreTrainedTokenizerBase | None = None
+    model: "PreTrainedModel", lora: LoraSettings, tokenizer: "PreTrainedTokenizerBase | None" = None
 ) -> dict[str, Any]:
     """PEFT's `modules_to_save` and `trainable_token_indices` for a base, as a `LoraConfig` takes them.
 
@@ -33,7 +34,7 @@ def beside_lora(
     return given
 
 
-def token_id(tokenizer: PreTrainedTokenizerBase, token: int | str) -> int:
+def token_id(tokenizer: "PreTrainedTokenizerBase", token: int | str) -> int:
     """The number of a token that is given by its text or its number. Raises BadInput where there is none."""
     found = tokenizer.get_vocab().get(token) if isinstance(token, str) else token
     if found is None or not 0 <= found < len(tokenizer):

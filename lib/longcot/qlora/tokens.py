@@ -1,19 +1,22 @@
 """What a model learns from: conversations as tokens, and which of them it learns."""
 
 from pathlib import Path
-
-from transformers import PreTrainedTokenizerBase
+from typing import TYPE_CHECKING
 
 from longcot.files.errors import BadInput
 from longcot.files.paths import shown
 from longcot.files.rows import json_rows
 from longcot.models.chat import rendered_pieces, response_text
 from longcot.models.layout import Layout, layout
-from longcot.qlora.trainer import IGNORED
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+IGNORED = -100  # the label that torch's cross-entropy leaves out
 
 
 def tokenize(
-    messages: list[dict[str, str]], tokenizer: PreTrainedTokenizerBase, max_length: int | None = None
+    messages: list[dict[str, str]], tokenizer: "PreTrainedTokenizerBase", max_length: int | None = None
 ) -> tuple[list[int], list[int]]:
     """(input_ids, labels) of a conversation, labels `IGNORED` but on what the assistant says.
 
@@ -59,7 +62,7 @@ def _after_the_turn(found: Layout, piece: str, content: str) -> str:
     return piece if found.trims[1] else piece.removeprefix(content[len(content.rstrip()) :])
 
 
-def _further_tokens(tokenizer: PreTrainedTokenizerBase, text: str, ids: list[int], part: str) -> list[int]:
+def _further_tokens(tokenizer: "PreTrainedTokenizerBase", text: str, ids: list[int], part: str) -> list[int]:
     """The tokens of `part` after `text`, whose tokens are `ids`; those stay as they are.
 
     A tokenizer of the SentencePiece kind puts a space before each text that it is given, so it is given the whole.
@@ -72,14 +75,14 @@ def _further_tokens(tokenizer: PreTrainedTokenizerBase, text: str, ids: list[int
     return tokenizer(part, add_special_tokens=False)["input_ids"]
 
 
-def marked_tokens(tokenizer: PreTrainedTokenizerBase, row: dict[str, list[int]]) -> list[str]:
+def marked_tokens(tokenizer: "PreTrainedTokenizerBase", row: dict[str, list[int]]) -> list[str]:
     """Each token of a row of a training set as text, those that carry the loss in brackets."""
     words = [tokenizer.decode([token]) for token in row["input_ids"]]
     return [f"[{word}]" if label != IGNORED else word for word, label in zip(words, row["labels"], strict=True)]
 
 
 def read_training_set(
-    path: str | Path, tokenizer: PreTrainedTokenizerBase, max_length: int, too_long: str = "refuse"
+    path: str | Path, tokenizer: "PreTrainedTokenizerBase", max_length: int, too_long: str = "refuse"
 ) -> tuple[list[dict[str, list[int]]], list[str]]:
     """(rows, dropped) of a JSONL training set: `input_ids` and `labels` of each, and the names of those left out.
 

@@ -9,8 +9,8 @@ from torch.utils.checkpoint import checkpoint
 from transformers import Trainer
 
 from longcot.qlora.recomputation import recomputing
+from longcot.qlora.tokens import IGNORED
 
-IGNORED = -100  # the label that torch's cross-entropy leaves out
 ROWS = 1024  # tokens whose logits exist at once: 0.6 GB in fp32 for a vocabulary of 152,064
 
 

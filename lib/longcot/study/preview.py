@@ -3,7 +3,6 @@
 Looked at before anything runs: what cannot be is one line then, not an hour later.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,8 +44,8 @@ class Preview:
 def previews(study: Study, shipped: bool = False) -> list[Preview]:
     """One for each base and way of speaking to it.
 
-    Models that come with the project are looked at with `shipped` only: it takes seconds. Raises BadInput where a model cannot be spoken to,
-    or trained, as the study says.
+    Models that come with the project are looked at with `shipped` only, as it takes seconds. Raises BadInput where a
+    model cannot be spoken to, or trained, as the study says.
     """
     groups: dict[tuple[Any, ...], list[tuple[str, Arm | TrainingTraces]]] = {}
     for one in [*study.arms, *study.training_traces]:
@@ -76,9 +75,7 @@ def _preview(study: Study, ones: Sequence[tuple[str, Arm | TrainingTraces]], ask
     try:
         tokenizer = _tokenizer(model)
         if tokenizer is None:
-            return Preview(
-                f"{names}: the tokenizer of {model.path} is not at hand; the first job will say how it is asked"
-            )
+            return Preview(f"{names} ({model.path}): its tokenizer is not at hand; the first job will look at it")
         return _spoken_to(study, names, model, prompt, tokenizer, asked, trained)
     except BadInput as error:
         raise BadInput(f"{study.name}: models.{name}: {error}") from None
@@ -106,14 +103,13 @@ def _spoken_to(
     from longcot.models.loading import context_length, load_config, own_stops
     from longcot.models.templates import spoken_as, with_template
     from longcot.models.unseen import unseen_tokens
+    from longcot.qlora.beside_lora import token_id
 
     source, folder = model_source(model.path), resolve(model.path)
     if model.server and model.server.api == "chat":
         if prompt.chat_template not in ("", "own"):
             raise BadInput("api: chat has the server's chat template; use api: completions for another")
-        return Preview(
-            f"{names} ({model_name(model.path)}): asked in the server's own chat template, system turn and all"
-        )
+        return Preview(f"{names} ({model_name(model.path)}): in the server's own chat template")
     spoken = spoken_as(tokenizer, prompt.chat_template)
     tokenizer = with_template(tokenizer, prompt.chat_template)
     sent = render(tokenizer, build_messages("zero_shot", asked, **prompt.wording), add_generation_prompt=True)
@@ -127,8 +123,11 @@ def _spoken_to(
         lines.append(f"left out   {_shown(turn)}, a system turn of the template's own")
     if opening := thought_opening(tokenizer):
         lines.append(f"opened     {_shown(opening)} by the prompt, put before each response")
-    for arm in trained:
+    for arm in {(arm.data.teacher, study.prompt_of(arm).empty_thoughts): arm for arm in reversed(trained)}.values():
         lines.append(_learnt(study, arm, tokenizer, asked))
+    for arm in trained:
+        for token in study.lora_of(arm).trainable_token_indices:
+            token_id(tokenizer, token)
     ids = stop_ids(tokenizer, own_stops(source, model.revision))
     stops = [f"{text} ({number})" for number, text in zip(ids, tokenizer.convert_ids_to_tokens(ids), strict=True)]
     lines.append(f"stops      {', '.join([*stops, *map(repr, stop_texts(tokenizer))])}")
@@ -140,18 +139,15 @@ def _spoken_to(
 
 def _learnt(study: Study, arm: Arm, tokenizer: Any, asked: Problem) -> str:
     """What an arm would learn of its teacher's first trace, where that is at hand; else of one that is left open."""
-    from longcot.qlora.beside_lora import token_id
     from longcot.qlora.tokens import tokenize
 
     prompt, teacher = study.prompt_of(arm), study.teacher(arm.data)
-    for token in study.lora_of(arm).trainable_token_indices:
-        token_id(tokenizer, token)
     trace = _first_trace(study, teacher)
     stand_in = Trace(problem_id="any", sample=0, problem=asked.problem, expected_answer="5", model="", text="…")
     row = training_rows([trace or stand_in], {}, {}, **prompt.wording, empty_thoughts=prompt.empty_thoughts)[0]
     labels = [label for label in tokenize(row["messages"], tokenizer)[1] if label >= 0]
-    of = f"{len(labels)} tokens of the first trace of {teacher.name}" if trace else f"a trace of {teacher.name}"
-    return f"learnt     {_shown(tokenizer.decode(labels))} ({of}; {arm.name})"
+    of = f"{len(labels)} tokens, the first trace of {teacher.name}" if trace else f"of a trace of {teacher.name}"
+    return f"learnt     {_shown(tokenizer.decode(labels))} ({of})"
 
 
 def _first_trace(study: Study, teacher: TrainingTraces) -> Trace | None:
@@ -167,4 +163,4 @@ def _first_trace(study: Study, teacher: TrainingTraces) -> Trace | None:
 def _shown(text: str) -> str:
     """A text in one line, its middle left out where it is long."""
     text = text if len(text) <= 2 * SHOWN else f"{text[:SHOWN]} … {text[-SHOWN:]}"
-    return visible(json.dumps(text, ensure_ascii=False)[1:-1])
+    return visible(text.replace("\n", "\\n"))
