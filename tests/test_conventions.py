@@ -1,5 +1,7 @@
 """What a reader expects of every notebook and of the pages."""
 
+import ast
+import graphlib
 import re
 import subprocess
 import sys
@@ -56,10 +58,58 @@ def test_a_notebook_is_for_reading(path):
 
 def test_the_package_imports_lightly():
     """What the planner and spawned workers import: no torch, no transformers, no pandas."""
-    code = (
-        "import sys, longcot.run.jobs, longcot.grading, longcot.traces; print({'torch', 'transformers'} & set(sys.modules))"
-    )
+    code = "import sys, longcot.run.jobs, longcot.grading, longcot.traces; "
+    code += "print({'torch', 'transformers', 'pandas'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "set()"
+
+
+# From the bottom up: a room may use what stands before it, and no file uses one that uses it.
+ROOMS = (
+    "files problems traces grading metrics models curation sampling qlora miniature study figures report run __main__"
+)
+
+
+def imports() -> dict[str, set[str]]:
+    """The files of the package that each of them imports, anywhere in it, by their modules' names."""
+    files = {
+        ".".join(path.relative_to(ROOT / "lib").with_suffix("").parts).removesuffix(".__init__"): path
+        for path in (ROOT / "lib/longcot").rglob("*.py")
+    }
+    found: dict[str, set[str]] = {}
+    for name, path in files.items():
+        used = found.setdefault(name, set())
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                whole = {f"{node.module}.{alias.name}" for alias in node.names}
+                used |= {one if one in files else node.module for one in whole}
+            elif isinstance(node, ast.Import):
+                used |= {alias.name for alias in node.names}
+        found[name] = (used & files.keys()) - {name, "longcot"}
+    return found
+
+
+def test_a_room_uses_those_below_it_and_nothing_goes_in_a_circle():
+    order = {room: place for place, room in enumerate([*ROOMS.split(), "__main__"])}
+    used = imports()
+    rooms = {name: name.split(".")[1] for name in used if name != "longcot"}
+    assert set(rooms.values()) == set(order), "each room stands in ROOMS"
+    upward = [(name, one) for name in rooms for one in used[name] if order[rooms[one]] > order[rooms[name]]]
+    assert not upward
+    graphlib.TopologicalSorter(used).prepare()  # raises CycleError
+
+
+def test_one_file_spells_the_paths_of_a_run():
+    folders = "traces|training_sets|adapters|tables|figures|stamps|engines|explorer"
+    spelled = rf"""["'](?:(?:{folders})/|study\.yaml|jobs\.json|report\.html|\.snakemake)"""
+    own = ROOT / "lib/longcot/files/run_directory.py"
+    texts = {path: path.read_text() for path in (ROOT / "lib/longcot").rglob("*.py") if path != own}
+    texts[ROOT / "notebooks/Snakefile"] = (ROOT / "notebooks/Snakefile").read_text()
+    for path in NOTEBOOKS:
+        cells = nbformat.read(path, as_version=4).cells
+        code = [one.source for one in cells if one.cell_type == "code" and not one.metadata.get("tags")]
+        texts[path] = "\n".join(code)
+    found = {path.name: re.findall(spelled, re.sub(r'""".*?"""', "", text, flags=re.S)) for path, text in texts.items()}
+    assert re.search(spelled, own.read_text()) and not {name: hits for name, hits in found.items() if hits}
 
 
 def section(page: Path, heading: str) -> str:

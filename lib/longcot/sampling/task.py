@@ -9,61 +9,13 @@ from longcot.files.errors import BadInput
 from longcot.files.manifest import Making
 from longcot.files.paths import model_name, resolve
 from longcot.files.rows import json_rows
-from longcot.files.strict import Strict
 from longcot.models.adapter import check_base
-from longcot.models.base import Base, Dtype
 from longcot.models.sampled_base import sampled_base
 from longcot.problems.problem import Problem
-from longcot.problems.prompts import AskedStyle, Edit, Prompt, Style, build_messages, style_version
+from longcot.problems.prompts import build_messages
 from longcot.sampling.engines.engines import Engines
-from longcot.sampling.settings import Engine, Sampling, Server
+from longcot.sampling.settings import SampleTask
 from longcot.traces.trace import trace_counts
-
-
-class SampleTask(Strict):
-    """One model, with or without an adapter, to be sampled on problems, and all that says how.
-
-    Files are relative to the run directory, but the adapter's folder to the project.
-    """
-
-    name: str
-    base: Base
-    adapter: str = ""  # the directory of a PEFT adapter on it
-    context: int | None = None  # tokens of prompt and response together; default: what the model has
-    server: Server | None = None  # where it is served; none: it is sampled in process
-    engine: Engine | None = None  # what the job starts to sample it
-    served_as: str = ""  # its name on a server or an engine
-    style: AskedStyle = "zero_shot"
-    edits: list[Edit] = []  # passes over the traces
-    examples: str = ""  # a training set whose problems and traces stand in the prompt
-    traces: str
-    sampling: Sampling
-    prompt: Prompt = Prompt()
-    dtype: Dtype = "float32"  # in which an nf4 base is computed
-    own: dict[str, Any] = {}  # what of the study's settings this arm replaces, for manifests
-
-    @property
-    def prompt_style(self) -> Style:
-        """The style of its prompts: `few_shot` with examples."""
-        return "few_shot" if self.examples else self.style
-
-    def recipe(self, dtype: str, problems: Sequence[Problem], threads: int) -> dict[str, Any]:
-        """What decides the content of the traces. Where it is served, and how hard a server is pressed, does not."""
-        arm = self.base.recipe() | {key: getattr(self, key) for key in ("name", "adapter", "style", "traces")}
-        arm |= {key: value for key in ("context", "edits", "examples") if (value := getattr(self, key))}
-        sampling = self.sampling.recipe()
-        api = self.server.api if self.server else "completions" if self.engine else ""
-        if api:
-            del sampling["batch_size"]
-        return {
-            "arm": arm | self.own,
-            "dtype": dtype,
-            "sampling": sampling,
-            "prompt": self.prompt.recipe(),
-            "prompt_versions": [style_version(name) for name in (self.prompt_style, *self.edits)],
-            "problems": [problem.model_dump() for problem in problems],
-            **({"api": api} if api else {"threads": threads}),
-        }
 
 
 @functools.lru_cache(maxsize=1)

@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from longcot.files.errors import BadInput
 from longcot.files.paths import resolve, shown
@@ -18,10 +17,7 @@ from longcot.models.cards import Card, cards, used_gb
 from longcot.sampling.engines.command import Served
 from longcot.sampling.engines.replica import HOST, Died, Replica
 from longcot.sampling.engines.vllm import environment, last_words, program
-from longcot.sampling.settings import Engine, Server
-
-if TYPE_CHECKING:
-    from longcot.sampling.task import SampleTask
+from longcot.sampling.settings import Engine, SampleTask, Server
 
 KEY = "LONGCOT_ENGINE_KEY"  # the variable by which the client finds the key of this job's engines
 SPARE_GB = 0.5  # that a card may have in use more than before: other processes' contexts come and go
@@ -35,7 +31,7 @@ class Engines:
     started, and sees that the cards' memory is free.
     """
 
-    def __init__(self, tasks: Sequence["SampleTask"], run_dir: Path, job: str):
+    def __init__(self, tasks: Sequence[SampleTask], run_dir: Path, job: str):
         self.tasks, self.run_dir, self.job = tasks, run_dir, job
         self.replicas: list[Replica] = []
         self.started, self.seconds = 0, 0.0  # how many servers, and what their starts took
@@ -49,7 +45,7 @@ class Engines:
     def __exit__(self, *_: object) -> None:
         self.end()
 
-    def serve(self, task: "SampleTask", base: str, dtype: str) -> Server:
+    def serve(self, task: SampleTask, base: str, dtype: str) -> Server:
         """Where an arm is served: `base` (a directory or Hub id) in `dtype`. Starts its engine unless it runs.
 
         Raises BadInput where no server can be started, with its last words.
@@ -100,7 +96,7 @@ class Engines:
                 f"ended, {self._used_gb:.1f} GB were before; see what holds them (nvidia-smi), then run again"
             )
 
-    def _start(self, task: "SampleTask", base: str, dtype: str) -> None:
+    def _start(self, task: SampleTask, base: str, dtype: str) -> None:
         vllm, key = program(), secrets.token_urlsafe(24)
         os.environ[KEY] = key  # for the client in this process
         self._cards = cards()
@@ -145,7 +141,7 @@ class Engines:
             )
         replica.begin()
 
-    def _served(self, task: "SampleTask", base: str, dtype: str) -> Served:
+    def _served(self, task: SampleTask, base: str, dtype: str) -> Served:
         """What the engine serves: the base, and the adapters of all arms of the job on it."""
         same = [one for one in self.tasks if (one.base, one.engine) == (task.base, task.engine)]
         adapters = {one.served_as: resolve(one.adapter) for one in same if one.adapter}
