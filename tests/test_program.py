@@ -68,7 +68,7 @@ def test_its_version_is_the_package_s(capsys):
         ("plan", "required: STUDY"),
         ("regrade", "required: FILE"),
         ("merge a b c --dtype bf16", "invalid choice: 'bf16'"),
-        ("publish runs hub", "ARM is missing: longcot publish RUN ARM FOLDER"),
+        ("publish params hub", "ARM is missing: longcot publish RUN ARM FOLDER"),
     ],
 )
 def test_words_that_are_not_understood_are_one_line_and_status_2(words, message, capsys):
