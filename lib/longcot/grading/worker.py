@@ -18,6 +18,7 @@ import sys
 import threading
 
 MEMORY = 2 << 30  # bytes of address space that a comparison may take
+WALL = 10.0  # the least seconds on the clock on the wall that it has, where ten times its processor time is less
 START = 60.0  # seconds that a worker may take to import what it needs; without compiled bytecode it is 5 and more
 _COUNT = max(1, min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
 
@@ -42,7 +43,7 @@ class Worker:
 
     def wait(self) -> bool:
         """Wait until it can be asked, for `START` seconds at most; whether it can. Raises Lost where it ended."""
-        self.ready = self.ready or self._reply(START) == "ready"
+        self.ready = self.ready or self._line(START) == "ready"
         return self.ready
 
     def ask(self, candidate: str, reference: str, seconds: float) -> bool | None:
@@ -51,21 +52,24 @@ class Worker:
 
         Raises Lost where the process ended.
         """
-        wall = max(10 * seconds, 10.0)
+        wall = max(10 * seconds, WALL)
         job = json.dumps([candidate, reference, seconds, wall])
         try:
             self.process.stdin.write(job.encode() + b"\n")
             self.process.stdin.flush()
-        except BaseException as error:
+        except OSError as error:
             self.close()
-            raise (Lost if isinstance(error, OSError) else error) from error
-        verdict = self._reply(wall + 5)  # the child's own timers come first
+            raise Lost from error
+        except BaseException:  # interrupted: half a job must not stand before the next one
+            self.close()
+            raise
+        verdict = self._line(1.2 * wall + 1)  # the child's own timers come first
         if verdict == "late":  # stopped from outside: a late verdict must not be taken for the next one's
             self.close()
             return None
         return verdict
 
-    def _reply(self, seconds: float) -> bool | str | None:
+    def _line(self, seconds: float) -> bool | str | None:
         """The next line of the process as JSON has it, "late" where none comes in `seconds`. Raises Lost at its end."""
         try:
             if not select.select([self.process.stdout], [], [], seconds)[0]:
@@ -74,7 +78,7 @@ class Worker:
         except (OSError, ValueError) as error:
             self.close()
             raise Lost from error
-        except BaseException:  # interrupted: as above
+        except BaseException:  # interrupted: as where it is late
             self.close()
             raise
 
