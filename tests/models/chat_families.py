@@ -285,8 +285,9 @@ FAMILIES = {
     "vicuna": Family(  # plain text, with words of its own before it
         "{{ bos_token }}{% if messages[0].role == 'system' %}{{ messages[0].content + ' ' }}"
         "{% set rest = messages[1:] %}{% else %}{{ 'A chat with a helper. ' }}{% set rest = messages %}"
-        "{% endif %}{% for m in rest %}{% if m.role == 'user' %}{{ 'USER: ' + m.content + ' ' }}{% else %}{{ 'ASSISTANT: ' + m.content + eos_token }}"
-        "{% endif %}{% endfor %}{% if add_generation_prompt %}{{ 'ASSISTANT: ' }}{% endif %}",
+        "{% endif %}{% for m in rest %}{% if m.role == 'user' %}{{ 'USER: ' + m.content + ' ' }}{% else %}"
+        "{{ 'ASSISTANT: ' + m.content + eos_token }}{% endif %}{% endfor %}"
+        "{% if add_generation_prompt %}{{ 'ASSISTANT: ' }}{% endif %}",
         ("<s>", "</s>"),
         "</s>",
         "<s>USER: 2+3? ASSISTANT: ",

@@ -127,5 +127,4 @@ def test_no_system_prompt_means_none(tiny_model):
     )
     assert render(tokenizer, user, add_generation_prompt=False) == "<|endoftext|>[hi]"
     tokenizer.chat_template = None
-    with pytest.raises(BadInput, match="chat template"):
-        render(tokenizer, user, add_generation_prompt=True)
+    assert render(tokenizer, user, add_generation_prompt=True) == "Problem:\nhi\n\nSolution:\n"

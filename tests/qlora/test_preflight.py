@@ -13,6 +13,7 @@ from longcot.files.errors import BadInput
 from longcot.files.paths import ROOT
 from longcot.models.nf4 import load_base_4bit
 from longcot.qlora.memory import STEP, check_training, host_memory_gb, longest_trace, training_memory_gb
+from longcot.problems.prompts import Prompt
 from longcot.qlora.settings import LoraSettings
 from longcot.qlora.task import TrainTask, check_arm
 from longcot.qlora.trainer import AdapterTrainer
@@ -130,12 +131,17 @@ def test_an_arm_by_its_training_set(tiny_model, tmp_path):
         check_arm(task(tmp_path / "no-such"), tmp_path)
 
 
-def test_a_base_without_a_chat_template_is_refused(tiny_model, tmp_path):
+def test_a_base_without_a_chat_template_is_spoken_to_in_plain_text(tiny_model, tmp_path):
     plain = shutil.copytree(tiny_model, tmp_path / "plain")
     (plain / "chat_template.jinja").unlink()
     conversations(tmp_path / "set.jsonl", 20)
-    with pytest.raises(BadInput, match="set.jsonl:1: .*no chat template"):
-        check_arm(task(plain), tmp_path)
+    ids = AutoTokenizer.from_pretrained(plain)("Problem:\nQ\n\nSolution:\n")["input_ids"]
+    whole = check_arm(task(plain), tmp_path)["longest"]
+    assert whole == len(ids) + len(AutoTokenizer.from_pretrained(plain)("x" * 20 + "<|endoftext|>")["input_ids"])
+    other = task(plain).model_copy(update={"prompt": Prompt(chat_template="chatml")})
+    assert check_arm(other, tmp_path)["longest"] != whole
+    with pytest.raises(BadInput, match="chat_template: own, but this model has none"):
+        check_arm(task(plain).model_copy(update={"prompt": Prompt(chat_template="own")}), tmp_path)
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError(), RuntimeError("CUDA error: out of memory")])
