@@ -16,6 +16,7 @@ from longcot.files.privacy import scrubbed
 from longcot.files.processes import end_marked
 from longcot.files.run_directory import EVERY_ENGINE_LOG, JOBS, SNAKEMAKE_LOCKS, STUDY, stamp
 from longcot.files.writing import write_whole
+from longcot.files.yaml_file import read_yaml
 from longcot.models.cards import cards
 from longcot.run.gpus import pool
 from longcot.run.jobs import Job, on_gpus, study_jobs, write_jobs
@@ -61,6 +62,9 @@ def profile_path(name: str) -> Path:
     """The directory of a Snakemake profile: one of params/profiles by its name, or any by its path."""
     for folder in (ROOT / "params/profiles" / name, resolve(name)):
         if (folder / "config.yaml").is_file():
+            file = read_yaml(folder / "config.yaml")  # Snakemake reads it again, and would pass over what stands twice
+            if not isinstance(file.values, dict):
+                raise BadInput(f"{file.where()}: not a mapping of options; see params/profiles")
             return folder
     known = ", ".join(sorted(found.parent.name for found in (ROOT / "params/profiles").glob("*/config.yaml")))
     raise BadInput(f"profile {name}: no config.yaml there; use one of {known}, or the path of a directory with one")
