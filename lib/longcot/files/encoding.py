@@ -36,7 +36,7 @@ def decoded(line: bytes, where: str) -> str:
 
 
 def read_text(path: Path) -> str:
-    """A whole text file, without its byte order mark. Raises BadInput for another encoding, and where it cannot be read."""
+    """A text file without its byte order mark. Raises BadInput for another encoding, and where it cannot be read."""
     try:
         raw = path.read_bytes()
     except OSError as error:

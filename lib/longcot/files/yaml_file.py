@@ -1,4 +1,4 @@
-"""YAML as people write it by hand, read strictly: what YAML would pass over in silence is refused, with file and line."""
+"""YAML as people write it by hand, read strictly: nothing in it is passed over in silence."""
 
 import math
 import re

@@ -42,9 +42,8 @@ def load_corrections(path: str | Path, problems: Sequence[Problem]) -> dict[str,
     labels = {problem.id: problem.expected_answer for problem in problems}
     for name, correction in corrections.items():
         if labels.get(name, correction.upstream) != correction.upstream:
-            raise BadInput(
-                f"{file.where((name,))}: {name}: the set has {labels[name]!r}, not {correction.upstream!r}; look at it again"
-            )
+            has = f"the set has {labels[name]!r}, not {correction.upstream!r}"
+            raise BadInput(f"{file.where((name,))}: {name}: {has}; look at it again")
     found = {name: correction.corrected for name, correction in corrections.items() if name in labels}
     if not found:
         raise BadInput(f"{shown(path)}: none of its {len(corrections)} problems is in the benchmark; mend the study")
