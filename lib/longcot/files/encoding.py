@@ -22,9 +22,10 @@ def other_encoding(start: bytes) -> str | None:
     return "UTF-16" if len(start) > 3 and start[:4].count(0) == 2 and 0 in (start[0], start[1]) else None
 
 
-def not_utf8(where: str, encoding: str) -> BadInput:
-    """The error of a file in another encoding, or of one in none."""
-    return BadInput(f"{where}: its encoding is {encoding}, not UTF-8; save it as UTF-8 (iconv -t UTF-8 -f …)")
+def not_utf8(where: str, found: str | int) -> BadInput:
+    """The error of a file in another encoding, by its name or a byte that does not fit."""
+    name, code = (found, found) if isinstance(found, str) else (f"Latin-1 or another (byte 0x{found:02x})", "LATIN1")
+    return BadInput(f"{where}: its encoding is {name}, not UTF-8; save it as UTF-8 (iconv -f {code} -t UTF-8)")
 
 
 def decoded(line: bytes, where: str) -> str:
@@ -32,7 +33,7 @@ def decoded(line: bytes, where: str) -> str:
     try:
         return line.decode()
     except UnicodeDecodeError as error:
-        raise not_utf8(where, f"Latin-1, Windows-1252 or another (byte 0x{line[error.start]:02x})") from None
+        raise not_utf8(where, line[error.start]) from None
 
 
 def read_text(path: Path) -> str:
