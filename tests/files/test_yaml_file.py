@@ -45,6 +45,7 @@ BAD = {
     "two documents": ("a: 1\n---\nb: 1\n", "2: not YAML (a second document begins); keep one, without a line of ---"),
     "too deep": ("[" * 100_000, "1: not YAML that can be read (nested too deep); fix the file"),
     "a control character": ("a: 1\nb: \x07", "2: not YAML (character U+0007); remove it"),
+    "half a pair": ('a: "\\udcff"', "1: half a surrogate pair, which no file can hold; remove it"),
     "half of it": ("a: [", "1: not YAML (expected the node content, but found '<stream end>'); fix the line"),
 }
 

@@ -61,6 +61,12 @@ class _Loader(yaml.SafeLoader):
                 lines[value] = key.start_mark.line + 1
         return node
 
+    def text(self, node: ScalarNode) -> str:
+        """A text that can be written again."""
+        if not node.value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in node.value):
+            raise _refused("half a surrogate pair, which no file can hold; remove it", node)
+        return node.value
+
     def number(self, node: ScalarNode) -> int | float:
         """A number as it looks."""
         if _SURPRISING.fullmatch(node.value):
@@ -76,6 +82,7 @@ class _Loader(yaml.SafeLoader):
         return value
 
 
+_Loader.add_constructor("tag:yaml.org,2002:str", _Loader.text)
 for _kind in ("int", "float"):
     _Loader.add_constructor(f"tag:yaml.org,2002:{_kind}", _Loader.number)
 

@@ -1,5 +1,6 @@
 """Problem, and the rows of every kind of source: a file, a Hub dataset or the miniature world."""
 
+import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -62,6 +63,8 @@ def source_rows(
 
         yield from enumerate(named_rows(text.removeprefix("miniature:")), 1)
     elif path and path.is_dir():
+        if odd := re.search(r"[\[\]*?\n]|::", str(path)):
+            raise BadInput(f"{source_name(source)}: `datasets` reads no folder below a path with {odd[0]!r}; rename it")
         yield from _hub_rows(str(path), source_name(source), split, None, stream)
     elif path:
         yield from file_rows(path)

@@ -18,6 +18,7 @@ from longcot.files.run_directory import EVERY_ENGINE_LOG, JOBS, SNAKEMAKE_LOCKS,
 from longcot.files.writing import write_whole
 from longcot.files.yaml_file import read_yaml
 from longcot.models.cards import cards
+from longcot.run.environment import prepare
 from longcot.run.gpus import pool
 from longcot.run.jobs import Job, on_gpus, study_jobs, write_jobs
 from longcot.run.lock import OWNER, hold_lock, owner
@@ -98,6 +99,7 @@ def run(study: Study, cores: int | None, profile: Path | None, snakemake: Sequen
     forget_lost(run_dir, jobs)
     for lock in (run_dir / SNAKEMAKE_LOCKS).glob("*"):
         lock.unlink()  # its owner is gone: a living one would hold the lock above
+    prepare()
     os.environ[OWNER] = owner()
     os.chdir(run_dir)  # the working directory of its jobs in Slurm, by which they are known
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "notebooks" / "Snakefile")]
@@ -105,5 +107,5 @@ def run(study: Study, cores: int | None, profile: Path | None, snakemake: Sequen
     command += ["--cores", str(cores)] if cores else []
     command += ["--profile", str(profile)] if profile else []
     command += ["--resources", f"gpu={count}"] if count else []
-    command += ["--config", f"run_dir={run_dir}", f"root={ROOT}", *snakemake]
+    command += snakemake
     os.execv(sys.executable, command)
