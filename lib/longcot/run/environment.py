@@ -1,4 +1,4 @@
-"""What Snakemake, Jupyter and their libraries take for granted of a process: a path, a user's name, folders to write."""
+"""What Snakemake, Jupyter and their libraries take for granted of a process: a path, a name, folders to write to."""
 
 import os
 import pwd
