@@ -163,3 +163,9 @@ def test_a_project_wherever_it_lies(tmp_path):
     done = subprocess.run(words, capture_output=True, text=True, cwd=project, env=bare)
     assert done.returncode == 0, done.stderr
     assert all(word in done.stdout + done.stderr for word in ("generate_traces", "analyze_curation", "report"))
+
+
+@pytest.mark.parametrize("name", ["a\0b", "x" * 300, "data:" + "é" * 200 + "/p.jsonl"])
+def test_what_cannot_be_a_path_is_said(name):
+    with pytest.raises(BadInput, match=r"…: cannot be a path; names have at most 255 bytes, and none of them is zero"):
+        load_problems(name)

@@ -9,6 +9,7 @@ from pathlib import Path
 from longcot.files.errors import BadInput
 
 ROOT = Path(__file__).resolve().parents[3]
+LONGEST = 255  # bytes of a file's name
 DATA = "LONGCOT_DATA"  # names the folder of outside data
 
 
@@ -16,9 +17,12 @@ def resolve(path: str | Path) -> Path:
     """The absolute path of a parameter: `data:x` under the folder LONGCOT_DATA, `~/x` under the user's home, else
     relative to the project root.
 
-    Raises BadInput where `data:` is used and LONGCOT_DATA is not set or is no folder, and `~/` without a home.
+    Raises BadInput where `data:` is used and LONGCOT_DATA is not set or is no folder, for `~/` without a home, and for
+    what cannot be a path.
     """
     text = str(path)
+    if "\0" in text or any(len(os.fsencode(part)) > LONGEST for part in text.split("/")):
+        raise BadInput(f"{text[:60]}…: cannot be a path; names have at most {LONGEST} bytes, and none of them is zero")
     if text.startswith("~/"):
         if (own := home()) is None:
             raise BadInput(f"{text}: this user has no home directory; set HOME, or write the whole path")

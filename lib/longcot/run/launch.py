@@ -75,7 +75,7 @@ def cores_of(study: Study, cores: int | None, profile: Path | None) -> int:
     """The cores that a plan counts with: so many, or what a profile's jobs take at once, or all of this machine."""
     if cores or not profile:
         return cores or os.cpu_count()
-    at_once = yaml.safe_load((profile / "config.yaml").read_text(encoding="utf-8")).get("jobs", 1)
+    at_once = read_yaml(profile / "config.yaml").values.get("jobs", 1)
     return study.jobs.threads * (len(study_jobs(study)) if at_once == "unlimited" else int(at_once))
 
 
