@@ -84,3 +84,13 @@ def test_what_real_sets_share_with_the_benchmark(name, n, flagged, whole):
     benchmark = load_problems("data:problems/comp-math-24-25.jsonl")
     found = shared_ngrams(load_problems(f"data:problems/{name}.jsonl"), benchmark, n)
     assert (len(found), sum(hit.share > 0.5 for hit in found)) == (flagged, whole)
+
+
+CHINESE = "一个农夫星期一种了十四行郁金香，以后每天比前一天多种三行。十天以后他一共种了多少行？"
+
+
+def test_a_copy_in_a_language_without_spaces_is_found():
+    benchmark = problems([CHINESE, "求方程的所有实数解之和是多少"], "c")
+    copy = CHINESE.replace("，", " , ").replace("十天", "二十天")
+    (hit,) = shared_ngrams(problems([copy, "小明有三个苹果，小红有五个苹果"]), benchmark, 8)
+    assert (hit.problem_id, hit.benchmark_id) == ("t0", "c0") and hit.share > 0.9

@@ -35,3 +35,17 @@ def test_near_duplicates_are_compared_exactly():
 def test_a_duplicate_of_a_duplicate_points_at_what_stays():
     assert [found and found[0] for found in near_duplicates([LONG, LONG, LONG])] == [None, 0, 0]
     assert near_duplicates(["", ""]) == [None, (0, 1.0)] and near_duplicates([]) == []
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("求 x² 的值。", ["求", "x", "2", "的", "值"]),
+        ("ある数は12です", ["あ", "る", "数", "は", "12", "で", "す"]),
+        ("หาค่า x ๑๒", ["ห", "า", "ค", "\u0e48", "า", "x", "๑๒"]),
+        ("값은 12이다", ["값은", "12", "이다"]),
+        ("Größe der naïve Été", ["größe", "der", "naïve", "été"]),
+    ],
+)
+def test_languages_without_spaces_have_a_word_a_character(text, words):
+    assert normal_words(text) == words

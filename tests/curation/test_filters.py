@@ -24,6 +24,7 @@ POOL = Pool(
 )
 NEAR = {"no_near_duplicate": {"of": "problem"}}
 COPY = "Now: how many of the nine hats are red at the end?"
+PHRASE = "Tell me how many of the nine hats are red, and then how much the four coats and all of the shoes cost."
 
 
 @pytest.mark.parametrize(
@@ -48,6 +49,8 @@ COPY = "Now: how many of the nine hats are red at the end?"
         (NEAR, trace("a", problem=TEXT), trace("b", problem=TEXT + "So"), "% like problem a"),
         ("decontaminated", trace("a"), trace("b", problem=COPY), r"92% of it in test-1: how many of the nine hats"),
         ({"decontaminated": {"n": 13}}, trace("a"), trace("b", problem=COPY), r"92% of it in test-1: how many"),
+        ({"decontaminated": {"share": 0.5}}, trace("a", problem=PHRASE), trace("b", problem=COPY), r"92% of it in"),
+        ("decontaminated", trace("a"), trace("b", problem=PHRASE), r"35% of it in test-1: how many of the nine hats"),
     ],
 )  # fmt: skip
 def test_each_filter_says_what_it_removed_and_why(spec, stays, goes, why):

@@ -119,11 +119,11 @@ def test_upstream_labels_are_quoted_as_they_stand():
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("a: {upstream: '2', corrected: '3', evidence: counted}", "c.yaml: a: the set has '1', not '2'; look at it"),
+        ("a: {upstream: '2', corrected: '3', evidence: counted}", "c.yaml:1: a: the set has '1', not '2'; look at it"),
         ("b: {upstream: '2', corrected: '3', evidence: counted}", "none of its 1 problems is in the benchmark"),
         ("a: {upstream: '1', corrected: '3'}", "key 'a.evidence': Field required; give id:"),
         ("a: {upstream: 1, corrected: '3', evidence: counted}", "key 'a.upstream': Input should be a valid string"),
-        ("a: [", "c.yaml: not YAML"),
+        ("a: [", "c.yaml:1: not YAML"),
     ],
 )
 def test_a_bad_correction_is_refused(tmp_path, text, message):

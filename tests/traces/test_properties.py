@@ -37,6 +37,7 @@ def test_difficulty_is_of_one_model_and_of_graded_traces():
 
 def test_length_is_in_one_unit_for_all():
     assert Ruler("words").of_trace(trace()) == 3 and Ruler("characters").of("äö") == 2
+    assert Ruler("words").of("所以 x = 12，答案") == 7  # a character of a language without spaces is a word
     tokens = Ruler("tokens")
     assert tokens.of_trace(trace()) == 5 and tokens.of("a text of unknown tokens") is None
     with pytest.raises(BadInput, match="'b', sample 1: no number of tokens is known; give a tokenizer, or count"):
@@ -119,6 +120,11 @@ def test_a_loop_is_found_with_its_place(after):
 def test_what_repeats_inside_a_block_does_not_hide_the_loop():
     block = "Add one and two to get three here. Add one and two to get three again, so it is three. "
     assert [round(loop.times) for loop in loops(block * 6)] == [6]
+
+
+def test_a_loop_is_found_without_spaces():
+    (loop,) = loops("我们先看 x，" + "所以我们再算一次这个数，" * 9)
+    assert round(loop.times) == 9
 
 
 def test_no_loop_where_something_changes_or_comes_back_seldom():

@@ -15,6 +15,7 @@ from longcot.files.manifest import read_manifest
 from longcot.files.paths import model_name
 from longcot.files.writing import write_whole
 from longcot.traces.length import Ruler
+from longcot.traces.words import split_words
 
 UNKNOWN = "*Not recorded; for the publisher to fill in.*"
 
@@ -59,7 +60,7 @@ def composition(rows: Sequence[Mapping[str, Any]], tokenizer: str = "") -> list[
     if tokenizer and any(row.get("completion_tokens") is None for row in rows):
         ruler, by = Ruler("tokens", tokenizer), f" of {model_name(tokenizer)}"
         counts = [{"completion_tokens": ruler.of(str(row["messages"][-1]["content"]))} for row in rows]
-    words = [{"words": len(str(row["messages"][-1]["content"]).split())} for row in rows]
+    lengths = [{"words": len(split_words(str(row["messages"][-1]["content"])))} for row in rows]
     return [
         ("rows", str(len(rows))),
         ("problems", str(len({row.get("problem_id", row["messages"][0]["content"]) for row in rows}))),
@@ -68,7 +69,7 @@ def composition(rows: Sequence[Mapping[str, Any]], tokenizer: str = "") -> list[
         ("levels", _counted(rows, "level")),
         ("final answer correct", _counted(rows, "correct")),
         (f"length of a trace, tokens{by}", _spread(counts, "completion_tokens")),
-        ("length of a trace, words", _spread(words, "words")),
+        ("length of a trace, words", _spread(lengths, "words")),
         ("pass rate of the base model on the problem", _spread(rows, "base_pass_rate")),
     ]
 

@@ -5,16 +5,21 @@ import unicodedata
 from collections.abc import Sequence
 
 from longcot.files.errors import BadInput
+from longcot.traces.words import UNSPACED
 
 # TeX that changes the look of a formula and not what it says
 _LOOKS = re.compile(r"\\(?:left|right|big+[lr]?|displaystyle|limits|quad|text|mathrm|mathbf|operatorname)(?![a-z])")
+_WORD = re.compile(rf"[{UNSPACED}]|[^\W\d_{UNSPACED}]+|\d+")
 _FRACTION = re.compile(r"\\[dt]frac(?![a-z])")
 
 
 def normal_words(text: str) -> list[str]:
-    """The words and numbers of a text in small letters; punctuation, dollars, braces and spacing commands are gone."""
+    """The words and numbers of a text in small letters; punctuation, dollars, braces and spacing commands are gone.
+
+    In a language without spaces each character is a word (`traces.words`).
+    """
     plain = _FRACTION.sub(r"\\frac", _LOOKS.sub(" ", unicodedata.normalize("NFKC", text).lower()))
-    return re.findall(r"[^\W\d_]+|\d+", plain)
+    return _WORD.findall(plain)
 
 
 def exact_duplicates(texts: Sequence[str]) -> list[int | None]:

@@ -214,9 +214,13 @@ def _repeats(traces: Sequence[Trace], of: str, find: Callable, tell: Callable) -
 
 
 class Decontaminated(Strict):
-    """The problem shares no run of `n` words with a problem of the benchmark. See `contamination.shared_ngrams`."""
+    """The problem shares no run of `n` words with a problem of the benchmark. See `contamination.shared_ngrams`.
+
+    With `share`, runs of words are allowed that make up a smaller fraction of the problem's words: phrases.
+    """
 
     n: int = Field(8, ge=1)
+    share: float = Field(0.0, ge=0, le=1)
 
     def reasons(self, traces: Sequence[Trace], pool: Pool) -> Reasons:
         problems = {
@@ -230,7 +234,7 @@ class Decontaminated(Strict):
         }
         return [
             f"{hit.share:.0%} of it in {hit.benchmark_id}: {hit.shared}"
-            if (hit := found.get(trace.problem_id))
+            if (hit := found.get(trace.problem_id)) and hit.share >= self.share
             else None
             for trace in traces
         ]

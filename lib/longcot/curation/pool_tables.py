@@ -16,6 +16,7 @@ from longcot.traces.diversity import TFIDF, embed, mean_distance, vendi_score
 from longcot.traces.length import Ruler, counted_alike
 from longcot.traces.properties import answer_type, compression_ratio, loops, repeated_ngrams, scripts, split_thinking
 from longcot.traces.trace import Trace
+from longcot.traces.words import split_words
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -55,7 +56,7 @@ def measure_trace(trace: Trace, ruler: Ruler) -> dict[str, Any]:
     thinking, answer = split_thinking(trace.text)
     found = loops(trace.text)
     shares = scripts(trace.text)
-    base = ("tokens", length) if unit == "tokens" else ("words", len(trace.text.split()))
+    base = ("tokens", length) if unit == "tokens" else ("words", len(split_words(trace.text)))
     rates = behaviour_rates(trace.text, max(base[1], 1))
     return {
         "problem_id": trace.problem_id,

@@ -14,6 +14,7 @@ from longcot.curation.training_set import read_rows
 from longcot.figures.results import Result, accuracies, tidy, who
 from longcot.figures.style import GREY, MARKERS, PALETTE, WIDTH, new_panels
 from longcot.traces.diversity import embed, mean_distance
+from longcot.traces.words import split_words
 
 MEASURES = {  # of a training set: how an axis says it
     "mean_length": "mean length, {unit}",
@@ -44,7 +45,8 @@ def table(results: Sequence[Result], run_dir: str | Path) -> pd.DataFrame:
     found, start = [], 0
     for result, rows in zip(arms, sets, strict=True):
         own, start = vectors[start : start + len(rows)], start + len(rows)
-        lengths = [row["completion_tokens"] if counted else len(row["messages"][-1]["content"].split()) for row in rows]
+        texts = [row["messages"][-1]["content"] for row in rows]
+        lengths = [row["completion_tokens"] for row in rows] if counted else [len(split_words(text)) for text in texts]
         found.append(
             who(result)
             | {

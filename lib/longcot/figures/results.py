@@ -20,6 +20,7 @@ from longcot.metrics.scores import score_arm
 from longcot.problems.problem import Problem
 from longcot.traces.behaviours import BEHAVIOURS, behaviour_spans
 from longcot.traces.trace import Trace, iter_placed, trace_at
+from longcot.traces.words import split_words
 
 WHO = ("arm", "source", "role", "n_train")
 SCORES = ("pass_at_1", "pass_at_1_low", "pass_at_1_high", "maj_at_k", "k")
@@ -81,7 +82,7 @@ def read_results(
     for arm, source in zip(tqdm(arms, desc="read", unit="arm"), sources, strict=True):
         path = Path(run_dir) / arm.traces
         read = [
-            (trace.model_copy(update={"text": ""}), len(trace.text.split()), _behaviours(trace), start)
+            (trace.model_copy(update={"text": ""}), len(split_words(trace.text)), _behaviours(trace), start)
             for start, trace in iter_placed(path)
         ]
         read.sort(key=lambda row: (order.get(row[0].problem_id, 0), *row[0].key))

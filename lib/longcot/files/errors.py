@@ -8,9 +8,15 @@ from collections.abc import Callable, Iterable
 
 INTERRUPTED, BROKEN_PIPE = 130, 141  # as a shell counts them: 128 and the number of SIGINT, of SIGPIPE
 
+from longcot.files.visible import visible
+
 
 class BadInput(ValueError):
     """Input that cannot be used. The message is one line: the file, the place, what is wrong, and the fix."""
+
+    def __init__(self, message: str):
+        # Paths and values may hold any character, also those that end a line or act in a terminal.
+        super().__init__(visible(str(message)).replace("\n", "⟨U+000A⟩").replace("\t", "⟨U+0009⟩"))
 
 
 def advice(name: str, known: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from longcot.files.paths import ROOT
+from longcot.files.paths import DATA, ROOT, data_folder, home
 from longcot.files.writing import write_whole
 
 _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASS(WORD|WD)?|CREDENTIAL", re.IGNORECASE)  # in a variable's name
@@ -19,8 +19,8 @@ _SHORTEST = 8  # characters of a secret; a shorter value (TOKENIZERS_PARALLELISM
 
 def home_shortened(path: str) -> str:
     """A path below the user's home from ~, every other text as it is."""
-    home = str(Path.home())
-    return "~" + path.removeprefix(home) if path == home or path.startswith(home + "/") else path
+    own = str(home() or "~")
+    return "~" + path.removeprefix(own) if path == own or path.startswith(own + "/") else path
 
 
 def scrubbed(text: str) -> str:
@@ -67,13 +67,14 @@ def _secrets() -> Iterator[tuple[str, str]]:
 
 def _folders() -> list[tuple[str, str]]:
     """Folders and what stands for each, a folder before those that hold it."""
-    given = [(str(ROOT), ""), (str(Path.home()), "~"), (tempfile.gettempdir(), "/tmp"), (sys.prefix, "python")]
-    given += [(os.environ[name], "data:") for name in ("LONGCOT_DATA",) if os.environ.get(name)]
+    given = [(str(ROOT), ""), (str(home() or ""), "~"), (tempfile.gettempdir(), "/tmp"), (sys.prefix, "python")]
+    given += [(str(data_folder() or ""), "data:"), (os.environ.get(DATA, ""), "data:")]
+    given = [(one, instead) for one, instead in given if one]
     both = {folder: instead for one, instead in given for folder in (one, os.path.realpath(one)) if len(folder) > 1}
     return sorted(both.items(), key=lambda pair: -len(pair[0]))
 
 
 def _users() -> set[str]:
     """The user's names that can stand in a path, but those that say nothing or are words of it."""
-    names = {os.environ.get(name, "") for name in ("USER", "LOGNAME", "USERNAME")} | {Path.home().name}
+    names = {os.environ.get(name, "") for name in ("USER", "LOGNAME", "USERNAME")} | {(home() or Path()).name}
     return names - {"", "root", "user", "home", "tmp", "lib"}

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
 from pydantic import ConfigDict, RootModel, ValidationError
 
 from longcot.files.errors import BadInput
 from longcot.files.paths import resolve, shown
 from longcot.files.strict import Strict, first_error
+from longcot.files.yaml_file import read_yaml
 from longcot.problems.problem import Problem
 
 
@@ -33,18 +33,17 @@ def load_corrections(path: str | Path, problems: Sequence[Problem]) -> dict[str,
     path = resolve(path)
     if not path.is_file():
         raise BadInput(f"{shown(path)}: no such file of label corrections; mend problems.label_corrections")
+    file = read_yaml(path)
     try:
-        corrections = _Corrections.model_validate(yaml.safe_load(path.read_text(encoding="utf-8"))).root
-    except yaml.YAMLError as error:
-        raise BadInput(f"{shown(path)}: not YAML ({getattr(error, 'problem', error)}); mend the file") from None
+        corrections = _Corrections.model_validate(file.values).root
     except ValidationError as error:
-        raise BadInput(f"{shown(path)}: {first_error(error)}; give id: {{upstream, corrected, evidence}}") from None
+        where = file.where(error.errors()[0]["loc"])
+        raise BadInput(f"{where}: {first_error(error)}; give id: {{upstream, corrected, evidence}}") from None
     labels = {problem.id: problem.expected_answer for problem in problems}
     for name, correction in corrections.items():
         if labels.get(name, correction.upstream) != correction.upstream:
-            raise BadInput(
-                f"{shown(path)}: {name}: the set has {labels[name]!r}, not {correction.upstream!r}; look at it again"
-            )
+            has = f"the set has {labels[name]!r}, not {correction.upstream!r}"
+            raise BadInput(f"{file.where((name,))}: {name}: {has}; look at it again")
     found = {name: correction.corrected for name, correction in corrections.items() if name in labels}
     if not found:
         raise BadInput(f"{shown(path)}: none of its {len(corrections)} problems is in the benchmark; mend the study")

@@ -68,13 +68,13 @@ def _count(text: str) -> int:
 
 def there(path: str) -> Path:
     """A file or folder as typed: from where the user is, or else from the project; `data:x` in LONGCOT_DATA."""
-    here = Path(path).expanduser().absolute()
+    here = new(path)
     return here if here.exists() else resolve(path)
 
 
 def new(path: str) -> Path:
     """A file or folder that is to be, from where the user is."""
-    return Path(path).expanduser().absolute()
+    return resolve(path) if path.startswith("~/") else Path(path).absolute()
 
 
 def study_in(path: Path, changes: Sequence[str] = ()) -> "Study":

@@ -16,7 +16,9 @@ from longcot.files.privacy import scrubbed
 from longcot.files.processes import end_marked
 from longcot.files.run_directory import EVERY_ENGINE_LOG, JOBS, SNAKEMAKE_LOCKS, STUDY, stamp
 from longcot.files.writing import write_whole
+from longcot.files.yaml_file import read_yaml
 from longcot.models.cards import cards
+from longcot.run.environment import prepare
 from longcot.run.gpus import pool
 from longcot.run.jobs import Job, on_gpus, study_jobs, write_jobs
 from longcot.run.lock import OWNER, hold_lock, owner
@@ -61,6 +63,9 @@ def profile_path(name: str) -> Path:
     """The directory of a Snakemake profile: one of params/profiles by its name, or any by its path."""
     for folder in (ROOT / "params/profiles" / name, resolve(name)):
         if (folder / "config.yaml").is_file():
+            file = read_yaml(folder / "config.yaml")  # Snakemake reads it again, and would pass over what stands twice
+            if not isinstance(file.values, dict):
+                raise BadInput(f"{file.where()}: not a mapping of options; see params/profiles")
             return folder
     known = ", ".join(sorted(found.parent.name for found in (ROOT / "params/profiles").glob("*/config.yaml")))
     raise BadInput(f"profile {name}: no config.yaml there; use one of {known}, or the path of a directory with one")
@@ -70,7 +75,7 @@ def cores_of(study: Study, cores: int | None, profile: Path | None) -> int:
     """The cores that a plan counts with: so many, or what a profile's jobs take at once, or all of this machine."""
     if cores or not profile:
         return cores or os.cpu_count()
-    at_once = yaml.safe_load((profile / "config.yaml").read_text(encoding="utf-8")).get("jobs", 1)
+    at_once = read_yaml(profile / "config.yaml").values.get("jobs", 1)
     return study.jobs.threads * (len(study_jobs(study)) if at_once == "unlimited" else int(at_once))
 
 
@@ -94,6 +99,7 @@ def run(study: Study, cores: int | None, profile: Path | None, snakemake: Sequen
     forget_lost(run_dir, jobs)
     for lock in (run_dir / SNAKEMAKE_LOCKS).glob("*"):
         lock.unlink()  # its owner is gone: a living one would hold the lock above
+    prepare()
     os.environ[OWNER] = owner()
     os.chdir(run_dir)  # the working directory of its jobs in Slurm, by which they are known
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "notebooks" / "Snakefile")]
@@ -101,5 +107,5 @@ def run(study: Study, cores: int | None, profile: Path | None, snakemake: Sequen
     command += ["--cores", str(cores)] if cores else []
     command += ["--profile", str(profile)] if profile else []
     command += ["--resources", f"gpu={count}"] if count else []
-    command += ["--config", f"run_dir={run_dir}", f"root={ROOT}", *snakemake]
+    command += snakemake
     os.execv(sys.executable, command)

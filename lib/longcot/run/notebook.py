@@ -14,8 +14,14 @@ from longcot.files.paths import ROOT, shown
 from longcot.files.privacy import scrubbed
 from longcot.files.run_directory import JOBS, error_line, executed, notebook_source
 from longcot.files.writing import write_whole, writing
+from longcot.run.environment import prepare
 from longcot.run.gpus import leased, pool
 from longcot.run.lock import OWNER, end_with
+
+
+def _literal(path: str | Path) -> str:
+    """A path for Papermill, which fills in what stands in braces."""
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def check_parameters(notebook: str | Path, parameters: dict[str, Any]) -> None:
@@ -27,7 +33,7 @@ def check_parameters(notebook: str | Path, parameters: dict[str, Any]) -> None:
     from nbformat.reader import NotJSONError
 
     try:
-        known = papermill.inspect_notebook(str(notebook))
+        known = papermill.inspect_notebook(_literal(notebook))
     except NotJSONError:
         raise BadInput(f"{shown(notebook)}: not a notebook (its JSON is damaged); restore it") from None
     if not known:
@@ -70,7 +76,9 @@ def run_notebook(notebook: str | Path, output: str | Path, parameters: dict[str,
     import papermill
 
     from longcot.run.failures import told
+    from longcot.run.kernel import OwnKernel
 
+    prepare()
     check_parameters(notebook, parameters)
     output = Path(output)
     with writing(output):
@@ -82,11 +90,12 @@ def run_notebook(notebook: str | Path, output: str | Path, parameters: dict[str,
     os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found,ignore:`is_gradient_checkpointing`"
     with told(output):
         papermill.execute_notebook(
-            str(notebook),
-            str(output),
+            _literal(notebook),
+            _literal(output),
             parameters,
             cwd=str(ROOT),
             kernel_name="python3",
+            kernel_manager_class=OwnKernel,
             progress_bar=False,
             stderr_file=_Lines(output.stem, sys.stderr),
             extra_arguments=["--Application.log_level=ERROR"],

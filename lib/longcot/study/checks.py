@@ -4,13 +4,15 @@ from longcot.files.errors import BadInput
 from longcot.files.paths import resolve
 from longcot.models.adapter import check_base
 from longcot.problems.prompts import TEMPLATES
+from longcot.problems.sources import load_problems, local_path
 from longcot.study.published import check_published
 from longcot.study.study import Study
+from longcot.traces.importing import iter_imported
 
 
 def _is_local(source: str) -> bool:
     """Whether a source is a file or folder of this machine; the others are looked for on the Hub."""
-    return source.startswith((".", "/", "~/", "lib/", "runs/", "data:")) or source.endswith(".jsonl")
+    return source.startswith((".", "/", "~/", "lib/", "runs/", "data:")) or local_path(source) is not None
 
 
 def at_hand(source: str) -> bool:
@@ -24,7 +26,6 @@ def check_inputs(study: Study) -> None:
     A path with a slash that is no directory of the project may be a Hub id and is left to the Hub. Raises BadInput.
     """
     from longcot.problems.label_corrections import load_corrections
-    from longcot.problems.sources import load_problems
 
     check_published(study.published, [arm.name for arm in study.arms])
     sets = {}
@@ -40,8 +41,10 @@ def check_inputs(study: Study) -> None:
         if model.adapter and resolve(model.adapter).is_dir():
             check_base(resolve(model.adapter), model.path)
     for one in [*study.arms, *study.training_traces]:
-        if one.imported and _is_local(one.imported.source) and not resolve(one.imported.source).exists():
-            raise BadInput(f"{study.name}: {one.name}: no file {one.imported.source}; mend the path")
+        if one.imported and _is_local(one.imported.source):
+            if not resolve(one.imported.source).exists():
+                raise BadInput(f"{study.name}: {one.name}: no file {one.imported.source}; mend the path")
+            next(iter_imported(**one.imported.model_dump()))  # what is wrong with its form shows in the first row
     for where, prompt in [("prompt", study.prompt), *((arm.name, study.prompt_of(arm)) for arm in study.arms)]:
         if prompt.template_file and not prompt.template_file.is_file():
             known = ", ".join(TEMPLATES)

@@ -7,12 +7,12 @@ import functools
 from collections.abc import Sequence
 from typing import Annotated
 
-import yaml
 from pydantic import Field, ValidationError
 
 from longcot.files.errors import BadInput
-from longcot.files.paths import resolve, shown
-from longcot.files.strict import Strict
+from longcot.files.paths import resolve
+from longcot.files.strict import Strict, worst
+from longcot.files.yaml_file import read_yaml
 
 FILE = "params/published/paper.yaml"
 
@@ -81,14 +81,16 @@ class Published(Strict):
 @functools.lru_cache(maxsize=1)
 def read_published() -> Published:
     """The published figures. Raises BadInput for a file that is not as it should be."""
+    file = read_yaml(resolve(FILE))
     try:
-        found = Published.model_validate(yaml.safe_load(resolve(FILE).read_text(encoding="utf-8")))
-    except (OSError, yaml.YAMLError, ValidationError) as error:
-        raise BadInput(f"{FILE}: cannot be used ({str(error).splitlines()[0]}); mend it") from None
+        found = Published.model_validate(file.values)
+    except ValidationError as error:
+        place, words = worst(error, Published)
+        raise BadInput(f"{file.where(place)}: {'.'.join(map(str, place))}: {words}") from None
     used = [claim.source for claim in found.claims.values()]
     used += [score.source for row in found.rows.values() for score in row.scores]
     if unknown := set(used) - found.sources.keys():
-        raise BadInput(f"{shown(resolve(FILE))}: no source {sorted(unknown)[0]!r}; add it under sources")
+        raise BadInput(f"{file.where(('sources',))}: no source {sorted(unknown)[0]!r}; add it under sources")
     return found
 
 

@@ -4,41 +4,26 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from longcot.files.errors import BadInput
 from longcot.files.paths import resolve, shown
 from longcot.files.privacy import home_shortened
 from longcot.files.strict import worst
+from longcot.files.yaml_file import parse_yaml, read_yaml
 from longcot.study.study import Study
-
-
-def _line_of(text: str, place: tuple[str | int, ...]) -> int:
-    """The line of a study file at which the value (or the last key that exists on the way to it) stands."""
-    node, line = yaml.compose(text, Loader=yaml.SafeLoader), 1
-    for step in place:
-        if isinstance(node, yaml.MappingNode):
-            found = [(key, value) for key, value in node.value if key.value == str(step)]
-            if not found:
-                break
-            line, node = found[0][0].start_mark.line + 1, found[0][1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-            node = node.value[step]
-            line = node.start_mark.line + 1
-    return line
 
 
 def _override(values: dict[str, Any], override: str) -> None:
     """Set one `key.of.a.key=value` (the value in YAML; a number counts in a list) in the values of a study file."""
     place, equals, text = override.partition("=")
     *way, last = place.split(".")
+    value, inner = _from_home(parse_yaml(text, f"--config {override}").values), values
     try:
-        value, inner = yaml.safe_load(text), values
         for step in way:
             inner = inner[int(step)] if isinstance(inner, list) else inner.setdefault(step, {})
         inner[int(last) if isinstance(inner, list) else last] = value
-    except (yaml.YAMLError, ValueError, IndexError, TypeError, AttributeError):
+    except (ValueError, IndexError, TypeError, AttributeError):
         equals = ""
     if not equals or not place:
         raise BadInput(f"--config {override}: cannot be set; write key.of.a.key=value, 0 being a list's first")
@@ -61,23 +46,15 @@ def load_study(path: str | Path, overrides: Sequence[str] = ()) -> Study:
     path = resolve(path)
     if not path.is_file():
         raise BadInput(f"{shown(path)}: no such study; the ones at hand are in params/")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise BadInput(f"{shown(path)}: not text in UTF-8; give a study file, as params/miniature.yaml") from None
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        line = error.problem_mark.line + 1 if getattr(error, "problem_mark", None) else 1
-        raise BadInput(f"{shown(path)}:{line}: not YAML ({getattr(error, 'problem', error)}); mend the line") from None
-    if not isinstance(values, dict):
-        raise BadInput(f"{shown(path)}:1: not a mapping of keys to values; see params/miniature.yaml")
+    file = read_yaml(path)
+    if not isinstance(file.values, dict):
+        raise BadInput(f"{file.where()}: not a mapping of keys to values; see params/miniature.yaml")
+    values = _from_home(file.values)  # a copy of every value: what an alias shares is not set twice
     for override in overrides:
         _override(values, override)
-    values = _from_home(values)
     try:
         return Study.model_validate(values)
     except ValidationError as found:
         place, words = worst(found, Study)
         named = ".".join(ascii(str(step))[1:-1] for step in place) or "study"
-        raise BadInput(f"{shown(path)}:{_line_of(text, place)}: {named}: {words}") from None
+        raise BadInput(f"{file.where(place)}: {named}: {words}") from None

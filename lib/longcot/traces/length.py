@@ -7,6 +7,7 @@ from typing import Any
 from longcot.files.errors import BadInput
 from longcot.files.paths import model_source
 from longcot.traces.trace import Trace
+from longcot.traces.words import split_words
 
 UNITS = ("tokens", "words", "characters")
 
@@ -15,8 +16,8 @@ class Ruler:
     """How long texts are, in one unit for all of a set.
 
     `tokens` are those of `tokenizer` (a directory or a Hub id); without one, those that each trace counted when it was
-    sampled, and then all traces must be of one model, as models count differently. `words` are what stands between
-    white space. Raises BadInput for an unknown unit and a tokenizer that cannot be had.
+    sampled, and then all traces must be of one model, as models count differently. `words` are those of
+    `words.split_words`. Raises BadInput for an unknown unit and a tokenizer that cannot be had.
     """
 
     def __init__(self, unit: str = "tokens", tokenizer: str = ""):
@@ -31,7 +32,7 @@ class Ruler:
     def of(self, text: str) -> int | None:
         """The length of any text; None in tokens without a tokenizer."""
         if self.unit == "words":
-            return len(text.split())
+            return len(split_words(text))
         if self.unit == "characters":
             return len(text)
         return len(self._tokenizer(text, add_special_tokens=False)["input_ids"]) if self._tokenizer else None

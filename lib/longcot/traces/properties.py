@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from longcot.files.errors import BadInput
 from longcot.traces.trace import Trace
+from longcot.traces.words import split_words, word_places
 
 # Where the thinking ends in the formats of DeepSeek-R1 and QwQ, and of Sky-T1 and Still-2
 _THOUGHT_ENDS = re.compile(r"</think>|<\|end_of_thought\|>")
@@ -126,9 +127,9 @@ def repeated_ngrams(text: str, n: int = 4) -> float:
 
     seq-rep-n of Welleck et al. 2020 (arXiv 1908.04319), over words. It grows with length: compare at like length.
     """
-    words = text.split()
-    total = len(words) - n + 1
-    return 1 - len(set(zip(*(words[i:] for i in range(n)), strict=False))) / total if total > 0 else 0.0
+    found = split_words(text)
+    total = len(found) - n + 1
+    return 1 - len(set(zip(*(found[i:] for i in range(n)), strict=False))) / total if total > 0 else 0.0
 
 
 class Loop(NamedTuple):
@@ -146,7 +147,7 @@ def loops(text: str, times: int = 4, words: int = 40, probe: int = 6) -> list[Lo
     as long as each word is the one a period before. Blocks that change a number each time are not loops here.
     """
     found: list[Loop] = []
-    places = list(re.finditer(r"\S+", text))
+    places = list(word_places(text))
     tokens = [place.group() for place in places]
     last: dict[int, int] = {}
     period, began = 0, 0

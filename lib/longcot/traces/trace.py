@@ -4,13 +4,15 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from longcot.files.errors import BadInput
 from longcot.files.paths import shown
 from longcot.files.strict import first_error
 from longcot.files.writing import is_file_at, open_locked, write_all, write_whole, writing
+from longcot.traces.finish_reasons import finish_reason
 
 Key = tuple[str, int, str]
 
@@ -37,6 +39,11 @@ class Trace(BaseModel):
     answer: str | None = None
     correct: bool | None = None  # None: not graded yet
     undecided: bool = Field(False, exclude_if=lambda undecided: not undecided)  # graded, but not in time: not correct
+
+    @field_validator("finish_reason", mode="before")
+    @classmethod
+    def _in_our_words(cls, value: Any) -> Any:
+        return finish_reason(value) or value
 
     @property
     def key(self) -> Key:

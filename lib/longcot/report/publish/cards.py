@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from longcot.curation.data_sheet import composition, how_chosen, markdown_table
 from longcot.curation.training_set import read_rows
 from longcot.files.paths import model_name
+from longcot.files.rows import stem
 from longcot.report.publish.finished_arm import FinishedArm, shown_source
 from longcot.study.checks import at_hand
 from longcot.study.study import Model
@@ -113,7 +114,7 @@ def _metrics(done: FinishedArm) -> list[Any]:
 def _benchmark(done: FinishedArm) -> str:
     """The name of the study's benchmark: a Hub id as it is, else the file's own name."""
     source = done.study.problems.benchmark.source
-    return source.split("/")[-1].removesuffix(".jsonl") if at_hand(source) else source
+    return stem(source) if at_hand(source) else source
 
 
 def _samples(row: dict[str, str]) -> str:
