@@ -70,7 +70,7 @@ def test_same_loss_and_gradients(adapted, padded, monkeypatch):
     monkeypatch.setattr(recomputation, "TILE", 10**6 if dropout else 16)  # a mask is drawn for a whole tile
     with recomputing(adapted):
         torch.manual_seed(3)
-        decoder, head = adapted.get_base_model().get_decoder(), adapted.get_base_model().lm_head.weight
+        decoder, head = adapted.get_base_model().get_decoder(), adapted.get_base_model().lm_head
         hidden = decoder(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]).last_hidden_state
         loss = summed_loss(hidden[:, :-1], inputs["labels"][:, 1:], head) / count
         loss.backward()

@@ -79,6 +79,11 @@ def empty_model(config: "PretrainedConfig") -> "PreTrainedModel":
     )
 
 
+def context_length(config: "PretrainedConfig") -> int | None:
+    """The tokens that a model takes, of one that also sees its language model's; None where nothing limits them."""
+    return getattr(config.get_text_config(), "max_position_embeddings", None)
+
+
 def _unusable(what: str, path: str | Path, error: Exception) -> BadInput:
     reason = next(iter(str(error).splitlines()), type(error).__name__)
     fix = "check the path or id"

@@ -5,20 +5,21 @@ the output head. It is counted tensor by tensor from what `recomputation` and `t
 sets it against measured peaks.
 """
 
+import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import psutil
 import torch
-from peft import LoraConfig
-from peft.tuners.tuners_utils import check_target_module_exists
 from transformers import PretrainedConfig
 
 from longcot.errors import BadInput
 from longcot.files import model_source
-from longcot.pretrained import empty_model, load_config
-from longcot.qlora.nf4 import load_tokenizer
-from longcot.qlora.recomputation import TILE
+from longcot.pretrained import context_length, empty_model, load_config
+from longcot.qlora.nf4 import check_quantized, load_tokenizer
+from longcot.qlora.recomputation import TILE, knows
+from longcot.qlora.target_modules import adapt, check_names
 from longcot.qlora.trainer import ROWS
 from longcot.qlora.training_set import read_training_set
 from longcot.settings import LoraSettings
@@ -28,56 +29,74 @@ ADAPTER = 16  # bytes a LoRA weight: itself, its gradient and AdamW's two moment
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 HELD = 1.1  # what torch's allocator holds over what is used: 8% at the longest traces measured
 ON_A_CPU = 3e9  # weights: at about 0.1 TFLOP/s one trace of 4,096 tokens then takes a quarter of an hour
+PASSED = 1.5  # numbers kept for each that a linear module takes or gives, PEFT's own: TRL's peaks, benchmarks/README.md
 STEP = 256  # tokens: limits are given to this
+_RECKONED: dict[tuple[str, str], "_Sizes"] = {}
 
 
 def training_memory_gb(config: PretrainedConfig, lora: LoraSettings, length: int) -> float:
     """The peak of the GPU's memory in QLoRA on a model of this configuration, longest trace `length` tokens."""
-    sizes = _Sizes(config, lora)
+    sizes = _sizes(config, lora)
     return sizes.fixed + sizes.at(length)
 
 
 def host_memory_gb(config: PretrainedConfig, lora: LoraSettings, length: int) -> float:
     """The host's memory that waits, pinned, for the backward pass: the input of each layer."""
-    return config.num_hidden_layers * length * config.hidden_size * BYTES[lora.compute_dtype] / 1e9
+    text = config.get_text_config()
+    return text.num_hidden_layers * length * text.hidden_size * BYTES[lora.compute_dtype] / 1e9
 
 
 def longest_trace(config: PretrainedConfig, lora: LoraSettings, memory_gb: float) -> int:
     """The longest trace in tokens, a multiple of `STEP`, whose training fits into this much memory; 0 if none does."""
-    sizes, length = _Sizes(config, lora), 0
-    while sizes.fixed + sizes.at(length + STEP) <= memory_gb and length < config.max_position_embeddings:
+    sizes, length = _sizes(config, lora), 0
+    most = context_length(config) or lora.max_length
+    while sizes.fixed + sizes.at(length + STEP) <= memory_gb and length < most:
         length += STEP
     return length
 
 
+def _sizes(config: PretrainedConfig, lora: LoraSettings) -> "_Sizes":
+    """`_Sizes`, reckoned once: a model of 64 layers takes a second, even an empty one."""
+    which = config.to_json_string(use_diff=False), lora.model_dump_json()
+    if which not in _RECKONED:
+        _RECKONED[which] = _Sizes(config, lora)
+    return _RECKONED[which]
+
+
 class _Sizes:
-    """What of the memory does not depend on a trace (`fixed`, GB), and what does (`at`)."""
+    """What of the memory does not depend on a trace (`fixed`, GB), and what does (`at`).
+
+    Raises BadInput where the base cannot be had in four bits, and as `check_target_modules`.
+    """
 
     def __init__(self, config: PretrainedConfig, lora: LoraSettings):
         with torch.device("meta"):
             model = empty_model(config)
-        linears = {
-            name: module
-            for name, module in model.named_modules()
-            if isinstance(module, torch.nn.Linear) and module is not model.get_output_embeddings()
-        }
+            check_quantized(model, config.name_or_path or config.model_type)
+            check_names(model, lora.target_modules)
+            self.parameters = sum(weights.numel() for weights in model.parameters())
+            head = model.get_output_embeddings()
+            linears = {n: m for n, m in model.named_modules() if isinstance(m, torch.nn.Linear) and m is not head}
+            adapter = sum(weights.numel() for weights in adapt(model, lora).parameters() if weights.requires_grad)
         quantized = sum(module.weight.numel() for module in linears.values())
-        targets = LoraConfig(target_modules=lora.target_modules)
-        adapted = [
-            module
-            for name, module in linears.items()
-            if lora.target_modules == "all-linear" or check_target_module_exists(targets, name)
-        ]
-        self.parameters = sum(weights.numel() for weights in model.parameters())
         self.bytes = BYTES[lora.compute_dtype]
-        adapter = lora.rank * sum(module.in_features + module.out_features for module in adapted)
         plain = (self.parameters - quantized) * self.bytes  # embeddings, output head, norms, biases
         self.fixed = (quantized * NF4 + plain + adapter * ADAPTER) / 1e9
-        self.layer = quantized / config.num_hidden_layers * self.bytes / 1e9  # one layer's weights, dequantized
-        self.config = config
+        self.config, self.known = config.get_text_config(), knows(config)
+        self.layer = quantized / self.config.num_hidden_layers * self.bytes / 1e9  # one layer's weights, dequantized
+        # Where transformers checkpoints: of a layer, the linear modules' inputs and outputs, and its largest weight.
+        passed = Counter()
+        for name, module in linears.items():
+            passed[re.split(r"\.\d+\.", name)[0], *re.findall(r"\.(\d+)\.", name)[:1]] += sum(module.weight.shape)
+        self.passed, self.largest = max(passed.values()), max(module.weight.numel() for module in linears.values())
 
     def at(self, length: int) -> float:
         config, size = self.config, self.bytes / 1e9
+        # Logits in 16 and 32 bits, the softmax and its gradients; the last states, normalized in 32 bits.
+        output = (min(length, ROWS) * config.vocab_size * 16 + length * config.hidden_size * 16) / 1e9
+        if not self.known:
+            layer = self.largest + length * (PASSED * self.passed + 6 * config.hidden_size)
+            return max(layer * size, output)
         head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         width, query = config.hidden_size, config.num_attention_heads * head
         keys = config.num_key_value_heads * head
@@ -88,8 +107,6 @@ class _Sizes:
         attention = length * (6 * query + 2 * keys) * size
         # Gate, up, activation and their product, two gradients; the normalized rows and their gradient.
         mlp = min(length, TILE) * (6 * config.intermediate_size + 2 * width) * size
-        # Logits in 16 and 32 bits, the softmax and its gradients; the last states, normalized in 32 bits.
-        output = (min(length, ROWS) * config.vocab_size * 16 + length * width * 16) / 1e9
         return max(self.layer + held + max(attention, mlp), output)
 
 
@@ -100,7 +117,7 @@ def check_training(config: PretrainedConfig, lora: LoraSettings, length: int, wh
     after `HELD` times the need (both None without a GPU). Raises BadInput where it does not fit, with what to change,
     for a GPU that cannot compute in the study's type, and for a large model without a GPU.
     """
-    sizes = _Sizes(config, lora)
+    sizes = _sizes(config, lora)
     row = {
         "longest": length,
         "gpu_gb": round(sizes.fixed + sizes.at(length), 2),
@@ -136,7 +153,7 @@ def check_arm(arm: dict[str, Any], lora: dict[str, Any], run_dir: Path) -> dict[
     settings, source = LoraSettings(**lora), model_source(arm["path"])
     which = arm.get("revision") or "main", arm.get("trust_remote_code", False)
     tokenizer, config = load_tokenizer(source, *which), load_config(source, *which)
-    limit = min(settings.max_length, config.max_position_embeddings)
+    limit = min(filter(None, (settings.max_length, context_length(config))))
     rows, dropped = read_training_set(run_dir / arm["training_set"], tokenizer, limit, settings.too_long)
     longest = max(len(row["input_ids"]) for row in rows)
     found = check_training(config, settings, longest, f"arm {arm['name']}")

@@ -16,23 +16,22 @@ from peft import PeftModel
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers import PretrainedConfig
 
-from longcot.errors import BadInput
 from longcot.qlora.host_stash import HostStash
 
 KNOWN = ("llama", "mistral", "qwen2", "qwen3")  # whose layers are: norm, attention, added; norm, MLP, added
 TILE = 8192  # tokens of the MLP at once: enough for the matrix units, and 0.4 GB a tensor at a width of 27,648
 
 
+def knows(config: PretrainedConfig) -> bool:
+    """Whether the layers of a base of this configuration are of the Llama family's structure."""
+    return config.model_type in KNOWN and not getattr(config, "attention_dropout", 0)
+
+
 @contextmanager
 def recomputing(model: PeftModel) -> Iterator[None]:
-    """Train `model`, LoRA on a 4-bit base, with little memory while this lasts.
-
-    Raises BadInput for a base whose layers are not of the Llama family's structure.
-    """
-    kind = model.get_base_model().config.model_type
-    if kind not in KNOWN:
-        raise BadInput(f"cannot train long traces on a base of type {kind}; use one of {', '.join(KNOWN)}")
+    """Train `model`, LoRA on a 4-bit base that `knows`, with little memory while this lasts."""
     stash, layers = HostStash(), model.get_base_model().get_decoder().layers
     for number, layer in enumerate(layers):
         layer.forward = partial(_forward, layer, _linears(layer), stash, number)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import PeftModel
 from tqdm import tqdm
 from transformers import (
     DataCollatorForSeq2Seq,
@@ -28,9 +28,11 @@ from transformers import (
 from longcot.errors import BadInput
 from longcot.files import model_name, shown, whole_folder, write_json, writing
 from longcot.manifest import sha256
+from longcot.pretrained import context_length
 from longcot.qlora.checkpoints import last_checkpoint, remove, settle, tidy
 from longcot.qlora.nf4 import load_base_4bit, save_dequantized, turn_generation_config
 from longcot.qlora.preflight import advice
+from longcot.qlora.target_modules import adapt, check_names
 from longcot.qlora.trainer import IGNORED, AdapterTrainer
 from longcot.qlora.training_set import read_training_set, tokenize
 from longcot.settings import LoraSettings
@@ -89,7 +91,7 @@ def train_adapter(
     rows, dropped = read_training_set(
         training_set_path,
         tokenizer,
-        min(settings.max_length, base_model.config.max_position_embeddings),
+        min(filter(None, (settings.max_length, context_length(base_model.config)))),
         settings.too_long,
     )
     longest = max(len(row["input_ids"]) for row in rows)
@@ -98,17 +100,8 @@ def train_adapter(
     if on_gpu:
         torch.cuda.reset_peak_memory_stats()
     set_seed(settings.seed)
-    lora = LoraConfig(
-        r=settings.rank,
-        lora_alpha=settings.alpha,
-        lora_dropout=settings.dropout,
-        target_modules=settings.target_modules,
-        task_type="CAUSAL_LM",
-    )
-    try:
-        model = get_peft_model(base_model, lora)
-    except ValueError as error:
-        raise BadInput(f"target_modules {settings.target_modules!r}: {error}; name linear layers of the base") from None
+    check_names(base_model, settings.target_modules)
+    model = adapt(base_model, settings)
     try:
         trainer = _trainer(model, tokenizer, rows, work, settings, _Progress(out_dir.name, on_step))
         start = time.perf_counter()
@@ -165,7 +158,8 @@ def _trainer(
     `AdapterTrainer`, and the gradients are added up. Either way a step's loss is the mean over the learnt tokens of all
     its traces.
     """
-    longest, config = max(len(row["input_ids"]) for row in rows), model.get_base_model().config
+    longest = max(len(row["input_ids"]) for row in rows)
+    config = model.get_base_model().config.get_text_config()
     small = settings.batch_size * longest * config.num_hidden_layers * config.hidden_size <= SMALL
     on_gpu = model.device.type == "cuda"
     arguments = TrainingArguments(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from longcot.errors import BadInput
 from longcot.files import model_source, resolve
 from longcot.manifest import status
-from longcot.pretrained import load_config
+from longcot.pretrained import context_length, load_config
 from longcot.study import Model, Study
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ def model_config(model: Model) -> "PretrainedConfig | None":
 
 def longest_expected(study: Study, config: "PretrainedConfig") -> int:
     """The longest trace in tokens that may come to training: what the limits of sampling and of training leave."""
-    limits = [study.lora.max_length, config.max_position_embeddings]
-    sampled = all(one.model for one in study.training_traces)
-    return min([*limits, study.sampling.max_tokens] if study.sampling and sampled else limits)
+    sampled = study.sampling and all(one.model for one in study.training_traces)
+    limits = study.lora.max_length, context_length(config), study.sampling.max_tokens if sampled else None
+    return min(filter(None, limits))
 
 
 def training_fit(study: Study) -> dict[str, tuple[bool, str]]:

@@ -13,13 +13,14 @@ from transformers import GenerationConfig, StaticCache
 
 from longcot.errors import BadInput
 from longcot.files import shown
-from longcot.pretrained import load_model, load_pretrained_tokenizer
+from longcot.pretrained import context_length, load_model, load_pretrained_tokenizer
 from longcot.prompts import render, turn_end
 from longcot.qlora.adapter import adapter_config
 from longcot.sampling import OVERFLOW, Completion, Messages, Request, Sampling
 from longcot.traces import Key
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+NO_LIMIT = 2**31  # tokens of the context of a model that has none, as Mamba
 
 
 def batch_seed(seed: int, model: str, adapter: str, batch: int, stage: str = "") -> int:
@@ -61,7 +62,7 @@ class LocalSampler:
         # generate() fills what a call leaves open from here, and a model's own file may hide a top_k or a penalty.
         base.generation_config = GenerationConfig()
         self.base = base.to(self.device).eval()
-        self.context = min(base.config.max_position_embeddings, context or base.config.max_position_embeddings)
+        self.context = min(filter(None, (context, context_length(base.config))), default=NO_LIMIT)
         self.model = self.base
 
     def use_adapter(self, path: str | Path | None) -> None:

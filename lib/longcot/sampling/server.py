@@ -10,7 +10,7 @@ from typing import Any
 
 from longcot.errors import BadInput
 from longcot.files import ROOT, shown
-from longcot.pretrained import load_config, load_pretrained_tokenizer
+from longcot.pretrained import context_length, load_config, load_pretrained_tokenizer
 from longcot.prompts import render, turn_end
 from longcot.qlora.adapter import adapter_rank
 from longcot.sampling import Completion, Messages, Request
@@ -140,7 +140,7 @@ def _tokenizer(base: str, revision: str, trust_remote_code: bool) -> tuple[Any, 
         config = load_config(base, revision, trust_remote_code)
     except BadInput:
         return None, None
-    return tokenizer, getattr(config, "max_position_embeddings", None)
+    return tokenizer, context_length(config)
 
 
 def _stops(tokenizer: Any, base: str, revision: str) -> Stops:
