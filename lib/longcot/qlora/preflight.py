@@ -10,26 +10,26 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 from transformers import PretrainedConfig
 
 from longcot.errors import BadInput
 from longcot.files import model_source
 from longcot.pretrained import context_length, empty_model, load_config
+from longcot.qlora.keeping import ROWS, Plan, Shape, plan
 from longcot.qlora.nf4 import check_quantized, load_tokenizer
-from longcot.qlora.recomputation import TILE, knows
+from longcot.qlora.recomputation import knows
+from longcot.qlora.room import HELD, HOST, free_gpu, free_host
 from longcot.qlora.target_modules import adapt, check_names
-from longcot.qlora.trainer import ROWS
 from longcot.qlora.training_set import read_training_set
 from longcot.settings import LoraSettings
 
 NF4 = 0.5 + 1 / 64 + 4 / (64 * 256)  # bytes a weight: 4 bits, an 8-bit scale for 64, a 32-bit one for 256 scales
 ADAPTER = 16  # bytes a LoRA weight: itself, its gradient and AdamW's two moments, all in 32 bits
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
-HELD = 1.1  # what torch's allocator holds over what is used: 8% at the longest traces measured
 ON_A_CPU = 3e9  # weights: at about 0.1 TFLOP/s one trace of 4,096 tokens then takes a quarter of an hour
 PASSED = 1.5  # numbers kept for each that a linear module takes or gives, PEFT's own: TRL's peaks, benchmarks/README.md
+CHECKPOINTED = "each layer's input is kept on the host, and the layer computed again as transformers does it"
 STEP = 256  # tokens: limits are given to this
 _RECKONED: dict[tuple[str, str], "_Sizes"] = {}
 
@@ -82,8 +82,8 @@ class _Sizes:
         self.bytes = BYTES[lora.compute_dtype]
         plain = (self.parameters - quantized) * self.bytes  # embeddings, output head, norms, biases
         self.fixed = (quantized * NF4 + plain + adapter * ADAPTER) / 1e9
-        self.config, self.known = config.get_text_config(), knows(config)
-        self.layer = quantized / self.config.num_hidden_layers * self.bytes / 1e9  # one layer's weights, dequantized
+        self.config = config.get_text_config()
+        self.shape = Shape.of(config, lora.rank, self.bytes) if knows(config) else None
         # Where transformers checkpoints: of a layer, the linear modules' inputs and outputs, and its largest weight.
         passed = Counter()
         for name, module in linears.items():
@@ -91,31 +91,27 @@ class _Sizes:
         self.passed, self.largest = max(passed.values()), max(module.weight.numel() for module in linears.values())
 
     def at(self, length: int) -> float:
-        config, size = self.config, self.bytes / 1e9
-        # Logits in 16 and 32 bits, the softmax and its gradients; the last states, normalized in 32 bits.
-        output = (min(length, ROWS) * config.vocab_size * 16 + length * config.hidden_size * 16) / 1e9
-        if not self.known:
-            layer = self.largest + length * (PASSED * self.passed + 6 * config.hidden_size)
-            return max(layer * size, output)
-        head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        width, query = config.hidden_size, config.num_attention_heads * head
-        keys = config.num_key_value_heads * head
-        # A layer's input, the one before it on its way back, the embeddings, the normalized input, the attention's
-        # result, the gradient of the output and its copy; the queries, keys, values and what attention makes of them.
-        held = length * (7 * width + 2 * query + 2 * keys) * size
-        # Their gradients; the queries' is summed in 32 bits, the keys' and values' come for each query head at first.
-        attention = length * (6 * query + 2 * keys) * size
-        # Gate, up, activation and their product, two gradients; the normalized rows and their gradient.
-        mlp = min(length, TILE) * (6 * config.intermediate_size + 2 * width) * size
-        return max(self.layer + held + max(attention, mlp), output)
+        if self.shape:
+            return self.shape.working(length) / 1e9
+        width = self.config.hidden_size
+        output = min(length, ROWS) * self.config.vocab_size * 16 + length * width * 16
+        return max((self.largest + length * (PASSED * self.passed + 6 * width)) * self.bytes, output) / 1e9
+
+    def plan(self, length: int) -> Plan | None:
+        """What will be kept of a trace on this machine; None where transformers checkpoints."""
+        if self.shape is None:
+            return None
+        card = free_gpu() / HELD - (self.fixed + self.at(length)) * 1e9
+        return plan(self.shape, [length], card, free_host() * HOST)
 
 
 def check_training(config: PretrainedConfig, lora: LoraSettings, length: int, what: str) -> dict[str, Any]:
     """Whether `what` (an error's first words), longest trace `length` tokens, can be trained here; nothing is loaded.
 
     Returns `longest` (tokens), `gpu_gb` and `host_gb` (needed), `gpu_free_gb` and `gpu_spare_gb`, what is left of it
-    after `HELD` times the need (both None without a GPU). Raises BadInput where it does not fit, with what to change,
-    for a GPU that cannot compute in the study's type, and for a large model without a GPU.
+    after `HELD` times the need, and `kept`, in words what will be kept in it and on the host (all None without a GPU).
+    Raises BadInput where it does not fit, with what to change, for a GPU that cannot compute in the study's type, and
+    for a large model without a GPU.
     """
     sizes = _sizes(config, lora)
     row = {
@@ -124,6 +120,7 @@ def check_training(config: PretrainedConfig, lora: LoraSettings, length: int, wh
         "host_gb": round(host_memory_gb(config, lora, length), 2),
         "gpu_free_gb": None,
         "gpu_spare_gb": None,
+        "kept": None,
     }
     if not torch.cuda.is_available():
         if sizes.parameters > ON_A_CPU:
@@ -132,16 +129,17 @@ def check_training(config: PretrainedConfig, lora: LoraSettings, length: int, wh
         return row
     if lora.compute_dtype == "bfloat16" and not torch.cuda.is_bf16_supported(including_emulation=False):
         raise BadInput(f"{torch.cuda.get_device_name()} has no bfloat16; set lora.compute_dtype to float16")
-    row["gpu_free_gb"] = round(free_gb(), 2)
+    row["gpu_free_gb"] = round(free_gpu() / 1e9, 2)
     row["gpu_spare_gb"] = round(row["gpu_free_gb"] - row["gpu_gb"] * HELD, 2)
     if row["gpu_spare_gb"] < 0:
         raise BadInput(f"{what}: {advice(config, lora, length, row['gpu_free_gb'])}")
-    if row["host_gb"] > (free := psutil.virtual_memory().available / 1e9):
+    if row["host_gb"] > (free := free_host() / 1e9):
         fits = int(free / row["host_gb"] * length) // STEP * STEP
         raise BadInput(
             f"{what}: a trace of {length} tokens keeps {row['host_gb']:.1f} GB in the host's memory, which has "
             f"{free:.1f} GB free; set lora.max_length to {fits} or less and lora.too_long to drop"
         )
+    row["kept"] = found.words() if (found := sizes.plan(length)) else CHECKPOINTED
     return row
 
 
@@ -158,12 +156,6 @@ def check_arm(arm: dict[str, Any], lora: dict[str, Any], run_dir: Path) -> dict[
     longest = max(len(row["input_ids"]) for row in rows)
     found = check_training(config, settings, longest, f"arm {arm['name']}")
     return {"arm": arm["name"], "traces": len(rows), "dropped": dropped} | found
-
-
-def free_gb() -> float:
-    """What this process could have of the GPU: what nobody has, and what its own allocator holds unused."""
-    unused = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
-    return (torch.cuda.mem_get_info()[0] + unused) / 1e9
 
 
 def advice(config: PretrainedConfig, lora: LoraSettings, length: int, free: float) -> str:

@@ -21,7 +21,6 @@ from transformers import (
     Trainer,
     TrainerCallback,
     TrainingArguments,
-    default_data_collator,
     set_seed,
 )
 
@@ -32,15 +31,15 @@ from longcot.pretrained import context_length
 from longcot.qlora.checkpoints import last_checkpoint, remove, settle, tidy
 from longcot.qlora.nf4 import load_base_4bit, save_dequantized, turn_generation_config
 from longcot.qlora.preflight import advice
+from longcot.qlora.room import is_out_of_memory
 from longcot.qlora.target_modules import adapt, check_names
-from longcot.qlora.trainer import IGNORED, AdapterTrainer
+from longcot.qlora.trainer import IGNORED, AdapterTrainer, joined
 from longcot.qlora.training_set import read_training_set, tokenize
 from longcot.settings import LoraSettings
 
 __all__ = ["LoraSettings", "load_base_4bit", "save_dequantized", "tokenize", "train_adapter"]
 
 LOGGED = ("step", "epoch", "loss", "learning_rate", "grad_norm")
-NO_MEMORY = ("CUDA error: out of memory", "ALLOC_FAILED")  # pinning the host's memory, and cuBLAS, raise no class of it
 SMALL = 2**24  # tokens x layers x width of a padded batch whose activations, about 100 bytes each, can simply be kept
 
 
@@ -129,7 +128,7 @@ def train_adapter(
         }
         _save(model, tokenizer, out_dir, log, report)
     except RuntimeError as error:
-        if not isinstance(error, torch.OutOfMemoryError) and not any(words in str(error) for words in NO_MEMORY):
+        if not is_out_of_memory(error):
             raise
         size = torch.cuda.get_device_properties(0).total_memory / 1e9 if on_gpu else 0.0
         words = advice(base_model.config, settings, longest, size)
@@ -154,9 +153,8 @@ def _trainer(
 ) -> Trainer:
     """The trainer, `settings.batch_size` traces a step.
 
-    A small batch is padded and goes through the model as one. Of a large one each trace goes alone through an
-    `AdapterTrainer`, and the gradients are added up. Either way a step's loss is the mean over the learnt tokens of all
-    its traces.
+    A small batch is padded and goes through the model as it is, a large one through an `AdapterTrainer`. Either way a
+    step's loss is the mean over the learnt tokens of all its traces.
     """
     longest = max(len(row["input_ids"]) for row in rows)
     config = model.get_base_model().config.get_text_config()
@@ -164,8 +162,7 @@ def _trainer(
     on_gpu = model.device.type == "cuda"
     arguments = TrainingArguments(
         output_dir=str(work),
-        per_device_train_batch_size=settings.batch_size if small else 1,
-        gradient_accumulation_steps=1 if small else settings.batch_size,
+        per_device_train_batch_size=settings.batch_size,
         num_train_epochs=settings.epochs,
         learning_rate=settings.learning_rate,
         lr_scheduler_type="cosine",
@@ -191,7 +188,7 @@ def _trainer(
         model=model,
         args=arguments,
         train_dataset=rows,
-        data_collator=padded if small else default_data_collator,
+        data_collator=padded if small else joined,
         callbacks=[progress],
     )
     trainer.remove_callback(PrinterCallback)

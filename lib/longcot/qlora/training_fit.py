@@ -83,4 +83,5 @@ def _words(study: Study, config: "PretrainedConfig", what: str) -> str:
     if row["gpu_spare_gb"] is None:
         return "no GPU here, and the base is small enough for the CPU"
     words = f"a trace of {row['longest']:,} tokens, the longest that may come, takes {row['gpu_gb']:.3g} GB of the GPU"
-    return f"{words}, leaves {row['gpu_spare_gb']:.3g} GB of it free, and takes {row['host_gb']:.3g} GB of the host"
+    words = f"{words}, leaves {row['gpu_spare_gb']:.3g} GB of it free, and takes {row['host_gb']:.3g} GB of the host"
+    return f"{words}; {row['kept']}"
