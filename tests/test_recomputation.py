@@ -228,10 +228,27 @@ def test_passes_keep_the_order():
 
 
 def test_the_benchmark_runs_at_a_small_shape(tmp_path):
-    command = "--shape tiny --lengths 128,256 --peer none --device cpu --steps 2".split()
-    script = str(ROOT / "tests/benchmarks/qlora.py")
-    done = subprocess.run([sys.executable, script, *command], capture_output=True, text=True, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    rows = json.loads(done.stdout.splitlines()[-1])["rows"]
-    assert [(row["name"], row["length"]) for row in rows] == [("longcot", 128), ("longcot", 256)]
-    assert all(row[key] > 0 for row in rows for key in ("tokens_per_s", "peak_memory_gb", "share_of_peak"))
+    (tmp_path / "traces.jsonl").write_text(
+        "".join(json.dumps({"completion_tokens": n}) + "\n" for n in (9, 500, 800, 600))
+    )
+    script = [
+        sys.executable,
+        str(ROOT / "tests/benchmarks/qlora.py"),
+        "--shape",
+        "tiny",
+        "--device",
+        "cpu",
+        "--steps",
+        "2",
+    ]
+    script += ["--checkpoint", str(tmp_path / "base")]
+    for more, lengths in (
+        (["--lengths", "128,256"], [128, 256]),
+        (["--file", "traces.jsonl", "--traces", "3"], [1900]),
+    ):
+        done = subprocess.run([*script, *more], capture_output=True, text=True, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        rows = json.loads(done.stdout.splitlines()[-1])["rows"]
+        assert [(row["name"], row["length"]) for row in rows] == [("longcot", length) for length in lengths]
+        assert all(row[key] > 0 for row in rows for key in ("tokens_per_s", "peak_memory_gb"))
+    assert rows[0]["traces"] == [500, 800, 600]

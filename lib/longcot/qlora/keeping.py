@@ -99,7 +99,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Plan:
-    """Of each kind, of how many layers it stays on the card (the last ones), and of how many before them on the host."""
+    """Of each kind, of how many layers it stays on the card (the last ones), and of how many before on the host."""
 
     layers: int
     places: dict[str, tuple[int, int]]
