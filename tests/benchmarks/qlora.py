@@ -12,6 +12,7 @@ What is computed twice does not count. Gigabytes are 10⁹ bytes.
 """
 
 import argparse
+import gc
 import json
 import subprocess
 import sys
@@ -80,6 +81,7 @@ def main() -> None:
         checkpoint = args.checkpoint or Path(folder)
         if not (checkpoint / "config.json").exists():
             make_checkpoint(args.shape, checkpoint, args.device)
+            gc.collect()
             torch.cuda.empty_cache()
         given = {
             "shape": args.shape,

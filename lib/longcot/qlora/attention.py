@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True)
 class Places:
-    """Where tokens stand: `lengths` of the traces one after another, the rotation's `cos` and `sin` (batch, tokens,
+    """Where tokens stand: `lengths` of the traces one after another, the rotation's `cos` and `sin` (batch x tokens,
     head), and a `mask` for batches that need one, as of padding on the left.
     """
 
@@ -19,18 +19,6 @@ class Places:
     cos: Tensor
     sin: Tensor
     mask: Tensor | None = None
-
-
-def rotated(x: Tensor, places: Places, back: bool = False) -> Tensor:
-    """Queries or keys (batch, heads, tokens, head) turned by their position, or back (RoFormer, arXiv 2104.09864).
-
-    In half the passes over memory that transformers' own takes.
-    """
-    cos, sin, half = places.cos[:, None], places.sin[:, None], x.shape[-1] // 2
-    out, sign = x * cos, -1 if back else 1
-    out[..., :half].addcmul_(x[..., half:], sin[..., :half], value=-sign)
-    out[..., half:].addcmul_(x[..., :half], sin[..., half:], value=sign)
-    return out
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, places: Places, scale: float) -> Tensor:

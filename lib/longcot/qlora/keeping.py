@@ -58,8 +58,8 @@ class Shape:
         held = tokens * (5 * self.width + 2 * self.query + 2 * self.keys) * self.size
         # Their gradients; the queries' is summed in 32 bits, the keys' and values' come for each query head at first.
         attention = tokens * (6 * self.query + 2 * self.keys) * self.size
-        # Gate, up, activation, their product and its gradient; the normalized rows and their gradients.
-        mlp = min(tokens, self.tile) * (5 * self.intermediate + 3 * self.width) * self.size
+        # Gate, up, the gradient of their product and a rest; the normalized rows and their gradients.
+        mlp = min(tokens, self.tile) * (4 * self.intermediate + 3 * self.width) * self.size
         # Logits in 16 and 32 bits, the softmax; the last states, normalized in 32 bits, and their gradients.
         output = min(tokens, ROWS) * self.vocabulary * 16 + tokens * self.width * 16
         return max(self.weights + held + max(attention, mlp), output)

@@ -7,37 +7,49 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from longcot.qlora.attention import Attention, Places, rotated
+from longcot.qlora.attention import Attention, Places
+from longcot.qlora.fused import gated, gated_backward, rotate
 from longcot.qlora.host_stash import Named
-from longcot.qlora.projections import Masks, Projections, Ready
+from longcot.qlora.projections import Masks, Projections
 
 
 class Parts:
     """A layer's modules, those of its linear ones together that read the same input."""
 
     def __init__(self, layer: nn.Module):
-        attention, mlp = layer.self_attn, layer.mlp
+        attention, mlp, dtype = layer.self_attn, layer.mlp, layer.input_layernorm.weight.dtype
         self.before, self.between = layer.input_layernorm, layer.post_attention_layernorm
-        self.heads = [getattr(attention, "q_norm", None), getattr(attention, "k_norm", None), None]
+        self.norms = [getattr(attention, "q_norm", None), getattr(attention, "k_norm", None), None]
+        self.normed = any(self.norms)
         self.head, self.scale, self.activation = attention.head_dim, attention.scaling, mlp.act_fn
         self.window = getattr(attention, "sliding_window", getattr(attention.config, "sliding_window", None))
-        self.qkv = Projections([attention.q_proj, attention.k_proj, attention.v_proj])
-        self.o = Projections([attention.o_proj])
-        self.gate_up = Projections([mlp.gate_proj, mlp.up_proj])
-        self.down = Projections([mlp.down_proj])
+        self.qkv = Projections([attention.q_proj, attention.k_proj, attention.v_proj], dtype)
+        self.o = Projections([attention.o_proj], dtype)
+        self.gate_up = Projections([mlp.gate_proj, mlp.up_proj], dtype)
+        self.down = Projections([mlp.down_proj], dtype)
         self.every = [self.qkv, self.o, self.gate_up, self.down]
         self.drops = any(some.drops for some in self.every)
 
-    def turned(self, heads: list[Tensor], places: Places, norm: bool = True) -> list[Tensor]:
-        """Queries, keys and values (batch, heads, tokens, head) of their rows: normalized where the layer does so, and
-        turned by their position.
-        """
-        made, tokens = [], sum(places.lengths)
-        for rows, by, turns in zip(heads, self.heads, (True, True, False), strict=True):
-            x = rows.view(len(rows) // tokens, tokens, -1, self.head)
-            x = (rms_norm(by, x) if by and norm else x).transpose(1, 2)
-            made.append(rotated(x, places) if turns else x)
-        return made
+    def turn(self, heads: list[Tensor], places: Places, back: bool = False) -> None:
+        """Turn queries and keys, rows of their heads, by their position, or back; in place."""
+        for rows in heads[:2]:
+            rotate(rows.view(len(rows), -1, self.head), places.cos, places.sin, back)
+
+    def apart(self, heads: list[Tensor], places: Places) -> list[Tensor]:
+        """Views of queries, keys and values as (batch, heads, tokens, head)."""
+        tokens = sum(places.lengths)
+        return [rows.view(len(rows) // tokens, tokens, -1, self.head).transpose(1, 2) for rows in heads]
+
+    def gated(self, gate: Tensor, up: Tensor) -> Tensor:
+        """The activation of gate times up."""
+        return gated(gate, up) if isinstance(self.activation, nn.SiLU) else self.activation(gate) * up
+
+    def gated_backward(self, gate: Tensor, up: Tensor, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The gradients of both, and the result once more; what was given is used up."""
+        if isinstance(self.activation, nn.SiLU):
+            return gated_backward(gate, up, grad)
+        activated = Step(self.activation, gate)
+        return activated.backward(grad * up), grad * activated.value, activated.value * up
 
 
 class Front:
@@ -46,83 +58,86 @@ class Front:
     def __init__(
         self,
         parts: Parts,
-        qkv: Ready,
-        o: Ready,
+        weights: list[list[Tensor]],
         rows: Tensor,
         kept: Named,
         attention: Attention | None,
         places: Places,
     ):
-        self.parts, self.qkv, self.o, self.places = parts, qkv, o, places
-        self.first = _Step(partial(rms_norm, parts.before), rows)
+        self.parts, (self.qkv, self.o, *_), self.places = parts, weights, places
+        self.first = Step(partial(rms_norm, parts.before), rows)
         *heads, self.low = kept.pop("heads", [None])
-        self.masks: Masks = None
-        if not heads or parts.drops:
-            self.low, self.masks = qkv.low(self.first.value)
-        heads = heads or qkv.outputs(self.first.value, self.low)
-        # Only queries and keys that the layer normalizes are needed as they were before.
-        self.normed = [
-            by and _Step(partial(rms_norm, by), some.view(-1, parts.head))
-            for by, some in zip(parts.heads, heads, strict=True)
+        self.masks, were_kept = parts.qkv.masks(rows), bool(heads)
+        if not heads:
+            self.low = parts.qkv.low(self.first.value, self.masks)
+            heads = parts.qkv.outputs(self.qkv, self.first.value, self.low)
+        self.norms = [
+            norm and Step(partial(rms_norm, norm), some.view(-1, parts.head))
+            for norm, some in zip(parts.norms, heads, strict=True)
         ]
-        heads = [one.value.view_as(some) if one else some for one, some in zip(self.normed, heads, strict=True)]
-        turned = parts.turned(heads, places, norm=False)
-        del heads
+        heads = [norm.value.view_as(some) if norm else some for norm, some in zip(self.norms, heads, strict=True)]
+        if parts.normed or not were_kept:
+            parts.turn(heads, places)
+        split = parts.apart(heads, places)
         if attention:
-            attention.restore(*turned, kept.pop("attention"))
-        self.attention = attention or Attention(*turned, places, parts.scale)
-        self.low_out, self.masks_out = kept.get("middle", [None, None])[1], None
-        if self.low_out is None or parts.drops:
-            self.low_out, self.masks_out = o.low(self.attention.out)
+            attention.restore(*split, kept.pop("attention"))
+        self.attention = attention or Attention(*split, places, parts.scale)
+        self.masks_out: Masks = parts.o.masks(self.attention.out)
+        self.low_out = kept["middle"][1] if "middle" in kept else parts.o.low(self.attention.out, self.masks_out)
 
     def middle(self, rows: Tensor) -> Tensor:
         """The sum of the layer's input and its attention's output."""
-        return self.o.outputs(self.attention.out, self.low_out)[0].add_(rows)
+        return self.parts.o.outputs(self.o, self.attention.out, self.low_out)[0].add_(rows)
 
     def backward(self, grad: Tensor, wanted: bool) -> Tensor | None:
         """The gradient of the input, where it is `wanted`, of that of the sum, which it is added to."""
-        grad_out = self.o.backward([grad], self.attention.out, self.low_out, self.masks_out)
-        grads = []
-        for back, step, turns in zip(self.attention.backward(grad_out), self.normed, (True, True, False), strict=True):
-            back = rotated(back, self.places, back=True) if turns else back
-            back = back.transpose(1, 2)
-            grads.append((step.backward(back.reshape(-1, self.parts.head)) if step else back).reshape(len(grad), -1))
-        grad_first = self.qkv.backward(grads, self.first.value, self.low, self.masks, wanted)
+        parts = self.parts
+        grad_out, grad_low = parts.o.back(self.o, [grad], self.masks_out)
+        parts.o.learn([grad], grad_low, self.attention.out, self.low_out, self.masks_out)
+        grads = [one.transpose(1, 2).reshape(len(grad), -1) for one in self.attention.backward(grad_out)]
+        parts.turn(grads, self.places, back=True)
+        grads = [
+            norm.backward(one.view(-1, parts.head)).view_as(one) if norm else one
+            for norm, one in zip(self.norms, grads, strict=True)
+        ]
+        grad_first, grad_low = parts.qkv.back(self.qkv, grads, self.masks, wanted)
+        parts.qkv.learn(grads, grad_low, self.first.value, self.low, self.masks)
         return grad.add_(self.first.backward(grad_first)) if wanted else None
 
 
 def mlp_backward(
-    parts: Parts, gate_up: Ready, down: Ready, rows: Tensor, grad: Tensor, kept: list[Tensor | None] | None
+    parts: Parts, weights: list[list[Tensor]], rows: Tensor, grad: Tensor, kept: list[Tensor | None] | None
 ) -> Tensor:
     """The gradient of a tile's rows through the MLP. The down projection's own output is not needed for it."""
-    first, masks, masks_down = _Step(partial(rms_norm, parts.between), rows), None, None
-    gate, up, low, low_down = kept or [None] * 4
-    if gate is None or parts.drops:
-        low, masks = gate_up.low(first.value)
-    if gate is None:
-        gate, up = gate_up.outputs(first.value, low)
-    activated = _Step(parts.activation, gate)
-    product = activated.value * up
-    if low_down is None or parts.drops:
-        low_down, masks_down = down.low(product)
-    grad = down.backward([grad], product, low_down, masks_down)
+    first, (*_, gate_up, down) = Step(partial(rms_norm, parts.between), rows), weights
+    masks = parts.gate_up.masks(rows)
+    if kept:
+        gate, up, low, low_down = kept
+        kept.clear()
+    else:
+        low, low_down = parts.gate_up.low(first.value, masks), None
+        gate, up = parts.gate_up.outputs(gate_up, first.value, low)
+    masks_down = parts.down.masks(gate)
+    back, back_low = parts.down.back(down, [grad], masks_down)
+    *backs, product = parts.gated_backward(gate, up, back)
+    del gate, up, back
+    if low_down is None:
+        low_down = parts.down.low(product, masks_down)
+    parts.down.learn([grad], back_low, product, low_down, masks_down)
     del product
-    grad_up = grad * activated.value
-    grad_gate = activated.backward(grad.mul_(up))
-    return first.backward(gate_up.backward([grad_gate, grad_up], first.value, low, masks))
+    back, back_low = parts.gate_up.back(gate_up, backs, masks)
+    parts.gate_up.learn(backs, back_low, first.value, low, masks)
+    return first.backward(back)
 
 
-class _Step:
+class Step:
     """A function of one tensor with the graph of its backward pass."""
 
     def __init__(self, function: Callable[[Tensor], Tensor], x: Tensor):
         self.x = x.detach().requires_grad_()
         with torch.enable_grad():
             self.made = function(self.x)
-
-    @property
-    def value(self) -> Tensor:
-        return self.made.detach()
+        self.value = self.made.detach()
 
     def backward(self, grad: Tensor) -> Tensor:
         return torch.autograd.grad(self.made, self.x, grad)[0]

@@ -1,6 +1,7 @@
 """The 4-bit base: a model with its linear layers in NF4, and the plain model that computes the same."""
 
 import math
+import os
 from pathlib import Path
 
 import bitsandbytes as bnb
@@ -32,6 +33,8 @@ def load_base_4bit(
         bnb_4bit_compute_dtype=getattr(torch, compute_dtype),
     )
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    # What training keeps comes and goes in sizes of its own; read when the GPU's memory is first asked for.
+    os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
     how = {"dtype": getattr(torch, compute_dtype), "quantization_config": config, "device_map": {"": device}}
     model = load_model(path, revision, trust_remote_code, **how)
     check_quantized(model, path)

@@ -46,8 +46,18 @@ class Layers:
         self.card, self.host = 0.0, 0.0
         self.lengths: list[int] | None = None
         self.plan: Plan = plan(self.shape, [1], 0, 0)
+        self.angles: list[Tensor] = []  # cosine and sine of each token's position, the same for all layers
         self.kept: dict[int, Named] = {}
         self.stash = HostStash()
+        self.casts = [cast for part in self.parts for some in part.every for cast in some.casts()]
+        self.refresh()
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """Cast the adapters' matrices as they are now."""
+        given, cast, scales = zip(*self.casts, strict=True)
+        torch._foreach_copy_(cast, given)
+        torch._foreach_mul_(cast, scales)
 
     def begin(self, lengths: list[int]) -> bool:
         """What comes are traces of these lengths one after another, each to be read by itself.
@@ -55,15 +65,16 @@ class Layers:
         Returns whether they are, without a mask: not so one that is longer than a window, which comes alone.
         """
         self.clear()
+        self.refresh()
         self.plan = plan(self.shape, lengths, self.card - self.shape.working(sum(lengths)), self.host)
         self.lengths = None if self.window and max(lengths) > self.window else lengths
         return self.lengths is not None
 
     def keep_weights(self, count: int) -> None:
         """Let the weights of so many layers stay dequantized, in room that is `card`'s until then."""
-        for part, module in zip(self.parts[:count], self.modules, strict=False):
+        for part in self.parts[:count]:
             for some in part.every:
-                some.kept = some.weights(module.input_layernorm.weight.dtype)
+                some.kept = some.weights()
         self.card -= count * self.shape.weights
 
     def less(self) -> bool:
@@ -115,11 +126,17 @@ def recomputing(model: PeftModel) -> Iterator[Layers]:
 def _forward(layer: nn.Module, layers: Layers, number: int, hidden: Tensor, **how: Any) -> Tensor:
     if not (layer.training and torch.is_grad_enabled()):
         return type(layer).forward(layer, hidden, **how)
-    cos, sin = how["position_embeddings"]
     lengths = layers.lengths or [hidden.shape[1]]
     mask = None if layers.lengths else how.get("attention_mask")
+    if number == 0:
+        layers.angles = [_each(angle, hidden) for angle in how["position_embeddings"]]
     anchor = torch.zeros((), device=hidden.device, requires_grad=True)  # the frozen embeddings require no gradient
-    return _Layer.apply(anchor, hidden, layers, number, Places(lengths, cos, sin, mask))
+    return _Layer.apply(anchor, hidden, layers, number, Places(lengths, *layers.angles, mask))
+
+
+def _each(angle: Tensor, hidden: Tensor) -> Tensor:
+    """(batch x tokens, head) of (batch or 1, tokens, head)."""
+    return angle.expand(len(hidden), -1, -1).reshape(-1, angle.shape[-1]).contiguous()
 
 
 class _Layer(torch.autograd.Function):
@@ -132,24 +149,28 @@ class _Layer(torch.autograd.Function):
         ctx.random = [_random_state(hidden)] if parts.drops else [None, None]
         kept: Named = {INPUT: [rows]}
         with torch.autocast(hidden.device.type, enabled=False):
-            qkv, o, gate_up, down = (some.ready(hidden.dtype) for some in parts.every)
+            qkv, o, gate_up, down = (some.weights() for some in parts.every)
             normed = rms_norm(parts.before, rows)
-            low, _ = qkv.low(normed)
-            heads = qkv.outputs(normed, low)
-            del normed
+            low = parts.qkv.low(normed, parts.qkv.masks(normed))
+            heads = parts.qkv.outputs(qkv, normed, low)
             if layers.places("heads", number):
-                kept["heads"] = [*heads, low]
-            turned = parts.turned(heads, places)
-            del heads
+                kept["heads"] = [*heads, low]  # turned, too, unless they are normalized first
+            if parts.normed:
+                heads = [
+                    rms_norm(norm, some.view(-1, parts.head)).view_as(some) if norm else some
+                    for norm, some in zip(parts.norms, heads, strict=True)
+                ]
+            parts.turn(heads, places)
+            split = parts.apart(heads, places)
             if layers.places("attention", number) and places.mask is None:
-                ctx.attention = Attention(*turned, places, parts.scale)
+                ctx.attention = Attention(*split, places, parts.scale)
                 kept["attention"] = ctx.attention.release()
                 out = kept["attention"][0]
             else:
-                out = attend(*turned, places, parts.scale)
-            del turned
-            low, _ = o.low(out)
-            middle = o.outputs(out, low)[0].add_(rows)
+                out = attend(*split, places, parts.scale)
+            del normed, heads, split
+            low = parts.o.low(out, parts.o.masks(out))
+            middle = parts.o.outputs(o, out, low)[0].add_(rows)
             del out
             result = middle
             if layers.places("middle", number):
@@ -158,11 +179,11 @@ class _Layer(torch.autograd.Function):
                 ctx.random.append(_random_state(hidden))
             for tile, (inner, outer) in enumerate(layers.tiles(middle, result)):
                 normed = rms_norm(parts.between, inner)
-                low, _ = gate_up.low(normed)
-                gate, up = gate_up.outputs(normed, low)
-                product = parts.activation(gate) * up
-                low_down, _ = down.low(product)
-                torch.add(inner, down.outputs(product, low_down)[0], out=outer)
+                low = parts.gate_up.low(normed, parts.gate_up.masks(normed))
+                gate, up = parts.gate_up.outputs(gate_up, normed, low)
+                product = parts.gated(gate, up)
+                low_down = parts.down.low(product, parts.down.masks(product))
+                torch.add(inner, parts.down.outputs(down, product, low_down)[0], out=outer)
                 if layers.places(f"mlp{tile}", number):
                     kept[f"mlp{tile}"] = [gate, up, low, low_down]
                 del normed, gate, up, product
@@ -175,8 +196,8 @@ class _Layer(torch.autograd.Function):
         parts, kept, shape = layers.parts[number], layers.take(number), grad.shape
         rows, grad, front = kept[INPUT][0], grad.reshape(-1, shape[-1]), None
         with torch.autocast(grad.device.type, enabled=False):
-            qkv, o, gate_up, down = (some.ready(grad.dtype) for some in parts.every)
-            again = partial(Front, parts, qkv, o, rows, kept, ctx.attention, places)
+            weights = [some.weights() for some in parts.every]
+            again = partial(Front, parts, weights, rows, kept, ctx.attention, places)
             if "middle" in kept:
                 middle = kept["middle"][0]
             else:
@@ -185,7 +206,7 @@ class _Layer(torch.autograd.Function):
                 middle = front.middle(rows)
             with _random_numbers(ctx.random[1], grad):
                 for tile, (inner, outer) in enumerate(layers.tiles(middle, grad)):
-                    outer += mlp_backward(parts, gate_up, down, inner, outer, kept.pop(f"mlp{tile}", None))
+                    outer += mlp_backward(parts, weights, inner, outer, kept.pop(f"mlp{tile}", None))
             del middle
             if front is None:
                 kept["middle"][0] = None

@@ -169,7 +169,7 @@ def _trainer(
         warmup_steps=settings.warmup_ratio,  # below 1 it is a share of all steps
         weight_decay=settings.weight_decay,
         max_grad_norm=1.0,
-        optim="adamw_torch",
+        optim="adamw_torch_fused" if on_gpu else "adamw_torch",
         seed=settings.seed,
         data_seed=settings.seed,
         bf16=settings.compute_dtype == "bfloat16",
