@@ -2,38 +2,49 @@
 
 import bitsandbytes as bnb
 import torch
-from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel, Qwen2Config
+from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
 from transformers.integrations.bitsandbytes import replace_with_bnb_linear
 from transformers.quantizers import AutoHfQuantizer
 
+
+def _shape(
+    kind: str, layers: int, width: int, heads: int, keys: int, intermediate: int, vocabulary: int, **more
+) -> dict:
+    return dict(
+        model_type=kind,
+        num_hidden_layers=layers,
+        hidden_size=width,
+        num_attention_heads=heads,
+        num_key_value_heads=keys,
+        intermediate_size=intermediate,
+        vocab_size=vocabulary,
+        **more,
+    )
+
+
 SHAPES = {
-    "qwen2.5-32b": dict(
-        num_hidden_layers=64,
-        hidden_size=5120,
-        num_attention_heads=40,
-        num_key_value_heads=8,
-        intermediate_size=27648,
-        vocab_size=152064,
-    ),
-    "tiny": dict(
-        num_hidden_layers=2,
-        hidden_size=256,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        intermediate_size=512,
-        vocab_size=1024,
-    ),
+    "qwen2.5-32b": _shape("qwen2", 64, 5120, 40, 8, 27648, 152064),
+    "qwen2.5-7b": _shape("qwen2", 28, 3584, 28, 4, 18944, 152064),
+    "qwen2.5-1.5b": _shape("qwen2", 28, 1536, 12, 2, 8960, 151936, tie_word_embeddings=True),
+    "qwen2.5-0.5b": _shape("qwen2", 24, 896, 14, 2, 4864, 151936, tie_word_embeddings=True),
+    "smollm2-135m": _shape("llama", 30, 576, 9, 3, 1536, 49152, tie_word_embeddings=True),
+    # Of layers that the lean recomputation does not know.
+    "gemma3-1b": _shape("gemma3_text", 26, 1152, 4, 1, 6912, 262144, head_dim=256, tie_word_embeddings=True),
+    "phi3-mini": _shape("phi3", 32, 3072, 32, 32, 8192, 32064),
+    "pythia-1b": _shape("gpt_neox", 16, 2048, 8, 8, 8192, 50304),
+    "granite-2b": _shape("granite", 40, 2048, 32, 8, 8192, 49152, logits_scaling=8.0, attention_multiplier=0.0156),
+    "tiny": _shape("qwen2", 2, 256, 4, 2, 512, 1024),
 }
 
 
 def build(shape: str, device: str) -> PreTrainedModel:
-    """The model with its linear layers in NF4, as transformers loads it, but with random weights."""
-    config = Qwen2Config(
-        **SHAPES[shape],
-        max_position_embeddings=131072 * 4,
-        rope_parameters={"rope_type": "default", "rope_theta": 1e6},
-        tie_word_embeddings=False,
-        use_cache=False,
+    """The model with its linear layers in NF4, as transformers saves it, but with random weights.
+
+    What it computes with beside its weights is not filled: save it and load it again.
+    """
+    ends = dict(pad_token_id=0, bos_token_id=0, eos_token_id=0)
+    config = AutoConfig.for_model(
+        **{"tie_word_embeddings": False} | SHAPES[shape] | ends, max_position_embeddings=131072, use_cache=False
     )
     how = BitsAndBytesConfig(
         load_in_4bit=True,
@@ -43,8 +54,8 @@ def build(shape: str, device: str) -> PreTrainedModel:
     )
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
-    replace_with_bnb_linear(model, ["lm_head"], how)
-    model.model.rotary_emb = type(model.model.rotary_emb)(config=config).to(device)
+    head = next(name for name, module in model.named_modules() if module is model.get_output_embeddings())
+    replace_with_bnb_linear(model, [head], how)
     torch.manual_seed(0)
     for module in model.modules():
         if isinstance(module, bnb.nn.Linear4bit):
@@ -57,16 +68,17 @@ def build(shape: str, device: str) -> PreTrainedModel:
             else:
                 new = torch.nn.Parameter(value, requires_grad=False)
             setattr(module, name, new)
+    model.tie_weights()
     config.quantization_config = how
     model.hf_quantizer = AutoHfQuantizer.from_config(how)
     model.is_loaded_in_4bit = model.is_quantized = True
-    return model.eval()
+    return model
 
 
 def operations(model: PreTrainedModel, length: int) -> float:
-    """What one training step on `length` tokens must compute; the formula stands at the top of `qlora.py`."""
+    """What one training step on a trace of `length` tokens must compute; the formula is at the top of `qlora.py`."""
     config = model.config
     layers = sum(m.in_features * m.out_features for m in model.modules() if isinstance(m, bnb.nn.Linear4bit))
     head = config.hidden_size * config.vocab_size
-    attention = 8 * config.num_hidden_layers * config.hidden_size * length**2
-    return 2 * length * (3 * layers + 2 * head) + attention
+    attention = 6 * config.num_hidden_layers * config.hidden_size * length**2
+    return 2 * length * (2 * layers + 2 * head) + attention

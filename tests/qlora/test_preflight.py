@@ -7,13 +7,13 @@ from types import SimpleNamespace
 import psutil
 import pytest
 import torch
-from transformers import AutoConfig, AutoTokenizer, Qwen2Config
+from transformers import AutoTokenizer, Qwen2Config
 
 from longcot.files.errors import BadInput
 from longcot.files.paths import ROOT
 from longcot.models.nf4 import load_base_4bit
-from longcot.qlora.memory import STEP, check_training, host_memory_gb, longest_trace, training_memory_gb
 from longcot.problems.prompts import Prompt
+from longcot.qlora.memory import STEP, check_training, host_memory_gb, longest_trace, training_memory_gb
 from longcot.qlora.settings import LoraSettings
 from longcot.qlora.task import TrainTask, check_arm
 from longcot.qlora.trainer import AdapterTrainer
@@ -157,7 +157,7 @@ def test_out_of_memory_ends_with_advice_and_resumes(tiny_model, tmp_path, monkey
 
     def fail(*args, **kwargs):
         calls.append(1)
-        if len(calls) == 8:  # three traces an epoch
+        if len(calls) == 6:  # two steps an epoch
             raise error
         return step(*args, **kwargs)
 
@@ -171,14 +171,29 @@ def test_out_of_memory_ends_with_advice_and_resumes(tiny_model, tmp_path, monkey
     assert [row["step"] for row in seen] == [5, 6] and report["loss"] == whole["loss"]
 
 
-def test_long_traces_want_layers_of_a_known_kind(tiny_model, tmp_path, monkeypatch):
+def test_out_of_memory_keeps_less_before_it_ends(tiny_model, tmp_path, monkeypatch):
+    """The step that failed is done again, in the middle of its passes, and what it had added is not added twice."""
+    torch.set_num_threads(1)
     base, tokenizer = load_base_4bit(tiny_model, "float32"), AutoTokenizer.from_pretrained(tiny_model)
-    conversations(tmp_path / "set.jsonl", 20)
+    conversations(tmp_path / "set.jsonl", 20, 30, 40)
     monkeypatch.setattr("longcot.qlora.training.SMALL", 0)
-    monkeypatch.setattr(base, "config", AutoConfig.from_pretrained(tiny_model))
-    base.config.model_type = "gemma2"
-    with pytest.raises(BadInput, match="on a base of type gemma2; use one of llama"):
-        train_adapter(base, tokenizer, tmp_path / "set.jsonl", tmp_path / "a", LoraSettings(compute_dtype="float32"))
+    settings = LoraSettings(epochs=2, batch_size=3, learning_rate=1e-2, compute_dtype="float32")
+    monkeypatch.setattr("longcot.qlora.trainer.take_room", lambda layers, *_: setattr(layers, "card", 10e9) or 0)
+    whole = train_adapter(base, tokenizer, tmp_path / "set.jsonl", tmp_path / "whole", settings)
+    loss, cards = AdapterTrainer.compute_loss, []
+
+    def fail(trainer, *args, **kwargs):
+        cards.append(trainer.layers.card)
+        if len(cards) in (3, 5):
+            raise torch.OutOfMemoryError
+        return loss(trainer, *args, **kwargs)
+
+    monkeypatch.setattr(AdapterTrainer, "compute_loss", fail)
+    report = train_adapter(base, tokenizer, tmp_path / "set.jsonl", tmp_path / "less", settings)
+    assert cards == [10e9] * 3 + [5e9] * 2 + [2.5e9] * 6  # then once more, and all three of the second step
+    assert report["loss"] == whole["loss"]
+    files = [(tmp_path / name / "adapter_model.safetensors").read_bytes() for name in ("whole", "less")]
+    assert files[0] == files[1]
 
 
 def test_a_study_says_before_it_starts_what_cannot_be_trained(gpu, tmp_path):

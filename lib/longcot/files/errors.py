@@ -6,9 +6,9 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 
-INTERRUPTED, BROKEN_PIPE = 130, 141  # as a shell counts them: 128 and the number of SIGINT, of SIGPIPE
-
 from longcot.files.visible import visible
+
+INTERRUPTED, BROKEN_PIPE = 130, 141  # as a shell counts them: 128 and the number of SIGINT, of SIGPIPE
 
 
 class BadInput(ValueError):

@@ -1,14 +1,21 @@
 """The 4-bit base: a model with its linear layers in NF4, and the plain model that computes the same."""
 
+import math
+import os
 from pathlib import Path
 
 import bitsandbytes as bnb
 import torch
 from transformers import BitsAndBytesConfig, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.pytorch_utils import Conv1D
 
+from longcot.files.errors import BadInput
+from longcot.files.paths import model_name
 from longcot.files.writing import whole_folder
 from longcot.models.chat import turn_generation_config
 from longcot.models.loading import Dtype, config_stops, load_model, load_pretrained_tokenizer
+
+PLAIN = 0.1  # of the layers' weights: a router, a short convolution and a state's decay are less
 
 
 def load_base_4bit(
@@ -17,7 +24,7 @@ def load_base_4bit(
     """The model in `path` (a directory, or a Hub id at a revision) with its linear layers in NF4.
 
     The scales are quantized again (QLoRA, §3). On the GPU where there is one. Raises BadInput as
-    `pretrained.load_model` does.
+    `pretrained.load_model` does, and as `check_quantized`.
     """
     config = BitsAndBytesConfig(
         load_in_4bit=True,
@@ -26,8 +33,11 @@ def load_base_4bit(
         bnb_4bit_compute_dtype=getattr(torch, compute_dtype),
     )
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    # What training keeps comes and goes in sizes of its own; read when the GPU's memory is first asked for.
+    os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
     how = {"dtype": getattr(torch, compute_dtype), "quantization_config": config, "device_map": {"": device}}
     model = load_model(path, revision, trust_remote_code, **how)
+    check_quantized(model, path)
     # The model's own may hide a top_k or a penalty; its stops are kept.
     model.generation_config = GenerationConfig(eos_token_id=config_stops(model.generation_config) or None)
     for module in model.modules():
@@ -36,6 +46,30 @@ def load_base_4bit(
             # eval(); from then on that forward differs from the one of train() and a backward fails.
             module.support_avx512bf16_for_cpu = False
     return model
+
+
+def check_quantized(model: PreTrainedModel, path: str | Path) -> None:
+    """See that the layers of a 4-bit model are in four bits; of an empty one on the meta device, that they would be.
+
+    bitsandbytes quantizes linear modules. Experts that are one tensor, as transformers has them, and linear modules of
+    a class of their own, as Falcon's, stay as they are without a word. Raises BadInput where they are more than `PLAIN`
+    of the weights.
+    """
+    planned = model.device.type == "meta"
+    no_layers = (torch.nn.Embedding, torch.nn.modules.conv._ConvNd)
+    quantized, plain = 0, {}
+    for name, module in model.named_modules():
+        if isinstance(module, bnb.nn.Linear4bit) or planned and type(module) in (torch.nn.Linear, Conv1D):
+            quantized += math.prod(module.weight.quant_state.shape if not planned else module.weight.shape)
+        elif not isinstance(module, no_layers) and module is not model.get_output_embeddings():
+            own = module.named_parameters(name, recurse=False)
+            plain |= {full: weights.numel() for full, weights in own if weights.ndim > 1}
+    share = sum(plain.values()) / max(quantized + sum(plain.values()), 1)
+    if share > PLAIN:
+        raise BadInput(
+            f"{model_name(path)}: {share:.0%} of its layers' weights cannot be had in four bits "
+            f"({max(plain, key=plain.get)} and others); take a base whose layers are plain linear ones"
+        )
 
 
 def load_tokenizer(

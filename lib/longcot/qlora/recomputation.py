@@ -1,8 +1,8 @@
-"""Decoder layers that keep nothing but their input for the backward pass, and that on the host.
+"""Decoder layers whose backward pass is by hand: what it needs is kept where `keeping` plans, or computed again.
 
-The rest of a layer is computed again in its backward pass: the attention part as a whole, the MLP in tiles of tokens,
-since its tensors are several times as wide. The 4-bit weights of a layer are dequantized once for each pass and used
-for all tiles, for the recomputation and for the gradient. What is computed is what PEFT and transformers compute.
+The attention part goes as a whole, the MLP in tiles of tokens, since its tensors are several times as wide. The 4-bit
+weights of a layer are dequantized once for each pass, and used for all tiles, the recomputation and the gradient. What
+is computed is what PEFT and transformers compute.
 """
 
 from collections.abc import Iterator
@@ -10,159 +10,210 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-import bitsandbytes as bnb
 import torch
 from peft import PeftModel
-from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
-from torch.nn import functional as F
+from transformers import PretrainedConfig
 
-from longcot.files.errors import BadInput
-from longcot.qlora.host_stash import HostStash
+from longcot.qlora.attention import Attention, Places, attend
+from longcot.qlora.host_stash import HostStash, Named
+from longcot.qlora.keeping import INPUT, Plan, Shape, plan
+from longcot.qlora.layer import Front, Parts, mlp_backward, rms_norm
 
 KNOWN = ("llama", "mistral", "qwen2", "qwen3")  # whose layers are: norm, attention, added; norm, MLP, added
-TILE = 8192  # tokens of the MLP at once: enough for the matrix units, and 0.4 GB a tensor at a width of 27,648
+LITTLE = 4e9  # bytes
+
+
+def knows(config: PretrainedConfig) -> bool:
+    """Whether the layers of a base of this configuration are of the Llama family's structure."""
+    rope = getattr(config, "rope_parameters", None) or {}
+    odd = getattr(config, "attention_dropout", 0) or rope.get("partial_rotary_factor", 1) != 1
+    return config.model_type in KNOWN and not odd
+
+
+class Layers:
+    """The layers of a model in training: the plan of what they keep, and what they have kept.
+
+    `card` and `host` are the bytes for what is kept, beside the model; they may be set at any time.
+    """
+
+    def __init__(self, model: PeftModel):
+        self.modules = model.get_base_model().get_decoder().layers
+        config, size = model.get_base_model().config, self.modules[0].input_layernorm.weight.element_size()
+        self.shape = Shape.of(config, max(lora.r for lora in model.peft_config.values()), size)
+        self.parts = [Parts(layer) for layer in self.modules]
+        self.window = min(filter(None, (part.window for part in self.parts)), default=None)  # tokens that are seen
+        self.card, self.host = 0.0, 0.0
+        self.lengths: list[int] | None = None
+        self.plan: Plan = plan(self.shape, [1], 0, 0)
+        self.angles: list[Tensor] = []  # cosine and sine of each token's position, the same for all layers
+        self.kept: dict[int, Named] = {}
+        self.stash = HostStash()
+        self.casts = [cast for part in self.parts for some in part.every for cast in some.casts()]
+        self.refresh()
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """Cast the adapters' matrices as they are now."""
+        given, cast, scales = zip(*self.casts, strict=True)
+        torch._foreach_copy_(cast, given)
+        torch._foreach_mul_(cast, scales)
+
+    def begin(self, lengths: list[int]) -> bool:
+        """What comes are traces of these lengths one after another, each to be read by itself.
+
+        Returns whether they are, without a mask: not so one that is longer than a window, which comes alone.
+        """
+        self.clear()
+        self.refresh()
+        self.plan = plan(self.shape, lengths, self.card - self.shape.working(sum(lengths)), self.host)
+        self.lengths = None if self.window and max(lengths) > self.window else lengths
+        return self.lengths is not None
+
+    def keep_weights(self, count: int) -> None:
+        """Let the weights of so many layers stay dequantized, in room that is `card`'s until then."""
+        for part in self.parts[:count]:
+            for some in part.every:
+                some.kept = some.weights()
+        self.card -= count * self.shape.weights
+
+    def less(self) -> bool:
+        """Keep half as much from now on, and at last nothing; False where nothing is kept already."""
+        self.clear()
+        for some in (some for part in self.parts for some in part.every):
+            some.kept = None
+        if self.card <= 0:
+            return False
+        self.card, self.host = (self.card / 2, self.host / 2) if self.card > LITTLE else (0.0, 0.0)
+        return True
+
+    def places(self, kind: str, number: int) -> bool:
+        return bool(self.plan.place(kind, number))
+
+    def put(self, number: int, tensors: Named) -> None:
+        away = {kind: some for kind, some in tensors.items() if self.plan.place(kind, number) == "host"}
+        self.kept[number] = {kind: some for kind, some in tensors.items() if kind not in away}
+        if away:
+            self.stash.put(number, away)
+
+    def take(self, number: int) -> Named:
+        return self.kept.pop(number) | self.stash.get(number)
+
+    def tiles(self, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+        """Views of the tensors' rows (tokens), as many as go through the MLP at once."""
+        return zip(*(tensor.split(self.shape.tiles(len(tensor))) for tensor in tensors), strict=True)
+
+    def clear(self) -> None:
+        """Forget what is kept, as after a step that failed midway."""
+        self.kept.clear()
+        self.stash.clear()
 
 
 @contextmanager
-def recomputing(model: PeftModel) -> Iterator[None]:
-    """Train `model`, LoRA on a 4-bit base, with little memory while this lasts.
-
-    Raises BadInput for a base whose layers are not of the Llama family's structure.
-    """
-    kind = model.get_base_model().config.model_type
-    if kind not in KNOWN:
-        raise BadInput(f"cannot train long traces on a base of type {kind}; use one of {', '.join(KNOWN)}")
-    stash, layers = HostStash(), model.get_base_model().get_decoder().layers
-    for number, layer in enumerate(layers):
-        layer.forward = partial(_forward, layer, _linears(layer), stash, number)
+def recomputing(model: PeftModel) -> Iterator[Layers]:
+    """Train `model`, LoRA on a 4-bit base that `knows`, by these layers while this lasts."""
+    layers = Layers(model)
+    for number, layer in enumerate(layers.modules):
+        layer.forward = partial(_forward, layer, layers, number)
     try:
-        yield
+        yield layers
     finally:
-        stash.clear()
-        for layer in layers:
+        layers.clear()
+        for layer in layers.modules:
             del layer.forward
 
 
-def _forward(layer: nn.Module, linears: list, stash: HostStash, number: int, hidden: Tensor, **how: Any) -> Tensor:
+def _forward(layer: nn.Module, layers: Layers, number: int, hidden: Tensor, **how: Any) -> Tensor:
     if not (layer.training and torch.is_grad_enabled()):
         return type(layer).forward(layer, hidden, **how)
-    if not hidden.requires_grad:  # the frozen embeddings'
-        hidden = hidden.detach().requires_grad_()
-    return _Layer.apply(hidden, layer, linears, stash, number, {**how, "past_key_values": None, "use_cache": False})
+    lengths = layers.lengths or [hidden.shape[1]]
+    mask = None if layers.lengths else how.get("attention_mask")
+    if number == 0:
+        layers.angles = [_each(angle, hidden) for angle in how["position_embeddings"]]
+    anchor = torch.zeros((), device=hidden.device, requires_grad=True)  # the frozen embeddings require no gradient
+    return _Layer.apply(anchor, hidden, layers, number, Places(lengths, *layers.angles, mask))
+
+
+def _each(angle: Tensor, hidden: Tensor) -> Tensor:
+    """(batch x tokens, head) of (batch or 1, tokens, head)."""
+    return angle.expand(len(hidden), -1, -1).reshape(-1, angle.shape[-1]).contiguous()
 
 
 class _Layer(torch.autograd.Function):
-    """One layer. Its parameters get their gradients inside `backward`, which runs the parts' own backward passes."""
+    """One layer. Its parameters get their gradients inside `backward`."""
 
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, layer: nn.Module, linears: list, stash: HostStash, number: int, how: dict):
-        ctx.given = layer, linears, stash, number, how
-        ctx.random = _random_state(hidden) if any(_dropout(module) for module in linears) else None
-        stash.put(number, hidden)
-        with _plain_weights(linears, hidden):
-            out = hidden + _attention(layer, hidden, how)
-            for rows in _tiles(out):
-                rows += _mlp(layer, rows)
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor):
-        layer, linears, stash, number, how = ctx.given
-        hidden = stash.get(number).requires_grad_()
-        grad = grad.clone()
-        with _random_numbers(ctx.random, hidden), _plain_weights(linears, hidden):
-            with torch.enable_grad():
-                middle = hidden + _attention(layer, hidden, how)
-            for rows, grad_rows in zip(_tiles(middle.detach()), _tiles(grad), strict=True):
-                rows.requires_grad_()
-                with torch.enable_grad():
-                    out = _mlp(layer, rows)
-                out.backward(grad_rows)
-                grad_rows += rows.grad
-            middle.backward(grad)
-        return hidden.grad, None, None, None, None, None
-
-
-def _tiles(tensor: Tensor) -> list[Tensor]:
-    """Views of a tensor's rows (tokens), as few as possible and of nearly the same length of at most TILE."""
-    rows = tensor.view(-1, tensor.shape[-1])
-    count = -(-len(rows) // TILE)
-    edges = [len(rows) * n // count for n in range(count + 1)]
-    return [rows[start:stop] for start, stop in zip(edges, edges[1:], strict=False)]
-
-
-def _attention(layer: nn.Module, hidden: Tensor, how: dict[str, Any]) -> Tensor:
-    return layer.self_attn(hidden_states=_norm(layer.input_layernorm, hidden), **how)[0]
-
-
-def _mlp(layer: nn.Module, rows: Tensor) -> Tensor:
-    return layer.mlp(_norm(layer.post_attention_layernorm, rows))
-
-
-def _norm(norm: nn.Module, hidden: Tensor) -> Tensor:
-    return F.rms_norm(hidden, norm.weight.shape, norm.weight, norm.variance_epsilon)
-
-
-def _linears(layer: nn.Module) -> list[nn.Module]:
-    """The linear modules of a layer: PEFT's, and the 4-bit ones that no adapter is on."""
-    adapted = [module for module in layer.modules() if isinstance(module, LoraLayer)]
-    inner = {id(module.base_layer) for module in adapted}
-    plain = [module for module in layer.modules() if isinstance(module, bnb.nn.Linear4bit) and id(module) not in inner]
-    return adapted + plain
-
-
-def _dropout(module: nn.Module) -> float:
-    return max((getattr(drop, "p", 0.0) for drop in getattr(module, "lora_dropout", {}).values()), default=0.0)
-
-
-@contextmanager
-def _plain_weights(linears: list[nn.Module], like: Tensor) -> Iterator[None]:
-    """While this lasts the modules compute with their dequantized weights, without autocast."""
-    for module in linears:
-        base = getattr(module, "base_layer", module)
-        weight = bnb.functional.dequantize_4bit(base.weight.data, base.weight.quant_state).to(like.dtype)
-        module.forward = partial(_linear, module, weight, None if base.bias is None else base.bias.to(like.dtype))
-    try:
-        with torch.autocast(like.device.type, enabled=False):
-            yield
-    finally:
-        for module in linears:
-            del module.forward
-
-
-def _linear(module: nn.Module, weight: Tensor, bias: Tensor | None, x: Tensor) -> Tensor:
-    if not isinstance(module, LoraLayer):
-        return F.linear(x, weight, bias)
-    (name,) = module.active_adapters
-    a, b = module.lora_A[name].weight.to(x.dtype), module.lora_B[name].weight.to(x.dtype)
-    if not _dropout(module):
-        return _LoraLinear.apply(x, weight, bias, a, b, module.scaling[name])
-    return F.linear(x, weight, bias) + F.linear(F.linear(module.lora_dropout[name](x), a), b) * module.scaling[name]
-
-
-class _LoraLinear(torch.autograd.Function):
-    """x Wᵀ + bias + scale (x Aᵀ) Bᵀ with W (out, in) frozen: the low-rank term is added by the product that makes it.
-
-    PEFT's own order of operations passes nine times over an output as large as the MLP's; this passes over it twice.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scale: float):
-        rows = x.reshape(-1, x.shape[-1])
-        low = rows @ a.t()
-        out = F.linear(rows, weight, bias).addmm_(low, b.t(), alpha=scale)
-        ctx.save_for_backward(rows, weight, a, b, low)
-        ctx.scale = scale
-        return out.view(*x.shape[:-1], -1)
+    def forward(ctx: Any, anchor: Tensor, hidden: Tensor, layers: Layers, number: int, places: Places):
+        parts, rows = layers.parts[number], hidden.reshape(-1, hidden.shape[-1])
+        ctx.given, ctx.attention = (layers, number, places), None
+        ctx.random = [_random_state(hidden)] if parts.drops else [None, None]
+        kept: Named = {INPUT: [rows]}
+        with torch.autocast(hidden.device.type, enabled=False):
+            qkv, o, gate_up, down = (some.weights() for some in parts.every)
+            normed = rms_norm(parts.before, rows)
+            low = parts.qkv.low(normed, parts.qkv.masks(normed))
+            heads = parts.qkv.outputs(qkv, normed, low)
+            if layers.places("heads", number):
+                kept["heads"] = [*heads, low]  # turned, too, unless they are normalized first
+            if parts.normed:
+                heads = [
+                    rms_norm(norm, some.view(-1, parts.head)).view_as(some) if norm else some
+                    for norm, some in zip(parts.norms, heads, strict=True)
+                ]
+            parts.turn(heads, places)
+            split = parts.apart(heads, places)
+            if layers.places("attention", number) and places.mask is None:
+                ctx.attention = Attention(*split, places, parts.scale)
+                kept["attention"] = ctx.attention.release()
+                out = kept["attention"][0]
+            else:
+                out = attend(*split, places, parts.scale)
+            del normed, heads, split
+            low = parts.o.low(out, parts.o.masks(out))
+            middle = parts.o.outputs(o, out, low)[0].add_(rows)
+            del out
+            result = middle
+            if layers.places("middle", number):
+                kept["middle"], result = [middle, low], torch.empty_like(middle)
+            if parts.drops:
+                ctx.random.append(_random_state(hidden))
+            for tile, (inner, outer) in enumerate(layers.tiles(middle, result)):
+                normed = rms_norm(parts.between, inner)
+                low = parts.gate_up.low(normed, parts.gate_up.masks(normed))
+                gate, up = parts.gate_up.outputs(gate_up, normed, low)
+                product = parts.gated(gate, up)
+                low_down = parts.down.low(product, parts.down.masks(product))
+                torch.add(inner, parts.down.outputs(down, product, low_down)[0], out=outer)
+                if layers.places(f"mlp{tile}", number):
+                    kept[f"mlp{tile}"] = [gate, up, low, low_down]
+                del normed, gate, up, product
+        layers.put(number, kept)
+        return result.view(hidden.shape)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor):
-        rows, weight, a, b, low = ctx.saved_tensors
-        shape, grad = grad.shape, grad.reshape(-1, grad.shape[-1])
-        low_grad = grad @ b
-        grad_x = (grad @ weight).addmm_(low_grad, a, alpha=ctx.scale).view(*shape[:-1], -1)
-        return grad_x, None, None, ctx.scale * (low_grad.t() @ rows), ctx.scale * (grad.t() @ low), None
+        layers, number, places = ctx.given
+        parts, kept, shape = layers.parts[number], layers.take(number), grad.shape
+        rows, grad, front = kept[INPUT][0], grad.reshape(-1, shape[-1]), None
+        with torch.autocast(grad.device.type, enabled=False):
+            weights = [some.weights() for some in parts.every]
+            again = partial(Front, parts, weights, rows, kept, ctx.attention, places)
+            if "middle" in kept:
+                middle = kept["middle"][0]
+            else:
+                with _random_numbers(ctx.random[0], grad):
+                    front = again()
+                middle = front.middle(rows)
+            with _random_numbers(ctx.random[1], grad):
+                for tile, (inner, outer) in enumerate(layers.tiles(middle, grad)):
+                    outer += mlp_backward(parts, weights, inner, outer, kept.pop(f"mlp{tile}", None))
+            del middle
+            if front is None:
+                kept["middle"][0] = None
+                with _random_numbers(ctx.random[0], grad):
+                    front = again()
+            grad = front.backward(grad, wanted=ctx.needs_input_grad[1])
+        return None, None if grad is None else grad.view(shape), None, None, None
 
 
 def _random_state(like: Tensor) -> list[Tensor]:

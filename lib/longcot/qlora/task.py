@@ -86,13 +86,13 @@ def check_arm(task: TrainTask, run_dir: Path) -> dict[str, Any]:
 
     Raises BadInput also for what is wrong with the training set or the base.
     """
-    from longcot.models.loading import load_config
+    from longcot.models.loading import context_length, load_config
     from longcot.qlora.memory import check_training
     from longcot.qlora.tokens import read_training_set
 
     source, which = model_source(task.base.path), task.base.at | {"revision": task.base.revision or "main"}
     tokenizer, config = tokenizer_of(task), load_config(source, **which)
-    limit = min(task.lora.max_length, config.max_position_embeddings)
+    limit = min(filter(None, (task.lora.max_length, context_length(config))))
     rows, dropped = read_training_set(run_dir / task.training_set, tokenizer, limit, task.lora.too_long)
     longest = max(len(row["input_ids"]) for row in rows)
     found = check_training(config, task.lora, longest, f"arm {task.name}")

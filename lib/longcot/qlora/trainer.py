@@ -1,5 +1,6 @@
-"""transformers' Trainer for LoRA adapters on long traces: same losses and gradients, a fraction of the memory."""
+"""transformers' Trainer for LoRA adapters on long traces: same losses and gradients, less memory and time."""
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -8,43 +9,133 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 from transformers import Trainer
 
-from longcot.qlora.recomputation import recomputing
+from longcot.qlora.checkpointing import checkpointing, head_of
+from longcot.qlora.keeping import ROWS
+from longcot.qlora.recomputation import Layers, knows, recomputing
+from longcot.qlora.room import is_out_of_memory, take_room
 from longcot.qlora.tokens import IGNORED
 
-ROWS = 1024  # tokens whose logits exist at once: 0.6 GB in fp32 for a vocabulary of 152,064
+
+def joined(rows: list[dict[str, list[int]]]) -> dict[str, Any]:
+    """A step's traces one after another: `input_ids` and `labels` (1, tokens), and `lengths` in tokens."""
+    return {
+        "input_ids": torch.tensor([[token for row in rows for token in row["input_ids"]]]),
+        "labels": torch.tensor([[label for row in rows for label in (IGNORED, *row["labels"][1:])]]),
+        "lengths": [len(row["input_ids"]) for row in rows],
+    }
 
 
 class AdapterTrainer(Trainer):
-    """A Trainer whose layers are `recomputing` and whose loss never makes all logits at once."""
+    """A Trainer on batches that are `joined`, with layers that are `recomputing`, or `checkpointing` if unknown.
+
+    Traces of a step go through the layers together, each attending to itself, while all that they need for the backward
+    pass has room on the GPU, and else one by one. The loss never makes all logits at once.
+    """
+
+    layers: Layers | None = None
+    together = 0  # tokens that may go through together
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
         """As the Trainer's own."""
-        with recomputing(self.model):
+        base = self.model.get_base_model()
+        with recomputing(self.model) if knows(base.config) else checkpointing(self.model) as self.layers:
+            if self.layers:
+                lengths = sorted((len(row["input_ids"]) for row in self.train_dataset), reverse=True)
+                self.together = take_room(self.layers, self.model, lengths[: self.args.per_device_train_batch_size])
             return super().train(*args, **kwargs)
+
+    def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
+        """As the Trainer's own, in as many passes as it takes; once more, with less kept, where memory runs out."""
+        count = (inputs["labels"] != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
+        step = super().training_step
+        while True:
+            try:
+                return torch.stack([step(model, part, count) for part in self._parts(inputs)]).sum()
+            except RuntimeError as error:
+                if not is_out_of_memory(error) or not self.layers or not self.layers.less():
+                    raise
+            model.zero_grad()  # all of it is this step's
+            torch.cuda.empty_cache()
+
+    def _parts(self, inputs: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """The traces of a step in passes of at most `together` tokens, or of one trace."""
+        start = 0
+        for lengths in passes(inputs["lengths"], self.together):
+            part = slice(start, start + sum(lengths))
+            yield {key: inputs[key][:, part] for key in ("input_ids", "labels")} | {"lengths": lengths}
+            start = part.stop
 
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Tensor:
         """The cross-entropy of the labelled tokens, summed and divided by the step's number of them."""
-        base = self.model.get_base_model()
-        labels = inputs.pop("labels")[:, 1:]
-        hidden = base.get_decoder()(**inputs, use_cache=False).last_hidden_state[:, :-1]
-        total = summed_loss(hidden, labels, base.get_output_embeddings().weight)
-        return total / ((labels != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch)
+        base, lengths = self.model.get_base_model(), inputs["lengths"]
+        ids, labels, head = inputs["input_ids"], inputs["labels"][:, 1:], base.get_output_embeddings()
+        if self.layers:
+            places = torch.cat([torch.arange(length, device=ids.device) for length in lengths])[None]
+            # A mask in four dimensions is taken as it is, and the layers know from the lengths who reads whom.
+            mask = torch.ones((1, 1, 1, 1), dtype=torch.bool, device=ids.device) if self.layers.begin(lengths) else None
+            hidden = base.get_decoder()(ids, attention_mask=mask, position_ids=places, use_cache=False)[0]
+            if any(weights.requires_grad for weights in head.parameters()):
+                total = summed_loss(hidden[:, :-1], labels, head)
+            else:
+                total = frozen_head_loss(hidden[:, :-1], labels, head.weight)
+        else:
+            with self.accelerator.autocast():
+                output = base.get_decoder()(ids, use_cache=False)
+                total = summed_loss(output.last_hidden_state[:, :-1], labels, head_of(base, output))
+        return total / num_items_in_batch
 
 
-def summed_loss(hidden: Tensor, labels: Tensor, head: Tensor) -> Tensor:
+def passes(lengths: list[int], most: int) -> list[list[int]]:
+    """The lengths in their order, in groups whose sum is at most `most`, or of one."""
+    groups: list[list[int]] = []
+    for length in lengths:
+        if groups and sum(groups[-1]) + length <= most:
+            groups[-1].append(length)
+        else:
+            groups.append([length])
+    return groups
+
+
+def summed_loss(hidden: Tensor, labels: Tensor, head: Callable[[Tensor], Tensor]) -> Tensor:
     """The cross-entropy in fp32, summed over the tokens whose label is not `IGNORED`.
 
     `hidden` (batch, tokens, width) are the last states, each of which predicts its label of `labels` (batch, tokens);
-    `head` (vocabulary, width). Logits are made for `ROWS` tokens at a time, and again in the backward pass.
+    `head` makes logits of them. They are made for `ROWS` tokens at a time, and again in the backward pass.
     """
-    counted = labels != IGNORED
-    parts = zip(hidden[counted].split(ROWS), labels[counted].split(ROWS), strict=True)
-    losses = [checkpoint(_loss, rows, targets, head, use_reentrant=False) for rows, targets in parts]
+    losses = [checkpoint(_loss, *part, head, use_reentrant=False) for part in _counted(hidden, labels)]
     return torch.stack(losses).sum()
 
 
-def _loss(rows: Tensor, targets: Tensor, head: Tensor) -> Tensor:
-    with torch.autocast(rows.device.type, enabled=False):
-        return F.cross_entropy(F.linear(rows, head).float(), targets, reduction="sum")
+def frozen_head_loss(hidden: Tensor, labels: Tensor, weight: Tensor) -> Tensor:
+    """The same of a head that is one frozen matrix (vocabulary, width): logits are made once."""
+    return torch.stack([_FrozenHeadLoss.apply(*part, weight) for part in _counted(hidden, labels)]).sum()
+
+
+class _FrozenHeadLoss(torch.autograd.Function):
+    """The loss of some rows, and with it their gradient, softmax less one at the target times the matrix."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
+        with torch.autocast(rows.device.type, enabled=False):
+            logits = F.linear(rows, weight).float()
+            normalizer, at = logits.logsumexp(1), torch.arange(len(rows), device=rows.device)
+            loss = (normalizer - logits[at, targets]).sum()
+            logits.sub_(normalizer[:, None]).exp_()
+            logits[at, targets] -= 1
+            ctx.save_for_backward(logits.to(rows.dtype) @ weight)
+        return loss
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor):
+        return (ctx.saved_tensors[0] * grad).to(ctx.saved_tensors[0].dtype), None, None
+
+
+def _counted(hidden: Tensor, labels: Tensor) -> list[tuple[Tensor, Tensor]]:
+    counted = labels != IGNORED
+    return list(zip(hidden[counted].split(ROWS), labels[counted].split(ROWS), strict=True))
+
+
+def _loss(rows: Tensor, targets: Tensor, head: Callable[[Tensor], Tensor]) -> Tensor:
+    return F.cross_entropy(head(rows).float(), targets, reduction="sum")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import PeftModel
 from tqdm import tqdm
 from transformers import (
     DataCollatorForSeq2Seq,
@@ -21,7 +21,6 @@ from transformers import (
     Trainer,
     TrainerCallback,
     TrainingArguments,
-    default_data_collator,
     set_seed,
 )
 
@@ -32,19 +31,19 @@ from longcot.files.run_directory import LOSS, TRAINING
 from longcot.files.writing import whole_folder, write_json, writing
 from longcot.models.adapter import without_adapter
 from longcot.models.chat import turn_generation_config
-from longcot.models.loading import config_stops
+from longcot.models.loading import config_stops, context_length
 from longcot.models.nf4 import load_base_4bit, save_dequantized
-from longcot.qlora.beside_lora import beside_lora
 from longcot.qlora.checkpoints import last_checkpoint, remove, settle, tidy
 from longcot.qlora.memory import advice
+from longcot.qlora.room import is_out_of_memory
 from longcot.qlora.settings import LoraSettings
-from longcot.qlora.tokens import read_training_set, tokenize
-from longcot.qlora.trainer import IGNORED, AdapterTrainer
+from longcot.qlora.target_modules import adapt, check_names
+from longcot.qlora.tokens import IGNORED, read_training_set, tokenize
+from longcot.qlora.trainer import AdapterTrainer, joined
 
 __all__ = ["LoraSettings", "load_base_4bit", "save_dequantized", "tokenize", "train_adapter"]
 
 LOGGED = ("step", "epoch", "loss", "learning_rate", "grad_norm")
-NO_MEMORY = ("CUDA error: out of memory", "ALLOC_FAILED")  # pinning the host's memory, and cuBLAS, raise no class of it
 SMALL = 2**24  # tokens x layers x width of a padded batch whose activations, about 100 bytes each, can simply be kept
 
 
@@ -95,7 +94,7 @@ def train_adapter(
     rows, dropped = read_training_set(
         training_set_path,
         tokenizer,
-        min(settings.max_length, base_model.config.max_position_embeddings),
+        min(filter(None, (settings.max_length, context_length(base_model.config)))),
         settings.too_long,
     )
     longest = max(len(row["input_ids"]) for row in rows)
@@ -104,18 +103,8 @@ def train_adapter(
     if on_gpu:
         torch.cuda.reset_peak_memory_stats()
     set_seed(settings.seed)
-    lora = LoraConfig(
-        r=settings.rank,
-        lora_alpha=settings.alpha,
-        lora_dropout=settings.dropout,
-        target_modules=settings.target_modules,
-        task_type="CAUSAL_LM",
-        **beside_lora(base_model, settings, tokenizer),
-    )
-    try:
-        model = get_peft_model(base_model, lora)
-    except ValueError as error:
-        raise BadInput(f"target_modules {settings.target_modules!r}: {error}; name linear layers of the base") from None
+    check_names(base_model, settings.target_modules)
+    model = adapt(base_model, settings, tokenizer)
     try:
         trainer = _trainer(model, tokenizer, rows, work, settings, _Progress(out_dir.name, on_step))
         start = time.perf_counter()
@@ -143,7 +132,7 @@ def train_adapter(
         }
         _save(model, tokenizer, out_dir, log, report)
     except RuntimeError as error:
-        if not isinstance(error, torch.OutOfMemoryError) and not any(words in str(error) for words in NO_MEMORY):
+        if not is_out_of_memory(error):
             raise
         size = torch.cuda.get_device_properties(0).total_memory / 1e9 if on_gpu else 0.0
         words = advice(base_model.config, settings, longest, size)
@@ -168,24 +157,23 @@ def _trainer(
 ) -> Trainer:
     """The trainer, `settings.batch_size` traces a step.
 
-    A small batch is padded and goes through the model as one. Of a large one each trace goes alone through an
-    `AdapterTrainer`, and the gradients are added up. Either way a step's loss is the mean over the learnt tokens of all
-    its traces.
+    A small batch is padded and goes through the model as it is, a large one through an `AdapterTrainer`. Either way a
+    step's loss is the mean over the learnt tokens of all its traces.
     """
-    longest, config = max(len(row["input_ids"]) for row in rows), model.get_base_model().config
+    longest = max(len(row["input_ids"]) for row in rows)
+    config = model.get_base_model().config.get_text_config()
     small = settings.batch_size * longest * config.num_hidden_layers * config.hidden_size <= SMALL
     on_gpu = model.device.type == "cuda"
     arguments = TrainingArguments(
         output_dir=str(work),
-        per_device_train_batch_size=settings.batch_size if small else 1,
-        gradient_accumulation_steps=1 if small else settings.batch_size,
+        per_device_train_batch_size=settings.batch_size,
         num_train_epochs=settings.epochs,
         learning_rate=settings.learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=settings.warmup_ratio,  # below 1 it is a share of all steps
         weight_decay=settings.weight_decay,
         max_grad_norm=1.0,
-        optim="adamw_torch",
+        optim="adamw_torch_fused" if on_gpu else "adamw_torch",
         seed=settings.seed,
         data_seed=settings.seed,
         bf16=settings.compute_dtype == "bfloat16",
@@ -204,7 +192,7 @@ def _trainer(
         model=model,
         args=arguments,
         train_dataset=rows,
-        data_collator=padded if small else default_data_collator,
+        data_collator=padded if small else joined,
         callbacks=[progress],
     )
     trainer.remove_callback(PrinterCallback)

@@ -127,7 +127,7 @@ def model_row(study: Study, name: str, model: Model) -> dict[str, Any]:
     """
     import torch
 
-    from longcot.models.loading import empty_model
+    from longcot.models.loading import context_length, empty_model
     from longcot.qlora.memory import BYTES, training_memory_gb
 
     row: dict[str, Any] = {"model": name, "path": model.path, "precision": model.precision}
@@ -142,17 +142,24 @@ def model_row(study: Study, name: str, model: Model) -> dict[str, Any]:
     lora = max((one.rank for one in own), default=study.lora.rank)
     lora *= sum(layer.in_features + layer.out_features for layer in linear)
     width = BYTES[study.lora.compute_dtype if model.precision == "nf4" else model.precision]
-    heads = config.num_key_value_heads
-    head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    full = min(study.sampling.max_tokens, model.context or config.max_position_embeddings) if study.sampling else 0
-    cache = 2 * config.num_hidden_layers * heads * head * width * full
+    limits = (study.sampling.max_tokens, model.context or context_length(config)) if study.sampling else (0,)
+    full = min(filter(None, limits), default=0)
+    cache = _cache_numbers(config.get_text_config()) * width * full
     row |= {"parameters": count, "weights_gb": count * width / 1e9, "cache_gb": cache / 1e9}
     row |= {"adapter_gb": lora * BYTES_PER_LORA_WEIGHT / 1e9}
     row |= {"disk_gb": row["weights_gb"] if model.precision == "nf4" else 0.0}
     needs = [training_memory_gb(config, one, longest_expected(study, one, config)) for one in set(own)]
     row["train_gb"] = max(needs, default=0.0)
     room = (study.assume.gpu_memory_gb or 0) * 0.9 - row["weights_gb"]  # vLLM takes 90% of a GPU unless told
-    return row | ({"at_once": max(int(room / row["cache_gb"]), 0)} if study.assume.gpu_memory_gb else {})
+    grows = study.assume.gpu_memory_gb and cache
+    return row | ({"at_once": max(int(room / row["cache_gb"]), 0)} if grows else {})
+
+
+def _cache_numbers(config: Any) -> int:
+    """Keys and values of one token; 0 for a model without attention, whose state does not grow."""
+    heads = getattr(config, "num_key_value_heads", None) or getattr(config, "num_attention_heads", 0)
+    head = getattr(config, "head_dim", None) or (config.hidden_size // config.num_attention_heads if heads else 0)
+    return 2 * config.num_hidden_layers * heads * head
 
 
 def serve_commands(study: Study) -> list[str]:

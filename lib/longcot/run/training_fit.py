@@ -8,7 +8,7 @@ from longcot.files.errors import BadInput
 from longcot.files.manifest import status
 from longcot.files.paths import model_source, resolve
 from longcot.files.run_directory import adapter
-from longcot.models.loading import load_config
+from longcot.models.loading import context_length, load_config
 from longcot.qlora.settings import LoraSettings
 from longcot.study.study import Model, Study
 
@@ -41,9 +41,9 @@ def model_config(model: Model) -> "PretrainedConfig | None":
 
 def longest_expected(study: Study, lora: LoraSettings, config: "PretrainedConfig") -> int:
     """The longest trace in tokens that may come to training: what the limits of sampling and of training leave."""
-    limits = [lora.max_length, config.max_position_embeddings]
-    sampled = all(one.model for one in study.training_traces)
-    return min([*limits, study.sampling.max_tokens] if study.sampling and sampled else limits)
+    sampled = study.sampling and all(one.model for one in study.training_traces)
+    limits = lora.max_length, context_length(config), study.sampling.max_tokens if sampled else None
+    return min(filter(None, limits))
 
 
 def training_fit(study: Study) -> dict[str, tuple[bool, str]]:
@@ -91,4 +91,5 @@ def _words(study: Study, settings: Sequence[LoraSettings], config: "PretrainedCo
     if row["gpu_spare_gb"] is None:
         return "no GPU here, and the base is small enough for the CPU"
     words = f"a trace of {row['longest']:,} tokens, the longest that may come, takes {row['gpu_gb']:.3g} GB of the GPU"
-    return f"{words}, leaves {row['gpu_spare_gb']:.3g} GB of it free, and takes {row['host_gb']:.3g} GB of the host"
+    words = f"{words}, leaves {row['gpu_spare_gb']:.3g} GB of it free, and takes {row['host_gb']:.3g} GB of the host"
+    return f"{words}; {row['kept']}"

@@ -10,16 +10,15 @@ import time
 import psutil
 import pytest
 
-from longcot import grading
 from longcot.curation.filters import Contested, Correct, Wrong
 from longcot.curation.pool import Pool as Traces
-from longcot.grading import compare, grade, group_equivalent, is_equivalent
+from longcot.files.manifest import Making, manifest_path
 from longcot.grading import worker as workers
+from longcot.grading.grade import compare, grade, group_equivalent, is_equivalent
+from longcot.grading.regrade import regrade_file
 from longcot.grading.worker import Pool
-from longcot.manifest import Making, manifest_path
-from longcot.metrics import score_arm
-from longcot.regrade import regrade_file
-from longcot.traces import Trace, read_traces, trace_counts, write_traces
+from longcot.metrics.scores import score_arm
+from longcot.traces.trace import Trace, read_traces, trace_counts, write_traces
 
 TOWER = "9^{9^{9^{9}}}"
 
@@ -28,7 +27,7 @@ TOWER = "9^{9^{9^{9}}}"
 def pool(monkeypatch):
     """A pool of one worker that is not started yet, in the place of the process's own."""
     pool = Pool(1)
-    monkeypatch.setattr(grading, "POOL", pool)
+    monkeypatch.setattr(sys.modules["longcot.grading.grade"], "POOL", pool)
     yield pool
     worker = pool._places.get()
     if worker:

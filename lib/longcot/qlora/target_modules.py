@@ -1,0 +1,64 @@
+"""Which modules of a base get an adapter, looked at before anything is loaded."""
+
+import difflib
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+from longcot.files.errors import BadInput
+from longcot.models.loading import empty_model
+from longcot.qlora.beside_lora import beside_lora
+from longcot.qlora.settings import LoraSettings
+
+
+def lora_config(
+    model: PreTrainedModel, lora: LoraSettings, tokenizer: PreTrainedTokenizerBase | None = None
+) -> LoraConfig:
+    """PEFT's configuration of an adapter on this base; of one that also sees or hears, on its language model alone."""
+    decoder = next(name for name, module in model.named_modules() if module is model.get_decoder())
+    nested = model.config.get_text_config() is not model.config
+    return LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=lora.target_modules,
+        exclude_modules=rf"(?!{decoder}\.).*" if nested and decoder else None,
+        task_type="CAUSAL_LM",
+        **beside_lora(model, lora, tokenizer),
+    )
+
+
+def check_target_modules(config: PretrainedConfig, target_modules: str | list[str]) -> None:
+    """See that a base of this configuration has every module that is named, and that PEFT can put an adapter on it.
+
+    `target_modules` as PEFT has it: "all-linear", a pattern, or a list of names, each a whole name or its end. Nothing
+    is loaded. Raises BadInput with the names there are.
+    """
+    with torch.device("meta"):
+        model = empty_model(config)
+        check_names(model, target_modules)
+        adapt(model, LoraSettings(target_modules=target_modules))
+
+
+def check_names(model: PreTrainedModel, target_modules: str | list[str]) -> None:
+    """See that each name of a list is that of a module. PEFT is content when one of them is."""
+    names = {name for name, module in model.named_modules() if name and not list(module.children())}
+    ends = sorted({name.rsplit(".", 1)[-1] for name in names})
+    for wanted in target_modules if isinstance(target_modules, list) else []:
+        if not any(name == wanted or name.endswith(f".{wanted}") for name in names):
+            close = difflib.get_close_matches(wanted, ends, 1) or [", ".join(ends)]
+            raise BadInput(f"lora.target_modules: the base has no module {wanted!r}; it has {close[0]}")
+
+
+def adapt(model: PreTrainedModel, lora: LoraSettings, tokenizer: PreTrainedTokenizerBase | None = None) -> PeftModel:
+    """`get_peft_model` of the base, without single tokens where there is no tokenizer to number them.
+
+    Raises BadInput where PEFT refuses the target modules, and as `beside_lora`.
+    """
+    try:
+        return get_peft_model(model, lora_config(model, lora, tokenizer))
+    except ValueError as error:
+        raise BadInput(
+            f"lora.target_modules {lora.target_modules!r}: {error}; name linear layers of the base"
+        ) from None

@@ -1,0 +1,137 @@
+"""Bases whose layers are not those of the Llama family: trained as plain training trains them, or refused by name."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+from longcot.files.errors import BadInput
+from longcot.models.loading import context_length
+from longcot.models.nf4 import load_base_4bit
+from longcot.qlora import trainer
+from longcot.qlora.checkpointing import head_of
+from longcot.qlora.memory import check_training, training_memory_gb
+from longcot.qlora.recomputation import knows
+from longcot.qlora.settings import LoraSettings
+from longcot.qlora.target_modules import check_target_modules
+from longcot.qlora.training import train_adapter
+
+SIZES = {
+    "vocab_size": 300,
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 256,
+    "pad_token_id": 0,
+    "bos_token_id": 0,
+    "eos_token_id": 0,
+    "initializer_range": 0.2,
+}
+HEAD = {"head_dim": 16}
+VISION = {
+    "hidden_size": 32,
+    "intermediate_size": 32,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "image_size": 28,
+    "patch_size": 14,
+}
+KINDS = {  # and what each is here for
+    "gemma2": HEAD | {"final_logit_softcapping": 3.0, "sliding_window": 16},  # a cap on logits, attention in a window
+    "gemma3_text": HEAD,  # four norms a layer
+    "gemma3": {"text_config": SIZES | HEAD, "vision_config": VISION, "mm_tokens_per_image": 4},  # nested
+    "phi3": {},  # queries, keys and values in one module
+    "gpt_neox": {},  # attention and MLP side by side, biases
+    "granite": {"logits_scaling": 4.0, "residual_multiplier": 0.5},  # scales
+    "lfm2": {"num_hidden_layers": 3, "layer_types": ["conv", "full_attention", "conv"]},  # convolutions
+    "mamba2": {"state_size": 8, "num_heads": 8, "n_groups": 1} | HEAD,  # no attention and no context
+}
+EXPERTS = {"num_experts": 4, "num_local_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 64}
+REFUSED = {
+    "mixtral": EXPERTS,
+    "qwen3_moe": EXPERTS | HEAD,
+    "falcon": {},  # linear modules of a class of its own
+}
+SETTINGS = LoraSettings(rank=4, learning_rate=5e-3, epochs=2, batch_size=2, max_length=250, compute_dtype="float32")
+
+
+def config_of(kind: str, more: dict):
+    config = AutoConfig.for_model(kind, **(more if "text_config" in more else SIZES | more))
+    if kind == "mamba2":
+        del config.max_position_embeddings  # it has none of its own
+    return config
+
+
+def save(kind: str, more: dict, folder) -> None:
+    torch.manual_seed(0)
+    AutoModelForCausalLM.from_config(config_of(kind, more)).to(torch.bfloat16).save_pretrained(folder)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_trains_as_plain_training_does(kind, tiny_model, tmp_path, monkeypatch):
+    torch.set_num_threads(1)
+    save(kind, KINDS[kind], tmp_path / "base")
+    base, tokenizer = load_base_4bit(tmp_path / "base", "float32"), AutoTokenizer.from_pretrained(tiny_model)
+    assert not knows(base.config)
+    turns = [("Q0", "Two."), ("Q1", "First three, then a check of it all."), ("Q2", "Five, five, five")]
+    rows = [[{"role": "user", "content": ask}, {"role": "assistant", "content": reply}] for ask, reply in turns]
+    (tmp_path / "set.jsonl").write_text("".join(json.dumps({"messages": row}) + "\n" for row in rows))
+    names = ["in_proj"] if kind == "mamba2" else "all-linear"  # PEFT refuses the other
+    settings, found = SETTINGS.model_copy(update={"target_modules": names}), {}
+    monkeypatch.setattr("longcot.qlora.trainer.ROWS", 7)
+    heads = []
+    monkeypatch.setattr(trainer, "head_of", lambda *given: heads.append(1) or head_of(*given))
+    for way, small in (("plain", 2**30), ("lean", 0)):
+        monkeypatch.setattr("longcot.qlora.training.SMALL", small)
+        report = train_adapter(base, tokenizer, tmp_path / "set.jsonl", tmp_path / way, settings)
+        found[way] = report["loss"], load_file(tmp_path / way / "adapter_model.safetensors")
+    assert found["lean"][0] == pytest.approx(found["plain"][0], rel=1e-4)
+    assert len(heads) == 6, "each trace alone, in each epoch"
+    for name, weights in found["plain"][1].items():
+        assert torch.allclose(found["lean"][1][name], weights, atol=1e-2 * weights.abs().max().item()), name
+    assert all(weights.abs().max() > 0 for weights in found["lean"][1].values()), "nothing is adapted and not trained"
+    assert not base.is_activation_checkpointing
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_memory_and_context_are_known_from_the_configuration(kind):
+    config = config_of(kind, KINDS[kind])
+    assert context_length(config) == (None if kind == "mamba2" else 256)
+    settings = SETTINGS.model_copy(update={"target_modules": ["in_proj"] if kind == "mamba2" else "all-linear"})
+    row = check_training(config, settings, 100_000, "arm a")
+    assert row["host_gb"] == round(config.get_text_config().num_hidden_layers * 100_000 * 64 * 4 / 1e9, 2)
+    # What grows with a trace grows in its proportion, and more than its states alone.
+    each = [training_memory_gb(config, settings, tokens) * 1e9 for tokens in (50_000, 100_000)]
+    assert 64 * 4 * 50_000 < each[1] - each[0] < 100 * 64 * 4 * 50_000
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_weights_that_four_bits_do_not_reach_are_refused(kind, tmp_path):
+    with pytest.raises(BadInput, match=rf"{kind}: \d\d0?% of its layers' weights cannot be had in four bits \(\w"):
+        check_training(config_of(kind, REFUSED[kind]), SETTINGS, 200, "arm a")
+    save(kind, REFUSED[kind], tmp_path / "base")
+    with pytest.raises(BadInput, match=r"base: \d\d0?% of its layers' weights cannot be had in four bits"):
+        load_base_4bit(tmp_path / "base", "float32")
+
+
+def test_one_misspelt_module_of_several_is_refused():
+    config = config_of("qwen2", {})
+    check_target_modules(config, ["q_proj", "down_proj"])
+    check_target_modules(config, "all-linear")
+    check_target_modules(config, r".*\.(q|v)_proj")
+    for names, words in (
+        (["q_proj", "vproj"], "has no module 'vproj'; it has v_proj"),
+        (["q_proj", "layers"], "no module 'layers'"),  # one that holds modules is none itself
+        (["q_proj", "xyz"], "it has .*down_proj, .*up_proj"),
+        (["q_proj", "input_layernorm"], "is not supported"),
+        (r".*\.qproj", "name linear layers"),
+    ):
+        with pytest.raises(BadInput, match=words) as error:
+            check_target_modules(config, names)
+        assert "lora.target_modules" in str(error.value) and "\n" not in str(error.value)
+    with pytest.raises(BadInput, match="incompatible with Mamba"):
+        check_target_modules(config_of("mamba2", KINDS["mamba2"]), "all-linear")
