@@ -78,11 +78,13 @@ def run(parser: Parser, words: Sequence[str]) -> None:
     own = [*words, "--"].index("--")
     given = parser.read(words[:own], "; Snakemake's own options come after --")
     study = study_to_run(there(given.study), given.config)
+    from longcot.run.engine_fit import engine_fit
     from longcot.run.launch import profile_path, run
     from longcot.run.training_fit import misfits
 
     profile = profile_path(given.profile) if given.profile else None
-    warn([] if profile else misfits(study))
+    if not profile:
+        warn([*misfits(study), *(words for fits, words in engine_fit(study).values() if not fits)])
     run(study, given.cores, profile, words[own + 1 :])
 
 

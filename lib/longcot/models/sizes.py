@@ -22,9 +22,15 @@ def weights_gb(config: "PretrainedConfig", dtype: str) -> float:
 
 def cache_gb(config: "PretrainedConfig", dtype: str, tokens: int) -> float:
     """The key-value cache of so many tokens: 2 x layers x key-value heads x head size x bytes a value."""
+    return cache_numbers(config) * BYTES[dtype] * tokens / 1e9
+
+
+def cache_numbers(config: "PretrainedConfig") -> int:
+    """Keys and values of one token; 0 for a model without attention, whose state does not grow."""
     own = config.get_text_config()
-    head = getattr(own, "head_dim", None) or own.hidden_size // own.num_attention_heads
-    return 2 * own.num_hidden_layers * own.num_key_value_heads * head * BYTES[dtype] * tokens / 1e9
+    heads = getattr(own, "num_key_value_heads", None) or getattr(own, "num_attention_heads", 0)
+    head = getattr(own, "head_dim", None) or (own.hidden_size // own.num_attention_heads if heads else 0)
+    return 2 * own.num_hidden_layers * heads * head
 
 
 def gpus_needed(config: "PretrainedConfig", dtype: str, tokens: int, gpu_gb: float) -> int | None:
@@ -34,5 +40,5 @@ def gpus_needed(config: "PretrainedConfig", dtype: str, tokens: int, gpu_gb: flo
     would not do.
     """
     need = BESIDE * weights_gb(config, dtype) + cache_gb(config, dtype, tokens)
-    heads = config.get_text_config().num_attention_heads
+    heads = getattr(config.get_text_config(), "num_attention_heads", 1)
     return next((count for count in range(1, heads + 1) if heads % count == 0 and need <= count * gpu_gb), None)

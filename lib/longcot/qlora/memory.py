@@ -15,6 +15,7 @@ from transformers import PretrainedConfig
 from longcot.files.errors import BadInput
 from longcot.models.loading import context_length, empty_model
 from longcot.models.nf4 import check_quantized
+from longcot.models.sizes import BYTES
 from longcot.qlora.keeping import ROWS, Plan, Shape, plan
 from longcot.qlora.recomputation import knows
 from longcot.qlora.room import HELD, HOST, free_gpu, free_host
@@ -23,7 +24,6 @@ from longcot.qlora.target_modules import adapt, check_names
 
 NF4 = 0.5 + 1 / 64 + 4 / (64 * 256)  # bytes a weight: 4 bits, an 8-bit scale for 64, a 32-bit one for 256 scales
 ADAPTER = 16  # bytes a LoRA weight: itself, its gradient and AdamW's two moments, all in 32 bits
-BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 ON_A_CPU = 3e9  # weights: at about 0.1 TFLOP/s one trace of 4,096 tokens then takes a quarter of an hour
 PASSED = 1.5  # numbers kept for each that a linear module takes or gives, PEFT's own: TRL's peaks, benchmarks/README.md
 CHECKPOINTED = "each layer's input is kept on the host, and the layer computed again as transformers does it"

@@ -13,6 +13,7 @@ from longcot.files.manifest import status
 from longcot.files.paths import resolve, shown
 from longcot.files.run_directory import training_traces
 from longcot.problems.sources import ProblemSet, load_problems
+from longcot.run.engine_fit import engine_fit
 from longcot.run.jobs import FINETUNE, Job, study_jobs
 from longcot.run.training_fit import longest_expected, model_config, training_fit
 from longcot.sampling.task import SampleTask
@@ -128,7 +129,8 @@ def model_row(study: Study, name: str, model: Model) -> dict[str, Any]:
     import torch
 
     from longcot.models.loading import context_length, empty_model
-    from longcot.qlora.memory import BYTES, training_memory_gb
+    from longcot.models.sizes import BYTES, cache_numbers
+    from longcot.qlora.memory import training_memory_gb
 
     row: dict[str, Any] = {"model": name, "path": model.path, "precision": model.precision}
     config = model_config(model)
@@ -144,7 +146,7 @@ def model_row(study: Study, name: str, model: Model) -> dict[str, Any]:
     width = BYTES[study.lora.compute_dtype if model.precision == "nf4" else model.precision]
     limits = (study.sampling.max_tokens, model.context or context_length(config)) if study.sampling else (0,)
     full = min(filter(None, limits), default=0)
-    cache = _cache_numbers(config.get_text_config()) * width * full
+    cache = cache_numbers(config) * width * full
     row |= {"parameters": count, "weights_gb": count * width / 1e9, "cache_gb": cache / 1e9}
     row |= {"adapter_gb": lora * BYTES_PER_LORA_WEIGHT / 1e9}
     row |= {"disk_gb": row["weights_gb"] if model.precision == "nf4" else 0.0}
@@ -153,13 +155,6 @@ def model_row(study: Study, name: str, model: Model) -> dict[str, Any]:
     room = (study.assume.gpu_memory_gb or 0) * 0.9 - row["weights_gb"]  # vLLM takes 90% of a GPU unless told
     grows = study.assume.gpu_memory_gb and cache
     return row | ({"at_once": max(int(room / row["cache_gb"]), 0)} if grows else {})
-
-
-def _cache_numbers(config: Any) -> int:
-    """Keys and values of one token; 0 for a model without attention, whose state does not grow."""
-    heads = getattr(config, "num_key_value_heads", None) or getattr(config, "num_attention_heads", 0)
-    head = getattr(config, "head_dim", None) or (config.hidden_size // config.num_attention_heads if heads else 0)
-    return 2 * config.num_hidden_layers * heads * head
 
 
 def serve_commands(study: Study) -> list[str]:
@@ -202,7 +197,8 @@ def plan(study: Study, cores: int) -> str:
     if len(models):
         parts.append(models.to_string(index=False, formatters=formats, na_rep="not at hand"))
     parts += map(str, previews(study, shipped=True))
-    parts += ["\n".join(words for _, words in fit.values())] if (fit := training_fit(study)) else []
+    for fit in (engine_fit(study), training_fit(study)):
+        parts += ["\n".join(words for _, words in fit.values())] if fit else []
     starts = [engine_starts(job) for job, row in zip(jobs, rows.to_dict("records"), strict=True) if _open(row)]
     if sum(starts):
         parts.append(f"engine starts: {sum(starts)}, about {study.assume.engine_seconds:g} s each, counted above")
