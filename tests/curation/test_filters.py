@@ -33,7 +33,7 @@ PHRASE = "Tell me how many of the nine hats are red, and then how much the four 
         ("correct", trace("a"), trace("b", correct=False, answer="7"), "answer 7, not 12"),
         ("wrong", trace("a", correct=False), trace("b"), "it is correct"),
         ("finished", trace("a", finish_reason=None), trace("b", finish_reason="length"), "cut at the limit"),
-        ("finished", trace("a"), trace("b", finish_reason="content_filter"), "ended by content_filter"),
+        ("finished", trace("a"), trace("b", finish_reason="content_filter"), "not finished: content_filter"),
         ("no_loop", trace("a", text=BLOCK * 3), trace("b", text=TEXT + BLOCK * 5), r"a block [56] times in a row"),
         ("language", trace("a"), trace("b", text="So it is 数学"), r"75.0% of its letters are latin"),
         ({"language": {"share": 0.5}}, trace("a", text="so 数"), trace("b", text="数学 x"), r"33.3% of its letters"),

@@ -48,8 +48,9 @@ def test_arms_of_a_condition_are_not_shown_one_by_one(results):
 
 def test_the_figure_has_every_draw_and_every_condition(results):
     draws = conditions.table(results)
-    figure = conditions.draw(draws, conditions.condition_table(results), results[:2])
-    texts_apart(figure)
+    for count in (6, 1, 2):
+        figure = conditions.draw(draws, conditions.condition_table(results), one_by_one(results)[:count])
+        texts_apart(figure)
     (axes,) = figure.axes
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["twenty (3)", "one (1)", "even (2)", "bad (1)"]
     points = [

@@ -67,7 +67,8 @@ class Finished(Strict):
 
 
 def _unfinished(trace: Trace) -> str:
-    return "cut at the limit of tokens" if trace.cut else f"ended by {trace.finish_reason}"
+    limit = trace.finish_reason in ("length", "overflow")
+    return "cut at the limit of tokens" if limit else f"not finished: {trace.finish_reason}"
 
 
 class NoLoop(Strict):

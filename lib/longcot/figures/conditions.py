@@ -118,5 +118,8 @@ def draw(table: pd.DataFrame, together: pd.DataFrame, others: Sequence[Result]) 
     axes.grid(axis="x")
     keys = [Line2D([], [], color=PALETTE[0], marker="o", ms=4.5, label="mean (of so many draws)")]
     keys.append(Line2D([], [], color=GREY, marker="|", ls="", label="one draw"))
-    figure.legend(handles=[*keys, *lines], loc="outside lower center", ncols=4, handlelength=2.4)
+    keys += lines
+    lengths = [len(str(key.get_label())) for key in keys]
+    columns = 4 if sum(lengths) <= 60 else 3 if max(lengths) <= 24 else 2 if max(lengths) <= 40 else 1
+    figure.legend(handles=keys, loc="outside lower center", ncols=columns, handlelength=2.4)
     return figure

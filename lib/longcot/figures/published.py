@@ -20,7 +20,7 @@ CLAIMS = ("the paper", "source", "arm", "pass_at_1", "than", "pass_at_1_than", "
 def rows_table(beside: Beside, scores: "DataFrame", parts: "DataFrame") -> "DataFrame":
     """One row a published score and arm that answers to it, `ROWS`; the columns of the arm are empty where none does.
 
-    From `tables.arms_table` and `tables.breakdown_table`, whose subsets are the parts of a published benchmark.
+    From `ranked_arms.table` and `accuracy_by_part.table`, whose subsets are the parts of a published benchmark.
     Published scores are turned into fractions of 1, as ours are.
     """
     import pandas as pd
