@@ -12,8 +12,8 @@ from transformers import AutoConfig, AutoTokenizer, Qwen2Config
 from longcot.files.errors import BadInput
 from longcot.files.paths import ROOT
 from longcot.models.nf4 import load_base_4bit
-from longcot.qlora.memory import STEP, check_training, host_memory_gb, longest_trace, training_memory_gb
 from longcot.problems.prompts import Prompt
+from longcot.qlora.memory import STEP, check_training, host_memory_gb, longest_trace, training_memory_gb
 from longcot.qlora.settings import LoraSettings
 from longcot.qlora.task import TrainTask, check_arm
 from longcot.qlora.trainer import AdapterTrainer
