@@ -86,12 +86,12 @@ def context_length(config: "PretrainedConfig") -> int | None:
     return getattr(config.get_text_config(), "max_position_embeddings", None)
 
 
-def own_stops(path: str | Path, revision: str = "") -> list[int]:
+def own_stops(path: str | Path, revision: str = "", **how: Any) -> list[int]:
     """The tokens on which the generation config of a directory or of a Hub id at a revision stops; none without one."""
     from transformers import GenerationConfig
 
     try:
-        return config_stops(GenerationConfig.from_pretrained(path, revision=revision or "main"))
+        return config_stops(GenerationConfig.from_pretrained(path, revision=revision or "main", **how))
     except OSError:
         return []
 
