@@ -77,7 +77,7 @@ def run(parser: Parser, words: Sequence[str]) -> None:
     parser.usage = f"{parser.prog} STUDY [options] [-- SNAKEMAKE'S OWN OPTIONS]"
     own = [*words, "--"].index("--")
     given = parser.read(words[:own], "; Snakemake's own options come after --")
-    study = study_to_run(there(given.study), given.config)
+    study = study_to_run(there(given.study), given.config, lambda preview: warn(preview.notes))
     from longcot.run.engine_fit import engine_fit
     from longcot.run.launch import profile_path, run
     from longcot.run.training_fit import misfits

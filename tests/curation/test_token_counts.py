@@ -3,7 +3,7 @@
 import pytest
 from transformers import AutoTokenizer
 
-from longcot.curation.pool import Pool, read_pool
+from longcot.curation.pool import read_pool
 from longcot.curation.task import CurateTask, Data, curate_arms
 from longcot.curation.training_set import read_rows, training_rows
 from longcot.files.errors import BadInput
@@ -27,9 +27,9 @@ def made(run, counts=(None, None, None)) -> None:
     )  # fmt: skip
 
 
-def curate(run, pool, **data) -> list[dict]:
+def curate(run, tokenizer: object = "", **data) -> list[dict]:
     task = CurateTask(name="a", traces="t.jsonl", training_set="a.jsonl", data=Data(teacher="t", n=1, **data))
-    curate_arms([task], pool, "", run)
+    curate_arms([task], read_pool(run, ["t.jsonl"], [], tokenizer=str(tokenizer)), "", run)
     return read_rows(run / "a.jsonl")
 
 
@@ -37,27 +37,26 @@ def test_the_base_s_tokenizer_counts_where_the_traces_do_not(tmp_path, tiny_mode
     made(tmp_path)
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
     counts = [len(tokenizer(text)["input_ids"]) for text in TEXTS]
-    pool = read_pool([], None, tokenizer=str(tiny_model))
-    (row,) = curate(tmp_path, pool, strategy="longest")
+    (row,) = curate(tmp_path, tiny_model, strategy="longest")
     assert row["messages"][-1]["content"] == TEXTS[counts.index(max(counts))]
     assert read_manifest(tmp_path / "a.jsonl")["parameters"]["tokens_counted_by"] == tiny_model.name
     sheet = (tmp_path / "a.jsonl.datasheet.md").read_text()
     assert f"| length of a trace, tokens of {tiny_model.name} | {max(counts)} to {max(counts)}, " in sheet
     low = min(counts) + 1
-    (row,) = curate(tmp_path, pool, strategy="shortest", filters=[{"length": {"low": low}}])
+    (row,) = curate(tmp_path, tiny_model, strategy="shortest", filters=[{"length": {"low": low}}])
     assert row["messages"][-1]["content"] == TEXTS[counts.index(sorted(counts)[1])]
     with pytest.raises(BadInput, match="no number of tokens is known; give a tokenizer"):
-        curate(tmp_path, Pool(), strategy="longest")
+        curate(tmp_path, strategy="longest")
 
 
 def test_counts_that_the_traces_bring_hold(tmp_path, tiny_model):
     made(tmp_path, (900, 5, 6))
-    (row,) = curate(tmp_path, Pool(tokenizer=str(tiny_model)), strategy="longest")
+    (row,) = curate(tmp_path, tiny_model, strategy="longest")
     assert row["messages"][-1]["content"] == TEXTS[0]
     assert "tokens_counted_by" not in read_manifest(tmp_path / "a.jsonl")["parameters"]
     assert "| length of a trace, tokens | 900 to 900, " in (tmp_path / "a.jsonl.datasheet.md").read_text()
     made(tmp_path)  # what no length decides is of no tokenizer
-    curate(tmp_path, Pool(tokenizer="no/such"[:0] or str(tiny_model)), strategy="random")
+    curate(tmp_path, tiny_model, strategy="random")
     assert "tokens_counted_by" not in read_manifest(tmp_path / "a.jsonl")["parameters"]
 
 

@@ -18,7 +18,6 @@ from longcot.files.paths import model_name
 from longcot.files.strict import Strict
 from longcot.problems.prompts import Prompt
 from longcot.traces.length import counted_alike
-from longcot.traces.trace import iter_traces
 
 
 def _known_filter(spec: FilterSpec) -> FilterSpec:
@@ -55,11 +54,11 @@ class CurateTask(Strict):
         """The set that it belongs to: its condition's values, or its own name."""
         return ", ".join(f"{name}: {value}" for name, value in self.condition.items()) or self.name
 
-    def counted(self, pool: Pool, run_dir: Path) -> Pool:
+    def counted(self, pool: Pool) -> Pool:
         """The pool with its tokenizer only where this task needs it: to count what the traces do not say alike."""
         filters = [read_filter(spec)[1] for spec in self.data.filters]
         by_tokens = self.data.by_tokens or any(getattr(one, "by_tokens", False) for one in filters)
-        own = (trace for trace in iter_traces(run_dir / self.traces) if trace.stage == self.data.stage)
+        own = (trace for trace in pool.traces.get(self.traces, ()) if trace.stage == self.data.stage)
         needed = pool.tokenizer and by_tokens and not counted_alike(own)
         return replace(pool, tokenizer=pool.tokenizer if needed else "")
 
@@ -104,7 +103,7 @@ def curate_arm(
     and choice do.
     """
     out, source, data = run_dir / task.training_set, run_dir / task.traces, task.data
-    tokenizer, pool = pool.tokenizer, task.counted(pool, run_dir)
+    tokenizer, pool = pool.tokenizer, task.counted(pool)
     inputs = [source, *([run_dir / difficulty_traces] if difficulty_traces else [])]
     making = Making(out, task.recipe(pool), inputs)
     try:

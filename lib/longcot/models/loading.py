@@ -50,10 +50,12 @@ def load_pretrained_tokenizer(
     """The tokenizer of a directory, or of a Hub id at a revision, as it is. Raises BadInput as `load_model` does."""
     from transformers import AutoTokenizer
 
+    given = {"revision": revision or "main", "trust_remote_code": trust_remote_code}
     try:
-        return AutoTokenizer.from_pretrained(
-            path, revision=revision or "main", trust_remote_code=trust_remote_code, **how
-        )
+        tokenizer = AutoTokenizer.from_pretrained(path, **given, **how)
+        if not tokenizer("a", add_special_tokens=False)["input_ids"]:  # made of the configuration alone, without files
+            raise OSError("no vocabulary with it")
+        return tokenizer
     except (OSError, ValueError) as error:
         raise _unusable("tokenizer", path, error) from None
 
@@ -84,12 +86,12 @@ def context_length(config: "PretrainedConfig") -> int | None:
     return getattr(config.get_text_config(), "max_position_embeddings", None)
 
 
-def own_stops(path: str | Path, revision: str = "") -> list[int]:
+def own_stops(path: str | Path, revision: str = "", **how: Any) -> list[int]:
     """The tokens on which the generation config of a directory or of a Hub id at a revision stops; none without one."""
     from transformers import GenerationConfig
 
     try:
-        return config_stops(GenerationConfig.from_pretrained(path, revision=revision or "main"))
+        return config_stops(GenerationConfig.from_pretrained(path, revision=revision or "main", **how))
     except OSError:
         return []
 

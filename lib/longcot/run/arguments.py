@@ -12,6 +12,7 @@ from longcot.files.paths import resolve, shown
 from longcot.files.run_directory import EVERY_TRACES, STUDY
 
 if TYPE_CHECKING:
+    from longcot.study.preview import Preview
     from longcot.study.study import Study
 
 
@@ -86,25 +87,26 @@ def study_in(path: Path, changes: Sequence[str] = ()) -> "Study":
     return load_study(path / STUDY if path.is_dir() else path, changes)
 
 
-def checked_study(path: Path, changes: Sequence[str], say: Callable[[object], object] = lambda _: None) -> "Study":
-    """The study, when all that it starts from is there and its models can be spoken to as it says.
+def checked_study(path: Path, changes: Sequence[str], say: "Callable[[Preview], object] | None" = None) -> "Study":
+    """The study, when all that it starts from is there; one that runs code of its models is warned of.
 
-    One that runs code of its models is warned of. `say` is told how each model is spoken to. Raises BadInput.
+    With `say`, which is told how each model is spoken to, also when that can be done as the study says. Raises
+    BadInput.
     """
     from longcot.study.checks import check_inputs
     from longcot.study.preview import previews
 
     study = study_in(path, changes)
     check_inputs(study)
-    for preview in previews(study):
-        say(preview)
     warn(f"models.{name}: trust_remote_code, so code that comes with it will run" for name in study.trusted)
+    for preview in previews(study) if say else ():
+        say(preview)
     return study
 
 
-def study_to_run(path: Path, changes: Sequence[str]) -> "Study":
-    """The study, checked. Raises BadInput, also for a run directory that is not where its study runs."""
-    study = checked_study(path, changes)
+def study_to_run(path: Path, changes: Sequence[str], say: "Callable[[Preview], object] | None" = None) -> "Study":
+    """The study, as `checked_study` gives it. Raises BadInput, also for a run directory where it does not run."""
+    study = checked_study(path, changes, say)
     if path.is_dir() and resolve(study.run_dir).resolve() != path.resolve():
         file = f"{shown(path)}/{STUDY}"
         raise BadInput(f"{shown(path)}: its study runs in {study.run_dir}; give {file} if you mean to run it there")

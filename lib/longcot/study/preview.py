@@ -47,16 +47,19 @@ def previews(study: Study, shipped: bool = False) -> list[Preview]:
     Models that come with the project are looked at with `shipped` only, as it takes seconds. Raises BadInput where a
     model cannot be spoken to, or trained, as the study says.
     """
-    groups: dict[tuple[Any, ...], list[tuple[str, Arm | TrainingTraces]]] = {}
+    ways: dict[tuple[Any, ...], list[Arm | TrainingTraces]] = {}
     for one in [*study.arms, *study.training_traces]:
         model = study.models.get(one.model)
         if model and (shipped or not resolve(model.path).is_relative_to(ROOT / SHIPPED)):
-            prompt = study.prompt_of(one) if isinstance(one, Arm) else study.prompt
-            way = prompt.model_copy(update={"empty_thoughts": False}).model_dump_json()
-            key = model.base, way, model.server.api if model.server else ""
-            groups.setdefault(key, []).append((one.model, one))
-    asked = _first_problem(study) if groups else ANY
-    return [_preview(study, ones, asked) for ones in groups.values()]
+            prompt = _prompt(study, one).model_copy(update={"empty_thoughts": False})
+            key = model.base, prompt.model_dump_json(), model.server.api if model.server else ""
+            ways.setdefault(key, []).append(one)
+    asked = _first_problem(study) if ways else ANY
+    return [_preview(study, ones, asked) for ones in ways.values()]
+
+
+def _prompt(study: Study, one: Arm | TrainingTraces) -> Prompt:
+    return study.prompt_of(one) if isinstance(one, Arm) else study.prompt
 
 
 def _first_problem(study: Study) -> Problem:
@@ -67,87 +70,111 @@ def _first_problem(study: Study) -> Problem:
     return ANY
 
 
-def _preview(study: Study, ones: Sequence[tuple[str, Arm | TrainingTraces]], asked: Problem) -> Preview:
-    name, first = ones[0]
-    model, names = study.models[name], ", ".join(dict.fromkeys(name for name, _ in ones))
-    prompt = study.prompt_of(first) if isinstance(first, Arm) else study.prompt
-    trained = [one for _, one in ones if isinstance(one, Arm) and one.trained]
+def _preview(study: Study, ones: Sequence[Arm | TrainingTraces], asked: Problem) -> Preview:
+    first, names = ones[0], ", ".join(dict.fromkeys(one.model for one in ones))
+    model, prompt = study.models[first.model], _prompt(study, first)
     try:
         tokenizer = _tokenizer(model)
         if tokenizer is None:
             return Preview(f"{names} ({model.path}): its tokenizer is not at hand; the first job will look at it")
-        return _spoken_to(study, names, model, prompt, tokenizer, asked, trained)
+        from longcot.models.templates import spoken_as, with_template
+
+        spoken = spoken_as(tokenizer, prompt.chat_template)
+        tokenizer = with_template(tokenizer, prompt.chat_template)
+        lines = _sent(model, prompt, tokenizer, build_messages(first.style, asked, **prompt.wording))
+        trained = [one for one in ones if isinstance(one, Arm) and one.trained]
+        lines += _learnt(study, trained, tokenizer, asked) + [_stops(model, tokenizer)]
+        notes = _notes(study, model, trained, tokenizer, spoken)
     except BadInput as error:
-        raise BadInput(f"{study.name}: models.{name}: {error}") from None
+        raise BadInput(f"{study.name}: models.{first.model}: {error}") from None
+    return Preview(f"{names} ({model_name(model.path)}): in {spoken or 'its own chat template'}", lines, notes)
 
 
 def _tokenizer(model: Model) -> Any:
     """A model's tokenizer; None where it would have to be fetched, or where only its server need have one."""
     from longcot.models.loading import load_pretrained_tokenizer
 
-    here = resolve(model.path).is_dir()
+    which = (model_source(model.path), model.revision, model.trust_remote_code)
     try:
-        return load_pretrained_tokenizer(
-            model_source(model.path), model.revision, model.trust_remote_code, local_files_only=True
-        )
+        return load_pretrained_tokenizer(*which, local_files_only=True)
     except BadInput:
-        if here and not (model.server and model.server.api == "chat"):
+        if resolve(model.path).is_dir() and not (model.server and model.server.api == "chat"):
             raise
         return None
 
 
-def _spoken_to(
-    study: Study, names: str, model: Model, prompt: Prompt, tokenizer: Any, asked: Problem, trained: Sequence[Arm]
-) -> Preview:
-    from longcot.models.chat import left_out, render, stop_ids, stop_texts, thought_opening
-    from longcot.models.loading import context_length, load_config, own_stops
-    from longcot.models.templates import spoken_as, with_template
-    from longcot.models.unseen import unseen_tokens
-    from longcot.qlora.beside_lora import token_id
+def _sent(model: Model, prompt: Prompt, tokenizer: Any, messages: list[dict[str, str]]) -> list[str]:
+    """What is sent, and what of the template is not."""
+    from longcot.models.chat import left_out, render, thought_opening
 
-    source, folder = model_source(model.path), resolve(model.path)
     if model.server and model.server.api == "chat":
         if prompt.chat_template not in ("", "own"):
             raise BadInput("api: chat has the server's chat template; use api: completions for another")
-        return Preview(f"{names} ({model_name(model.path)}): in the server's own chat template")
-    spoken = spoken_as(tokenizer, prompt.chat_template)
-    tokenizer = with_template(tokenizer, prompt.chat_template)
-    sent = render(tokenizer, build_messages("zero_shot", asked, **prompt.wording), add_generation_prompt=True)
+        return [
+            "sent       as messages: the server's chat template makes a prompt of them, its own system turn and all"
+        ]
+    sent = render(tokenizer, messages, add_generation_prompt=True)
     count = len(tokenizer(sent, add_special_tokens=False)["input_ids"])
-    config = load_config(source, model.revision, model.trust_remote_code, local_files_only=True)
-    room = min(filter(None, (model.context, context_length(config))), default=None)
-    if room is not None and count >= room:
+    if count >= (room := _room(model)):
         raise BadInput(f"a prompt of {count} tokens leaves no room in its context of {room}; shorten prompt.template")
     lines = [f"sent       {_shown(sent)} ({count} tokens)"]
     if prompt.system is None and (turn := left_out(tokenizer)):
         lines.append(f"left out   {_shown(turn)}, a system turn of the template's own")
     if opening := thought_opening(tokenizer):
         lines.append(f"opened     {_shown(opening)} by the prompt, put before each response")
-    for arm in {(arm.data.teacher, study.prompt_of(arm).empty_thoughts): arm for arm in reversed(trained)}.values():
-        lines.append(_learnt(study, arm, tokenizer, asked))
+    return lines
+
+
+def _stops(model: Model, tokenizer: Any) -> str:
+    from longcot.models.chat import stop_ids, stop_texts
+    from longcot.models.loading import own_stops
+
+    ids = stop_ids(tokenizer, own_stops(model_source(model.path), model.revision, local_files_only=True))
+    stops = [f"{text} ({number})" for number, text in zip(ids, tokenizer.convert_ids_to_tokens(ids), strict=True)]
+    return f"stops      {', '.join([*stops, *map(repr, stop_texts(tokenizer))])}"
+
+
+def _notes(study: Study, model: Model, trained: Sequence[Arm], tokenizer: Any, spoken: str) -> list[str]:
+    from longcot.models.unseen import unseen_tokens
+
+    folder = resolve(model.path)
+    notes = unseen_tokens(tokenizer, spoken or "own", folder if folder.is_dir() else None)
+    if notes and trained and not any(study.lora_of(arm).beside_lora for arm in trained):
+        notes.append("lora.trainable_token_indices trains the embeddings of such tokens")
+    return notes
+
+
+def _room(model: Model) -> float:
+    """The tokens that a model takes, as far as they are known here."""
+    from longcot.models.loading import context_length, load_config
+
+    how = (model.revision, model.trust_remote_code)
+    try:
+        own = context_length(load_config(model_source(model.path), *how, local_files_only=True))
+    except BadInput:  # of a Hub model whose tokenizer alone is here
+        own = None
+    return min(filter(None, (model.context, own)), default=float("inf"))
+
+
+def _learnt(study: Study, trained: Sequence[Arm], tokenizer: Any, asked: Problem) -> list[str]:
+    """What is learnt of each teacher's first trace, where that is at hand; else of one that is left open."""
+    from longcot.qlora.beside_lora import token_id
+    from longcot.qlora.tokens import tokenize
+
+    lines = {}
     for arm in trained:
         for token in study.lora_of(arm).trainable_token_indices:
             token_id(tokenizer, token)
-    ids = stop_ids(tokenizer, own_stops(source, model.revision))
-    stops = [f"{text} ({number})" for number, text in zip(ids, tokenizer.convert_ids_to_tokens(ids), strict=True)]
-    lines.append(f"stops      {', '.join([*stops, *map(repr, stop_texts(tokenizer))])}")
-    notes = unseen_tokens(tokenizer, "own" if not spoken else spoken, folder if folder.is_dir() else None)
-    if notes and trained and not any(study.lora_of(arm).beside_lora for arm in trained):
-        notes.append("lora.trainable_token_indices trains the embeddings of such tokens")
-    return Preview(f"{names} ({model_name(model.path)}): in {spoken or 'its own chat template'}", lines, notes)
-
-
-def _learnt(study: Study, arm: Arm, tokenizer: Any, asked: Problem) -> str:
-    """What an arm would learn of its teacher's first trace, where that is at hand; else of one that is left open."""
-    from longcot.qlora.tokens import tokenize
-
-    prompt, teacher = study.prompt_of(arm), study.teacher(arm.data)
-    trace = _first_trace(study, teacher)
-    stand_in = Trace(problem_id="any", sample=0, problem=asked.problem, expected_answer="5", model="", text="…")
-    row = training_rows([trace or stand_in], {}, {}, **prompt.wording, empty_thoughts=prompt.empty_thoughts)[0]
-    labels = [label for label in tokenize(row["messages"], tokenizer)[1] if label >= 0]
-    of = f"{len(labels)} tokens, the first trace of {teacher.name}" if trace else f"of a trace of {teacher.name}"
-    return f"learnt     {_shown(tokenizer.decode(labels))} ({of})"
+        prompt, teacher = study.prompt_of(arm), study.teacher(arm.data)
+        if (teacher.name, prompt.empty_thoughts) in lines:
+            continue
+        trace = _first_trace(study, teacher)
+        open_one = Trace(problem_id="any", sample=0, problem=asked.problem, expected_answer="5", model="", text="…")
+        row = training_rows([trace or open_one], {}, {}, **prompt.wording, empty_thoughts=prompt.empty_thoughts)[0]
+        labels = [label for label in tokenize(row["messages"], tokenizer)[1] if label >= 0]
+        of = f"{len(labels)} tokens, the first trace of {teacher.name}" if trace else f"of a trace of {teacher.name}"
+        lines[teacher.name, prompt.empty_thoughts] = f"learnt     {_shown(tokenizer.decode(labels))} ({of})"
+    return list(lines.values())
 
 
 def _first_trace(study: Study, teacher: TrainingTraces) -> Trace | None:
