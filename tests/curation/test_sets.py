@@ -128,6 +128,13 @@ def test_problems_that_state_no_level_stand_apart(made):
     assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["?"]
 
 
+def test_traces_that_are_all_alike_are_drawn(made):
+    run, table, curated = made
+    members = members_table(table, curated[2:3], run)
+    figure = curation_spreads.draw(curation_spreads.table(members, table.assign(words=12), ["words"]))
+    assert [axes.get_xlabel() for axes in figure.axes if axes.axison] == ["words"]
+
+
 def test_a_set_without_its_file_is_refused(made):
     run, table, curated = made
     nowhere = CuratedArm(CurateTask.model_validate(make_task("nowhere", "long")), curated[0].filtered)

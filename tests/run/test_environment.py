@@ -158,7 +158,7 @@ def test_a_project_wherever_it_lies(tmp_path):
     arm = "{name: few, use: curate, data: {teacher: mine, n: 1}}"
     study = f"name: s\ntitle: s\ntraining_traces: [{{name: mine, imported: {imported}}}]\narms: [{arm}]\n"
     (project / "a {study}#1.yaml").write_text(study)
-    words = [sys.executable, "-m", "longcot", "run", "a {study}#1.yaml", "--dry-run"]
+    words = [sys.executable, "-m", "longcot", "run", "a {study}#1.yaml", "--", "--dry-run"]
     bare = {"PYTHONPATH": str(project / "lib"), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(words, capture_output=True, text=True, cwd=project, env=bare)
     assert done.returncode == 0, done.stderr

@@ -1,3 +1,4 @@
+import json
 import os
 import sys
 
@@ -50,3 +51,12 @@ def test_python_elsewhere():
 def test_the_home_from_tilde():
     assert home_shortened("/home/ada/models/q") == "~/models/q"
     assert [home_shortened(path) for path in ("/home/ada", "/home/adam/x", "x")] == ["~", "/home/adam/x", "x"]
+
+
+@pytest.mark.parametrize("write", [str, repr, json.dumps, lambda text: json.dumps(text, ensure_ascii=False),
+                                   lambda text: json.dumps(repr(text))])  # fmt: skip
+def test_odd_paths_and_keys_however_they_are_written(monkeypatch, write):
+    monkeypatch.setenv("HOME", '/home/it\'s "é"\n{x}')
+    monkeypatch.setenv("LAB_API_KEY", 'planted"key\\é')
+    left = scrubbed(write('/home/it\'s "é"\n{x}/models with planted"key\\é'))
+    assert left.strip("'\"") in ("~/models with [LAB_API_KEY]", "'~/models with [LAB_API_KEY]'")

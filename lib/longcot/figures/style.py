@@ -161,8 +161,9 @@ def length_ticks(axis: Axis, lengths: pd.Series) -> None:
 
 
 def varying(table: pd.DataFrame, low: str, high: str) -> list[str]:
-    """The measures in which there is something to be seen: not those with one value throughout."""
-    return [name for name, rows in table.groupby("measure", sort=False) if rows[low].min() < rows[high].max()]
+    """The measures in which there is something to be seen: not those with one value throughout, unless all have one."""
+    measures = dict(iter(table.groupby("measure", sort=False)))
+    return [name for name, rows in measures.items() if rows[low].min() < rows[high].max()] or list(measures)
 
 
 def wrapped(name: str, width: int = 32) -> str:

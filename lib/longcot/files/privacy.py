@@ -1,5 +1,6 @@
 """What no file of a run directory may say: where on this machine it was made, by whom, and with which keys."""
 
+import json
 import os
 import re
 import sys
@@ -30,7 +31,8 @@ def scrubbed(text: str) -> str:
     become relative, the outside data's `data:`, the home `~`, and a user's name is taken out of other paths.
     """
     for name, value in _secrets():
-        text = text.replace(value, f"[{name}]")
+        for form in _forms(value):
+            text = text.replace(form, f"[{name}]")
     text = _LOGIN.sub("", _SHAPED.sub("[key]", text))
     for folder, instead in _folders():
         # What a path can go on with does not follow, and the letters of a picture in a notebook do not stand before.
@@ -71,7 +73,14 @@ def _folders() -> list[tuple[str, str]]:
     given += [(str(data_folder() or ""), "data:"), (os.environ.get(DATA, ""), "data:")]
     given = [(one, instead) for one, instead in given if one]
     both = {folder: instead for one, instead in given for folder in (one, os.path.realpath(one)) if len(folder) > 1}
-    return sorted(both.items(), key=lambda pair: -len(pair[0]))
+    every = {form: instead for folder, instead in both.items() for form in _forms(folder)}
+    return sorted(every.items(), key=lambda pair: -len(pair[0]))
+
+
+def _forms(text: str) -> set[str]:
+    """A text as it may stand in a file: as it is, in JSON, in an error's words, in those within a notebook's JSON."""
+    shown = {text, repr(text)[1:-1]}
+    return shown | {json.dumps(one, ensure_ascii=plain)[1:-1] for one in shown for plain in (True, False)}
 
 
 def _users() -> set[str]:
