@@ -12,7 +12,7 @@ from typing import get_args
 
 from longcot import __version__
 from longcot.files.errors import advice, command
-from longcot.files.paths import model_source, shown
+from longcot.files.paths import display_path, model_source
 from longcot.files.run_directory import STUDY, adapter
 from longcot.run.arguments import Parser, checked_study, each, new, study_in, study_to_run, there, traces_in, warn
 
@@ -35,10 +35,10 @@ def check(parser: Parser, words: Sequence[str]) -> int:
     given = parser.read(words)
 
     def check_one(path: Path) -> None:
-        from longcot.run.training_fit import misfits
+        from longcot.run.training_fit import training_warnings
 
-        warn(misfits(checked_study(path, given.config, print)))
-        print(f"{shown(path)}: nothing wrong")
+        warn(training_warnings(checked_study(path, given.config, print)))
+        print(f"{display_path(path)}: nothing wrong")
 
     return each(map(there, given.study), check_one)
 
@@ -80,11 +80,11 @@ def run(parser: Parser, words: Sequence[str]) -> None:
     study = study_to_run(there(given.study), given.config, lambda preview: warn(preview.notes))
     from longcot.run.engine_fit import engine_fit
     from longcot.run.launch import profile_path, run
-    from longcot.run.training_fit import misfits
+    from longcot.run.training_fit import training_warnings
 
     profile = profile_path(given.profile) if given.profile else None
     if not profile:
-        warn([*misfits(study), *(words for fits, words in engine_fit(study).values() if not fits)])
+        warn([*training_warnings(study), *(words for fits, words in engine_fit(study).values() if not fits)])
     run(study, given.cores, profile, words[own + 1 :])
 
 
@@ -103,7 +103,7 @@ def figures(parser: Parser, words: Sequence[str]) -> None:
     study = study_in(path, given.config)
     from longcot.run.redraw import redraw
 
-    print(shown(redraw(study, path if path.is_dir() else None)))
+    print(display_path(redraw(study, path if path.is_dir() else None)))
 
 
 def report(parser: Parser, words: Sequence[str]) -> int:
@@ -118,7 +118,7 @@ def report(parser: Parser, words: Sequence[str]) -> int:
     given = parser.read(words)
     from longcot.report.page import write_report
 
-    return each(map(there, given.run), lambda run: print(shown(write_report(run))))
+    return each(map(there, given.run), lambda run: print(display_path(write_report(run))))
 
 
 def regrade(parser: Parser, words: Sequence[str]) -> int:
@@ -135,7 +135,10 @@ def regrade(parser: Parser, words: Sequence[str]) -> int:
 
     def regrade_one(path: Path) -> None:
         began = time.perf_counter()
-        print(f"{shown(path)}: {regrade_file(path)} verdicts changed, {time.perf_counter() - began:.1f} s", flush=True)
+        print(
+            f"{display_path(path)}: {regrade_file(path)} verdicts changed, {time.perf_counter() - began:.1f} s",
+            flush=True,
+        )
 
     return each([file for path in given.traces for file in traces_in(there(path))], regrade_one)
 
@@ -206,7 +209,7 @@ def merge(parser: Parser, words: Sequence[str]) -> None:
         base = given.base  # a Hub id
     from longcot.models.merging import merge_adapter
 
-    print(shown(merge_adapter(base, tuned, new(given.folder), given.dtype, revision or "main")))
+    print(display_path(merge_adapter(base, tuned, new(given.folder), given.dtype, revision or "main")))
 
 
 def ship(parser: Parser, words: Sequence[str]) -> None:
@@ -224,7 +227,7 @@ def ship(parser: Parser, words: Sequence[str]) -> None:
 
     for path in sorted(pack(there(given.run), given.traces).rglob("*")):
         if path.is_file():
-            print(f"{path.stat().st_size:>9,} {shown(path)}")
+            print(f"{path.stat().st_size:>9,} {display_path(path)}")
 
 
 def job(parser: Parser, words: Sequence[str]) -> None:

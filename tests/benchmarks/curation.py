@@ -52,11 +52,11 @@ def analyse(path: str) -> None:
     """What the process of its own does; prints how many traces, and its seconds and megabytes."""
     from longcot.curation.pool_tables import behaviour_columns, group_table, trace_table
     from longcot.figures.curation_profiles import profile_table
-    from longcot.traces.length import Ruler
+    from longcot.traces.length import LengthMeasure
     from longcot.traces.trace import iter_traces
 
     began, cpu = time.perf_counter(), time.process_time()
-    table = trace_table(iter_traces(path), Ruler("words"))
+    table = trace_table(iter_traces(path), LengthMeasure("words"))
     group_table(table, "model")
     profile_table(table, "model", ["correct", "words", *behaviour_columns(table)])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

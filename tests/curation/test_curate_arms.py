@@ -39,7 +39,7 @@ def curate(run, task: dict):
         ("mixed", {"unit": "tokens", "strategy": "longest"}, r"tokens of \w+ beside tokens of \w+; give one tokenizer"),
         ("long", {"unit": "words", "tokenizer": "x/y", "strategy": "longest"}, "length in words with a tokenizer; lea"),
         ("mixed", {"filters": [{"length": {"low": 3}}]}, r"tokens of \w+ beside tokens of \w+; give one tokenizer"),
-        ("torn", {}, "problem p0: expected answer '0' in one trace and '17' in sample 1; mend the label"),
+        ("torn", {}, "problem p0: expected answer '0' in one trace and '17' in sample 1; fix the label"),
         ("long", {"filters": ["correct", {"length": {"low": 900, "unit": "words"}}]}, "filter length .* removed all"),
         ("short", {"n": 33}, "33 traces wanted, .* problems have one left after the filters; lower its n"),
         ("long", {"strategy": "diverse_problems", "embedding": "no/such"}, "embedding model no/such: .* use tfidf"),

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from longcot.curation.filtering import filter_traces, read_filter, row_fates
+from longcot.curation.filtering import filter_traces, read_filter, row_outcomes
 from longcot.curation.pool import Pool
 from longcot.files.errors import BadInput
 from longcot.problems.problem import Problem
@@ -57,9 +57,9 @@ def test_each_filter_says_what_it_removed_and_why(spec, stays, goes, why):
     found = filter_traces([stays, goes], [spec], POOL)
     assert found.kept == [stays] and list(found.removed.values()) == [1]
     (label,) = found.removed
-    assert found.fates.keys() == {goes.key} and found.fates[goes.key][0] == label
-    assert found.examples[label] == [f"{goes.problem_id}, sample {goes.sample}: {found.fates[goes.key][1]}"]
-    assert re.search(why, found.fates[goes.key][1])
+    assert found.outcomes.keys() == {goes.key} and found.outcomes[goes.key][0] == label
+    assert found.examples[label] == [f"{goes.problem_id}, sample {goes.sample}: {found.outcomes[goes.key][1]}"]
+    assert re.search(why, found.outcomes[goes.key][1])
 
 
 def test_contested_leaves_both_arms_the_same_problems():
@@ -85,7 +85,7 @@ def test_filters_go_in_order_and_every_row_has_a_fate():
     ]
     found = filter_traces(traces, ["finished", "correct", {"length": {"low": 1}}])
     assert found.removed == {"finished": 1, "correct": 1, "length (low 1)": 0}
-    fates = row_fates(found, [traces[3]])
+    fates = row_outcomes(found, [traces[3]])
     assert [fate[3] for fate in fates] == ["kept", "correct", "finished", "chosen"]
     assert [fate[:3] for fate in fates] == [[*row.key] for row in traces]
 
@@ -105,7 +105,7 @@ def test_the_filter_that_leaves_nothing_is_named():
 
 def test_two_expected_answers_for_one_problem_are_refused():
     other = trace("a", 1).model_copy(update={"expected_answer": "13"})
-    with pytest.raises(BadInput, match="problem a: expected answer '12' in one trace and '13' in sample 1; mend"):
+    with pytest.raises(BadInput, match="problem a: expected answer '12' in one trace and '13' in sample 1; fix"):
         filter_traces([trace("a"), other], [])
 
 

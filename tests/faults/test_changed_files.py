@@ -7,7 +7,7 @@ import pytest
 from small_disk import PROBLEMS, SAMPLING, LongWinded
 
 from longcot.files.errors import BadInput
-from longcot.files.manifest import Making, changing, manifest_path, status
+from longcot.files.manifest import Product, changing, manifest_path, status
 from longcot.run.jobs import Job
 from longcot.run.launch import forget_lost
 from longcot.sampling.generate import generate_traces
@@ -40,7 +40,7 @@ def test_traces_changed_while_they_are_sampled(tmp_path, how):
 
 
 def test_a_product_that_is_gone_has_no_manifest(tmp_path):
-    making = Making(tmp_path / "t.jsonl", {})
+    making = Product(tmp_path / "t.jsonl", {})
     with pytest.raises(BadInput, match="t.jsonl: was removed while it was made"):
         making.finish()
     assert not manifest_path(tmp_path / "t.jsonl").exists()
@@ -59,11 +59,11 @@ MANIFESTS = {
 @pytest.mark.parametrize("how", MANIFESTS)
 def test_a_manifest_that_does_not_fit_its_file(tmp_path, how):
     file = tmp_path / "t.jsonl"
-    making = Making(file, {"a": 1})
+    making = Product(file, {"a": 1})
     write_traces(file, [TRACE])
     making.finish()
     manifest_path(file).write_text(MANIFESTS[how](manifest_path(file).read_text()))
-    assert Making(file, {"a": 1}).done == (how == "from the future")
+    assert Product(file, {"a": 1}).done == (how == "from the future")
     if how != "from the future":
         assert [path.name for path in (tmp_path / "superseded").rglob("*.jsonl")] == ["t.jsonl"], "set aside, not lost"
 
@@ -72,7 +72,7 @@ def test_a_job_whose_product_was_cut_since_runs_again(tmp_path):
     job = Job("01_generate_traces-a", "01_generate_traces", {}, [], ["t.jsonl"])
     stamp = tmp_path / "stamps/01_generate_traces-a.done"
     stamp.parent.mkdir()
-    making = Making(tmp_path / "t.jsonl", {})
+    making = Product(tmp_path / "t.jsonl", {})
     write_traces(tmp_path / "t.jsonl", [TRACE, TRACE.model_copy(update={"sample": 1})])
     making.finish()
     stamp.touch()
@@ -87,28 +87,28 @@ def test_a_job_whose_product_was_cut_since_runs_again(tmp_path):
 def test_a_kill_between_a_file_and_its_manifest_loses_nothing(tmp_path):
     """Grading again writes the traces first: killed then, they were set aside, and all was sampled once more."""
     file = tmp_path / "t.jsonl"
-    making = Making(file, {"a": 1})
+    making = Product(file, {"a": 1})
     write_traces(file, [TRACE])
     making.finish()
     with pytest.raises(KeyboardInterrupt), changing(file):
         write_traces(file, [TRACE.model_copy(update={"correct": True})])
         raise KeyboardInterrupt
-    again = Making(file, {"a": 1})
+    again = Product(file, {"a": 1})
     assert not again.done and read_traces(file)[0].correct and not (tmp_path / "superseded").exists()
     again.finish()
-    assert Making(file, {"a": 1}).done
+    assert Product(file, {"a": 1}).done
 
 
 def test_a_mark_that_a_kill_left_does_not_vouch_for_a_changed_file(tmp_path):
     file, begun = tmp_path / "t.jsonl", tmp_path / "t.jsonl.begun.json"
-    making = Making(file, {"a": 1})
+    making = Product(file, {"a": 1})
     write_traces(file, [TRACE])
     mark = begun.read_text()
     making.finish()
     begun.write_text(mark)  # the kill came before it was removed
-    assert Making(file, {"a": 1}).done and not begun.exists()
+    assert Product(file, {"a": 1}).done and not begun.exists()
     write_traces(file, [TRACE.model_copy(update={"text": "changed by hand"})])
-    assert not Making(file, {"a": 1}).done and not file.exists()
+    assert not Product(file, {"a": 1}).done and not file.exists()
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,11 @@ import time
 
 import pytest
 
-from longcot.files.manifest import Making, manifest_path
+from longcot.files.manifest import Product, manifest_path
 
 
 def make(path, number):
-    making = Making(path, {"number": number})
+    making = Product(path, {"number": number})
     path.write_text(str(number))
     making.finish()
 
@@ -28,7 +28,7 @@ def test_what_is_set_aside_in_the_same_second_does_not_meet(tmp_path, monkeypatc
 
 
 def test_seconds_are_never_less_than_none(tmp_path, monkeypatch):
-    making = Making(tmp_path / "t.csv", {})
+    making = Product(tmp_path / "t.csv", {})
     (tmp_path / "t.csv").write_text("x")
     monkeypatch.setattr(time, "time", lambda: 0.0)
     making.finish()

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from longcot.files.errors import BadInput
-from longcot.files.manifest import Making
+from longcot.files.manifest import Product
 from longcot.files.writing import locked, write_whole
 from longcot.grading.regrade import regrade_file
 from longcot.run.lock import hold_lock
@@ -19,7 +19,7 @@ TRACE = Trace(problem_id="p", sample=0, problem="1+1?", expected_answer="2", mod
 def read_only(tmp_path, request):
     """A folder with a whole file of traces, which then cannot be written: for root, who may all, a disk of its own."""
     folder = tmp_path / "run" if os.geteuid() else request.getfixturevalue("disk").path
-    making = Making(folder / "t.jsonl", {"a": 1})
+    making = Product(folder / "t.jsonl", {"a": 1})
     write_traces(folder / "t.jsonl", [TRACE])
     making.finish()
     folder.chmod(0o555) if os.geteuid() else request.getfixturevalue("disk").remount("ro")
@@ -34,8 +34,8 @@ def test_every_way_to_write_says_so_in_one_line(read_only):
         "append": lambda: TraceWriter(read_only / "other.jsonl").__enter__(),
         "write": lambda: write_whole(read_only / "other.csv", "x"),
         "lock": lambda: locked(read_only / "model").__enter__(),
-        "begin": lambda: Making(read_only / "other.jsonl", {}),
-        "make anew": lambda: Making(file, {"a": 2}),
+        "begin": lambda: Product(read_only / "other.jsonl", {}),
+        "make anew": lambda: Product(file, {"a": 2}),
         "regrade": lambda: regrade_file(file),
         "study": lambda: hold_lock(read_only / "study"),
     }
@@ -43,4 +43,4 @@ def test_every_way_to_write_says_so_in_one_line(read_only):
         with pytest.raises(BadInput, match=r": cannot be written \(.*\); make its folder writable") as caught:
             way()
         assert "\n" not in str(caught.value), name
-    assert Making(file, {"a": 1}).done
+    assert Product(file, {"a": 1}).done

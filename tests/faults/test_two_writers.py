@@ -9,7 +9,7 @@ import pytest
 from small_disk import PROBLEMS, SAMPLING, LongWinded
 
 from longcot.files.errors import BadInput
-from longcot.files.manifest import Making
+from longcot.files.manifest import Product
 from longcot.files.writing import write_whole
 from longcot.grading.regrade import regrade_file
 from longcot.sampling.generate import generate_traces
@@ -39,14 +39,14 @@ def test_two_that_sample_into_one_file(tmp_path):
 
 def test_grading_again_and_making_anew_leave_a_file_alone_that_is_being_written(tmp_path):
     file = tmp_path / "t.jsonl"
-    Making(file, {"a": 1})
+    Product(file, {"a": 1})
     sample(file)
     content = file.read_bytes()
     with TraceWriter(file) as writer:
         code = "from longcot.__main__ import main; sys.exit(main(['regrade', *sys.argv[1:]]))"
         assert BUSY in start(code, file).communicate()[1]
         with pytest.raises(BadInput, match=BUSY):
-            Making(file, {"a": 2})
+            Product(file, {"a": 2})
         assert len(writer.done) == 32
     assert file.read_bytes() == content and not (tmp_path / "superseded").exists()
     with held(file), pytest.raises(BadInput, match=BUSY), TraceWriter(file):

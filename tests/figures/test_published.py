@@ -5,11 +5,11 @@ from longcot.figures import accuracy_by_part, ranked_arms
 from longcot.figures.published import claims_table, rows_table, sources_text
 from longcot.files.errors import BadInput
 from longcot.problems.sources import load_problems
-from longcot.study.published import Beside, check_published, read_published
+from longcot.study.published import Counterparts, check_published, read_published
 from longcot.study.reading import load_study
 
 NAMES = [arm[0] for arm in ARMS]
-BESIDE = Beside(
+BESIDE = Counterparts(
     benchmark="Comp-Math-24-25",
     rows={"human-stage1": ["instruct-20", "reasoner-1"]},
     claims={"beats-larger": {"arms": ["reasoner-20-a"], "than": "instruct"}},
@@ -43,7 +43,9 @@ def test_published_beside_ours(results):
     assert subset["pass_at_1"].tolist() == pytest.approx([0.0927]), "a subset beside the subset's row"
     elsewhere = table[table["published"] == "QwQ-32B"]
     assert len(elsewhere) == 3 and elsewhere["pass_at_1_here"].isna().all(), "nobody has measured it here"
-    assert rows_table(Beside(rows=BESIDE.rows), scores, parts)["arm"].isna().all(), "another benchmark is no row's"
+    assert rows_table(Counterparts(rows=BESIDE.rows), scores, parts)["arm"].isna().all(), (
+        "another benchmark is no row's"
+    )
 
 
 def test_claims_beside_ours(results):
@@ -54,7 +56,7 @@ def test_claims_beside_ours(results):
     assert row["difference"] == pytest.approx(row["pass_at_1"] - row["pass_at_1_than"])
     assert row["low"] < row["difference"] < row["high"]
     assert table.iloc[1:][["arm", "difference"]].isna().all(axis=None), "a claim that no arm answers to stays empty"
-    assert claims_table(Beside(), results[0])["the paper"].tolist() == table["the paper"].tolist()
+    assert claims_table(Counterparts(), results[0])["the paper"].tolist() == table["the paper"].tolist()
 
 
 def test_a_study_names_what_is_there():
@@ -66,7 +68,7 @@ def test_a_study_names_what_is_there():
         ({"claims": {"none": {"arms": ["base"], "than": "base"}}}, "no claim 'none'"),
     ):
         with pytest.raises(BadInput, match=f"published: {said}; use one of"):
-            check_published(Beside(**changes), NAMES)
+            check_published(Counterparts(**changes), NAMES)
 
 
 @pytest.mark.parametrize("name", ["miniature", "miniature-world2", "paper"])

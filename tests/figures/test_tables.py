@@ -236,7 +236,7 @@ def test_bad_input_says_the_file_and_the_fix(tmp_path):
     for arms, message in [
         ([missing], "missing.jsonl: no such file of traces; generate"),
         ([half], "half.jsonl: 1 of 2 problems have no trace; generate"),
-        ([other], "other.jsonl: 'p9' is not in the benchmark; mend"),
+        ([other], "other.jsonl: 'p9' is not in the benchmark; fix"),
         ([raw], r"raw.jsonl: \('p1', 0, ''\) is not graded; run longcot regrade on the file"),
         ([whole, whole], "a name stands twice"),
         ([whole | {"colour": "red"}], "tasks.0.colour: unknown key 'colour'; known: name, model"),

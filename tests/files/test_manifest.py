@@ -4,13 +4,13 @@ import pytest
 
 from longcot.__main__ import main
 from longcot.files.errors import BadInput
-from longcot.files.manifest import Making, manifest_path, status
+from longcot.files.manifest import Product, manifest_path, status
 from longcot.grading.regrade import regrade_file
 from longcot.traces.trace import Trace, read_traces, write_traces
 
 
 def make(path, parameters, inputs=(), text="made"):
-    making = Making(path, parameters, inputs)
+    making = Product(path, parameters, inputs)
     if not making.done:
         path.write_text(text)
         making.finish(rows=1)
@@ -32,10 +32,10 @@ def test_done_only_with_the_same_recipe_and_content(tmp_path):
 
 def test_an_unfinished_file_is_resumed_only_by_its_own_recipe(tmp_path):
     out = tmp_path / "out.jsonl"
-    Making(out, {"a": 1})
+    Product(out, {"a": 1})
     out.write_text("half")
-    assert status(out) == "begun" and not Making(out, {"a": 1}).done and out.read_text() == "half"
-    Making(out, {"a": 2})
+    assert status(out) == "begun" and not Product(out, {"a": 1}).done and out.read_text() == "half"
+    Product(out, {"a": 2})
     assert not out.exists() and len(list((tmp_path / "superseded").rglob("out.jsonl"))) == 1
 
 
@@ -49,7 +49,7 @@ def test_a_changed_file_is_not_taken_for_the_made_one(tmp_path):
 
 def test_a_missing_input_is_named(tmp_path):
     with pytest.raises(BadInput, match="in: missing, though out is made from it"):
-        Making(tmp_path / "out", {}, [tmp_path / "in"])
+        Product(tmp_path / "out", {}, [tmp_path / "in"])
 
 
 def test_a_regraded_file_is_still_whole(tmp_path, capsys):
@@ -62,10 +62,10 @@ def test_a_regraded_file_is_still_whole(tmp_path, capsys):
         "text": "It is \\boxed{7}.",
         "finish_reason": "stop",
     }
-    making = Making(out, {"a": 1})
+    making = Product(out, {"a": 1})
     write_traces(out, [Trace(problem_id="p", sample=0, **fields, answer="8", correct=False)])
     making.finish(traces=1)
     assert regrade_file(out) == 1 and read_traces(out)[0].correct
-    assert Making(out, {"a": 1}).done and json.loads(manifest_path(out).read_text())["regraded"]
+    assert Product(out, {"a": 1}).done and json.loads(manifest_path(out).read_text())["regraded"]
     assert main(["regrade", str(out)]) == 0 and ": 0 verdicts changed" in capsys.readouterr().out
     assert main(["regrade", str(tmp_path / "none.jsonl")]) == 1 and "no such file" in capsys.readouterr().err

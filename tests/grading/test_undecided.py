@@ -12,7 +12,7 @@ import pytest
 
 from longcot.curation.filters import Contested, Correct, Wrong
 from longcot.curation.pool import Pool as Traces
-from longcot.files.manifest import Making, manifest_path
+from longcot.files.manifest import Product, manifest_path
 from longcot.grading import worker as workers
 from longcot.grading.grade import compare, grade, group_equivalent, is_equivalent
 from longcot.grading.regrade import regrade_file
@@ -99,7 +99,7 @@ def test_an_undecided_answer_is_tried_again_and_then_counted(pool, monkeypatch, 
     assert "1 of 4 answers could not be compared in time" in caplog.text
     assert "undecided" not in traces[2].model_dump_json()  # a file without one is as it always was
 
-    making = Making(file := tmp_path / "traces.jsonl", {})
+    making = Product(file := tmp_path / "traces.jsonl", {})
     write_traces(file, traces)
     making.finish(**trace_counts(file))
     assert json.loads(manifest_path(file).read_text())["undecided"] == 1

@@ -18,7 +18,7 @@ from longcot.qlora.settings import LoraSettings
 from longcot.qlora.task import TrainTask, check_arm
 from longcot.qlora.trainer import AdapterTrainer
 from longcot.qlora.training import train_adapter
-from longcot.run.training_fit import misfits, training_fit
+from longcot.run.training_fit import training_fit, training_warnings
 from longcot.study.reading import load_study
 
 QWEN_32B = Qwen2Config(
@@ -201,21 +201,21 @@ def test_a_study_says_before_it_starts_what_cannot_be_trained(gpu, tmp_path):
     folder, run_dir = tmp_path / "32b", ROOT / f"runs/{tmp_path.name}"
     QWEN_32B.save_pretrained(folder)
     study = load_study("params/miniature.yaml", [f"name={tmp_path.name}", f"models.base.path={folder}"])
-    assert misfits(study) == []  # no weights in the directory
+    assert training_warnings(study) == []  # no weights in the directory
     with open(folder / "model.safetensors", "wb") as weights:
         weights.truncate(20 * 10**9)  # a hole of that size
-    (words,) = misfits(study)
+    (words,) = training_warnings(study)
     assert words == "training on base: a base of 32.8 billion weights and no GPU; train it where one has 29 GB free"
     gpu(GB_80)
-    assert misfits(study) == []
+    assert training_warnings(study) == []
     ((fits, words),) = training_fit(study).values()
     assert fits and "a trace of 400 tokens, the longest that may come, takes" in words and "leaves 5" in words
     gpu(GB_24)
-    assert "even the shortest does not fit" in misfits(study)[0]
+    assert "even the shortest does not fit" in training_warnings(study)[0]
     try:
         for arm in study.arms:
             (run_dir / "adapters" / arm.name).mkdir(parents=True)
             (run_dir / "adapters" / f"{arm.name}.manifest.json").write_text('{"sha256": ""}')
-        assert misfits(study) == []
+        assert training_warnings(study) == []
     finally:
         shutil.rmtree(run_dir, ignore_errors=True)

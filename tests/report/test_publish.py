@@ -13,7 +13,7 @@ from huggingface_hub import DatasetCard, ModelCard
 
 from longcot.__main__ import main
 from longcot.files.errors import BadInput
-from longcot.files.manifest import Making, manifest_path, sha256
+from longcot.files.manifest import Product, manifest_path, sha256
 from longcot.files.paths import ROOT
 from longcot.metrics.scores import score_arm
 from longcot.report.publish.cards import QUESTION, Where, model_card
@@ -72,7 +72,7 @@ def run_dir(tiny_model, tmp_path_factory):
         for task in job.tasks if job.notebook.startswith("03") else []:
             train_arm(task, folder)
     files = {arm.name: folder / f"traces/{arm.name}/benchmark.jsonl" for arm in study.arms}
-    making = Making(folder / "tables/arms.csv", {}, files.values())
+    making = Product(folder / "tables/arms.csv", {}, files.values())
     rows = [
         {"arm": name, "model": "base", "n_train": 2 * (name == "base-2")} | score_arm(read_traces(path))
         for name, path in files.items()

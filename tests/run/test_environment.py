@@ -14,7 +14,7 @@ import pytest
 
 from longcot.files import paths
 from longcot.files.errors import BadInput
-from longcot.files.paths import ROOT, data_folder, home, resolve, shown
+from longcot.files.paths import ROOT, data_folder, display_path, home, resolve
 from longcot.files.privacy import home_shortened, scrubbed
 from longcot.problems.sources import load_problems
 from longcot.run.environment import prepare, temporary_folder
@@ -105,7 +105,7 @@ def test_a_relative_folder_of_data(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(paths.DATA, ODD)
     assert resolve("data:p.jsonl") == tmp_path / ODD / "p.jsonl" and len(load_problems("data:p.jsonl")) == 1
-    assert shown(tmp_path / ODD / "p.jsonl") == "data:p.jsonl"
+    assert display_path(tmp_path / ODD / "p.jsonl") == "data:p.jsonl"
     prepare()
     monkeypatch.chdir(ROOT)
     assert data_folder() == tmp_path / ODD, "a job in another directory finds it"

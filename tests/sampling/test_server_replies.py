@@ -106,7 +106,7 @@ def test_a_text_that_is_lost_is_asked_for_again_and_marked(serve, run_served, ca
     traces = run_served(server.url, api="chat", retries=2)
     assert {trace.key for trace in traces} == KEYS
     marked = [trace for trace in traces if not trace.text]
-    assert [(t.problem_id, t.finish_reason, t.correct, t.cut) for t in marked] == [("p2", EMPTY, False, True)] * 4
+    assert [(t.problem_id, t.finish_reason, t.correct, t.truncated) for t in marked] == [("p2", EMPTY, False, True)] * 4
     assert asked_samples(server) == 24 + 2 * 4 + 4 and "p2 sample 3: no text in 3 tries" in caplog.text
     run_served(server.url, api="chat")
     assert asked_samples(server) == 36  # they are done

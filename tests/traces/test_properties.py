@@ -1,7 +1,7 @@
 import pytest
 
 from longcot.files.errors import BadInput
-from longcot.traces.length import Ruler
+from longcot.traces.length import LengthMeasure
 from longcot.traces.properties import (
     answer_type,
     compression_ratio,
@@ -36,27 +36,27 @@ def test_difficulty_is_of_one_model_and_of_graded_traces():
 
 
 def test_length_is_in_one_unit_for_all():
-    assert Ruler("words").of_trace(trace()) == 3 and Ruler("characters").of("äö") == 2
-    assert Ruler("words").of("所以 x = 12，答案") == 7  # a character of a language without spaces is a word
-    tokens = Ruler("tokens")
+    assert LengthMeasure("words").of_trace(trace()) == 3 and LengthMeasure("characters").of("äö") == 2
+    assert LengthMeasure("words").of("所以 x = 12，答案") == 7  # a character of a language without spaces is a word
+    tokens = LengthMeasure("tokens")
     assert tokens.of_trace(trace()) == 5 and tokens.of("a text of unknown tokens") is None
     with pytest.raises(BadInput, match="'b', sample 1: no number of tokens is known; give a tokenizer, or count"):
         tokens.of_trace(trace("b", 1, completion_tokens=None))
     with pytest.raises(BadInput, match="tokens of other beside tokens of m; give one tokenizer for all, or count"):
         tokens.of_trace(trace(model="other"))
     with pytest.raises(BadInput, match="length in 'pages': the units are tokens, words, characters"):
-        Ruler("pages")
+        LengthMeasure("pages")
     with pytest.raises(BadInput, match="length in words with a tokenizer"):
-        Ruler("words", "m")
+        LengthMeasure("words", "m")
 
 
 def test_tokens_of_a_tokenizer(tiny_model, tmp_path):
-    ruler = Ruler("tokens", str(tiny_model))
+    ruler = LengthMeasure("tokens", str(tiny_model))
     assert ruler.of("check the sum") > 1
     assert ruler.of_trace(trace(text="check the sum", completion_tokens=99)) == ruler.of("check the sum")
     assert ruler.of_trace(trace(text="check", completion_tokens=None, model="other")) == ruler.of("check")
     with pytest.raises(BadInput, match="tokenizer .*: cannot be had .*; give a directory that holds it, download"):
-        Ruler("tokens", str(tmp_path))
+        LengthMeasure("tokens", str(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from longcot.curation.strategies import DRAWING, IN_ORDER, RANKING, Groups, chec
 from longcot.files.errors import BadInput
 from longcot.files.strict import Strict
 from longcot.traces.diversity import TFIDF
-from longcot.traces.length import Ruler
+from longcot.traces.length import LengthMeasure
 from longcot.traces.trace import Trace
 
 Matched = Literal["problem", "subject", "level", "answer_type", "model", "correct", "difficulty", "length"]
@@ -27,7 +27,7 @@ class Choice(Strict):
     arms of one pool and seed agree in how many they take of each stratum whatever their strategy, and with `match:
     [problem]` in the problems themselves. A ranking strategy takes the first of its order, and between seeds differs in
     ties alone; with `top` it draws from the first share of it, as from the longest quarter. Lengths are in `unit` and
-    `tokenizer` (`properties.Ruler`); `embedding` is for the diverse strategies (`diversity.embed`).
+    `tokenizer` (`properties.LengthMeasure`); `embedding` is for the diverse strategies (`diversity.embed`).
     """
 
     n: int = Field(ge=1)
@@ -82,7 +82,7 @@ def pick_traces(traces: Sequence[Trace], choice: Choice, pool: Pool, name: str) 
 
 
 def _take(
-    groups: Groups, n: int, choice: Choice, pool: Pool, ruler: Ruler, stratum: str, taken: Sequence[Trace] = ()
+    groups: Groups, n: int, choice: Choice, pool: Pool, ruler: LengthMeasure, stratum: str, taken: Sequence[Trace] = ()
 ) -> list[Trace]:
     """`n` traces of the groups by the strategy, fewer where there are no more; `taken` were taken before."""
     rng = random.Random(f"{choice.strategy} {choice.seed}{stratum}")
@@ -106,7 +106,7 @@ def _take(
     return chosen
 
 
-def _matched(traces: Sequence[Trace], choice: Choice, pool: Pool, ruler: Ruler) -> list[Trace]:
+def _matched(traces: Sequence[Trace], choice: Choice, pool: Pool, ruler: LengthMeasure) -> list[Trace]:
     """The strategy's choice within each stratum, each in proportion to its problems (largest remainders, ties drawn).
 
     A problem whose traces lie in several strata counts in the first that takes it; what a stratum lacks then is taken
@@ -135,7 +135,7 @@ def _matched(traces: Sequence[Trace], choice: Choice, pool: Pool, ruler: Ruler) 
     return chosen
 
 
-def _strata(traces: Sequence[Trace], match: Sequence[str], pool: Pool, ruler: Ruler) -> list[tuple[str, ...]]:
+def _strata(traces: Sequence[Trace], match: Sequence[str], pool: Pool, ruler: LengthMeasure) -> list[tuple[str, ...]]:
     """The stratum of each trace: its values of the matched properties, difficulty and length as a third."""
     lengths = [ruler.of_trace(trace) for trace in traces] if "length" in match else [0] * len(traces)
     cuts = [sorted(lengths)[len(lengths) * third // 3] for third in (1, 2)]

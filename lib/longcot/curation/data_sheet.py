@@ -14,7 +14,7 @@ from longcot.curation.training_set import read_rows
 from longcot.files.manifest import read_manifest
 from longcot.files.paths import model_name
 from longcot.files.writing import write_whole
-from longcot.traces.length import Ruler
+from longcot.traces.length import LengthMeasure
 from longcot.traces.words import split_words
 
 UNKNOWN = "*Not recorded; for the publisher to fill in.*"
@@ -58,7 +58,7 @@ def composition(rows: Sequence[Mapping[str, Any]], tokenizer: str = "") -> list[
     """
     counts, by = rows, ""
     if tokenizer and any(row.get("completion_tokens") is None for row in rows):
-        ruler, by = Ruler("tokens", tokenizer), f" of {model_name(tokenizer)}"
+        ruler, by = LengthMeasure("tokens", tokenizer), f" of {model_name(tokenizer)}"
         counts = [{"completion_tokens": ruler.of(str(row["messages"][-1]["content"]))} for row in rows]
     lengths = [{"words": len(split_words(str(row["messages"][-1]["content"])))} for row in rows]
     return [

@@ -28,7 +28,7 @@ class Filtered:
     kept: list[Trace]
     removed: dict[str, int] = field(default_factory=dict)
     examples: dict[str, list[str]] = field(default_factory=dict)
-    fates: dict[Key, tuple[str, str]] = field(default_factory=dict)  # (filter, why) of each row removed
+    outcomes: dict[Key, tuple[str, str]] = field(default_factory=dict)  # (filter, why) of each row removed
 
 
 def read_filter(spec: FilterSpec) -> tuple[str, Strict]:
@@ -72,7 +72,7 @@ def filter_traces(traces: Sequence[Trace], filters: Iterable[FilterSpec], pool: 
         found.removed[label] = found.removed.get(label, 0) + len(gone)
         told = [f"{trace.problem_id}, sample {trace.sample}: {why}" for trace, why in gone]
         found.examples[label] = (found.examples.get(label, []) + told)[:EXAMPLES]
-        found.fates |= {trace.key: (label, why) for trace, why in gone}
+        found.outcomes |= {trace.key: (label, why) for trace, why in gone}
     return found
 
 
@@ -88,8 +88,8 @@ def filter_stage(file: str, stage: str, filters: Iterable[FilterSpec], pool: Poo
     return filter_traces(traces, filters, pool)
 
 
-def row_fates(filtered: Filtered, chosen: Sequence[Trace]) -> list[list[str | int]]:
+def row_outcomes(filtered: Filtered, chosen: Sequence[Trace]) -> list[list[str | int]]:
     """[problem_id, sample, stage, fate, why] of every trace; its fate: `chosen`, `kept`, or the filter that took it."""
     taken = {trace.key for trace in chosen}
     rest = {trace.key: ("chosen" if trace.key in taken else "kept", "") for trace in filtered.kept}
-    return [[*trace.key, *(rest.get(trace.key) or filtered.fates[trace.key])] for trace in filtered.given]
+    return [[*trace.key, *(rest.get(trace.key) or filtered.outcomes[trace.key])] for trace in filtered.given]

@@ -95,7 +95,7 @@ class Language(Strict):
 
 
 class Length(Strict):
-    """The length lies from `low` to `high`, ends included, in one unit for all. See `properties.Ruler`."""
+    """The length lies from `low` to `high`, ends included, in one unit for all. See `properties.LengthMeasure`."""
 
     low: int = Field(0, ge=0)
     high: int | None = Field(None, ge=0)

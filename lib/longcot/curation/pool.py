@@ -6,7 +6,7 @@ from pathlib import Path
 
 from longcot.files.errors import BadInput
 from longcot.problems.problem import Problem, problem_id
-from longcot.traces.length import Ruler
+from longcot.traces.length import LengthMeasure
 from longcot.traces.properties import answer_type
 from longcot.traces.trace import Trace, iter_traces, read_traces
 
@@ -27,9 +27,9 @@ class Pool:
     traces: Mapping[str, Sequence[Trace]] = field(default_factory=dict)
     tokenizer: str = ""
 
-    def ruler(self, unit: str, tokenizer: str) -> Ruler:
+    def ruler(self, unit: str, tokenizer: str) -> LengthMeasure:
         """What measures lengths in a unit, tokens by `tokenizer`, else by that of the pool."""
-        return Ruler(unit, tokenizer or (self.tokenizer if unit == "tokens" else ""))
+        return LengthMeasure(unit, tokenizer or (self.tokenizer if unit == "tokens" else ""))
 
     def pass_rate(self, trace: Trace) -> float:
         """The difficulty model's on the trace's problem. Raises BadInput where it is not known."""
@@ -98,5 +98,5 @@ def check_answers(traces: Iterable[Trace]) -> None:
         if known != trace.expected_answer:
             raise BadInput(
                 f"problem {trace.problem_id}: expected answer {known!r} in one trace and {trace.expected_answer!r} in "
-                f"sample {trace.sample}; mend the label, or give the two problems ids of their own"
+                f"sample {trace.sample}; fix the label, or give the two problems ids of their own"
             )

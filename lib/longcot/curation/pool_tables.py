@@ -13,7 +13,7 @@ from longcot.files.errors import BadInput
 from longcot.metrics.intervals import pass_at_1_interval
 from longcot.traces.behaviours import BEHAVIOURS, behaviour_rates
 from longcot.traces.diversity import TFIDF, embed, mean_distance, vendi_score
-from longcot.traces.length import Ruler, counted_alike
+from longcot.traces.length import LengthMeasure, counted_alike
 from longcot.traces.properties import answer_type, compression_ratio, loops, repeated_ngrams, scripts, split_thinking
 from longcot.traces.trace import Trace
 from longcot.traces.words import split_words
@@ -36,17 +36,17 @@ def behaviour_columns(table: "DataFrame") -> list[str]:
     return [column for column in table if column.startswith(starts)]
 
 
-def common_ruler(pool: Pool, tokenizer: str = "") -> Ruler:
+def common_ruler(pool: Pool, tokenizer: str = "") -> LengthMeasure:
     """What measures the traces of all of a pool's files alike.
 
     Tokens as they were counted where one model counted all, else tokens of `tokenizer`, else words.
     """
     if counted_alike(trace for traces in pool.traces.values() for trace in traces):
-        return Ruler("tokens")
-    return Ruler("tokens", tokenizer) if tokenizer else Ruler("words")
+        return LengthMeasure("tokens")
+    return LengthMeasure("tokens", tokenizer) if tokenizer else LengthMeasure("words")
 
 
-def measure_trace(trace: Trace, ruler: Ruler) -> dict[str, Any]:
+def measure_trace(trace: Trace, ruler: LengthMeasure) -> dict[str, Any]:
     """The row of a trace; columns of lengths are named by the ruler's unit, `words`, `thinking_words`, `answer_words`.
 
     Thinking and answer are apart only where the text marks them (`properties.split_thinking`). Behaviours are matches
@@ -76,7 +76,7 @@ def measure_trace(trace: Trace, ruler: Ruler) -> dict[str, Any]:
     } | {per_1000(name, base[0]): rate for name, rate in rates.items()}
 
 
-def trace_table(traces: Iterable[Trace], ruler: Ruler) -> "DataFrame":
+def trace_table(traces: Iterable[Trace], ruler: LengthMeasure) -> "DataFrame":
     """One row a trace (`measure_trace`), and `relative_length`: its length over the median of its problem's traces.
 
     That is NaN where the problem has one trace here. Raises BadInput for no trace, and for lengths that do not compare.
@@ -97,7 +97,7 @@ def trace_table(traces: Iterable[Trace], ruler: Ruler) -> "DataFrame":
     return table
 
 
-def pools_table(sources: Mapping[str, str], pool: Pool, ruler: Ruler) -> "DataFrame":
+def pools_table(sources: Mapping[str, str], pool: Pool, ruler: LengthMeasure) -> "DataFrame":
     """One row a trace of several of a pool's files (teacher: file): `trace_table`, and where it is from.
 
     `pool` is the teacher, with the stage where there is one, `file` and `line` its place; `subject`, `level` and
@@ -142,7 +142,7 @@ def group_table(table: "DataFrame", by: str) -> "DataFrame":
 
 
 def set_table(
-    sets: Mapping[str, Sequence[Trace]], pool: Pool, ruler: Ruler, embedding: str = TFIDF, seed: int = 0
+    sets: Mapping[str, Sequence[Trace]], pool: Pool, ruler: LengthMeasure, embedding: str = TFIDF, seed: int = 0
 ) -> "DataFrame":
     """One row a set: its size, how hard, how long, and how diverse it is, problems and solutions apart.
 

@@ -13,7 +13,7 @@ from longcot.curation.pool import Pool
 from longcot.files.errors import BadInput
 from longcot.traces.behaviours import BEHAVIOURS, behaviour_rates
 from longcot.traces.diversity import TFIDF, embed, k_centre
-from longcot.traces.length import Ruler
+from longcot.traces.length import LengthMeasure
 from longcot.traces.trace import Trace
 
 Groups = dict[str, list[Trace]]  # the traces of each problem
@@ -70,32 +70,32 @@ def diverse_solutions(
     return [names[i] for i in k_centre(rows, n, rng)]
 
 
-def hardest(trace: Trace, pool: Pool, ruler: Ruler) -> float:
+def hardest(trace: Trace, pool: Pool, ruler: LengthMeasure) -> float:
     """The problems that the difficulty model solves least often."""
     return -pool.pass_rate(trace)
 
 
-def easiest(trace: Trace, pool: Pool, ruler: Ruler) -> float:
+def easiest(trace: Trace, pool: Pool, ruler: LengthMeasure) -> float:
     """The problems that the difficulty model solves most often."""
     return pool.pass_rate(trace)
 
 
-def longest(trace: Trace, pool: Pool, ruler: Ruler) -> float:
+def longest(trace: Trace, pool: Pool, ruler: LengthMeasure) -> float:
     """The longest traces, in the unit given: of a problem its longest, and problems by how long that is."""
     return ruler.of_trace(trace)
 
 
-def shortest(trace: Trace, pool: Pool, ruler: Ruler) -> float:
+def shortest(trace: Trace, pool: Pool, ruler: LengthMeasure) -> float:
     """The shortest traces, in the unit given: of a problem its shortest, and problems by how short that is."""
     return -ruler.of_trace(trace)
 
 
-def most(behaviour: str) -> Callable[[Trace, Pool, Ruler], float]:
+def most(behaviour: str) -> Callable[[Trace, Pool, LengthMeasure], float]:
     """The traces with most matches of a behaviour for their length (see `behaviours`): `most:backtracking`."""
     return lambda trace, pool, ruler: behaviour_rates(trace.text, ruler.of_trace(trace))[behaviour]
 
 
-def fewest(behaviour: str) -> Callable[[Trace, Pool, Ruler], float]:
+def fewest(behaviour: str) -> Callable[[Trace, Pool, LengthMeasure], float]:
     """The traces with fewest matches of a behaviour for their length: `fewest:hedging`."""
     return lambda trace, pool, ruler: -behaviour_rates(trace.text, ruler.of_trace(trace))[behaviour]
 

@@ -9,11 +9,11 @@ from pydantic import AfterValidator
 
 from longcot.curation.choice import Choice, pick_traces
 from longcot.curation.data_sheet import write_data_sheet
-from longcot.curation.filtering import Filtered, FilterSpec, filter_stage, read_filter, row_fates
+from longcot.curation.filtering import Filtered, FilterSpec, filter_stage, read_filter, row_outcomes
 from longcot.curation.pool import Pool
 from longcot.curation.training_set import training_rows, write_training_set
 from longcot.files.errors import BadInput
-from longcot.files.manifest import Making
+from longcot.files.manifest import Product
 from longcot.files.paths import model_name
 from longcot.files.strict import Strict
 from longcot.problems.prompts import Prompt
@@ -105,7 +105,7 @@ def curate_arm(
     out, source, data = run_dir / task.training_set, run_dir / task.traces, task.data
     tokenizer, pool = pool.tokenizer, task.counted(pool)
     inputs = [source, *([run_dir / difficulty_traces] if difficulty_traces else [])]
-    making = Making(out, task.recipe(pool), inputs)
+    making = Product(out, task.recipe(pool), inputs)
     try:
         filtered = filtered or filter_stage(task.traces, data.stage, data.filters, pool)
     except BadInput as error:
@@ -115,6 +115,6 @@ def curate_arm(
         known, how = (dict(pool.problems), dict(pool.pass_rates)), task.prompt.wording
         rows = training_rows(chosen, *known, **how, empty_thoughts=task.prompt.empty_thoughts)
         write_training_set(out, rows)
-        making.finish(removed=filtered.removed, rows=row_fates(filtered, chosen))
+        making.finish(removed=filtered.removed, rows=row_outcomes(filtered, chosen))
     write_data_sheet(out, tokenizer)
     return CuratedArm(task, filtered)

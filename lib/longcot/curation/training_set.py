@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from longcot.files.errors import BadInput
-from longcot.files.paths import shown
+from longcot.files.paths import display_path
 from longcot.files.rows import json_rows
 from longcot.files.writing import write_whole
 from longcot.problems.problem import Problem
@@ -70,13 +70,13 @@ def read_rows(path: str | Path) -> list[dict[str, Any]]:
             for turn in turns
         ):
             raise BadInput(
-                f"{shown(path)}:{number}: no messages with role and content; give a training set of notebook 02"
+                f"{display_path(path)}:{number}: no messages with role and content; give a training set of notebook 02"
             )
         if turns[-1]["role"] != "assistant":
             raise BadInput(
-                f"{shown(path)}:{number}: the last message is not the assistant's; give it one to learn from"
+                f"{display_path(path)}:{number}: the last message is not the assistant's; give it one to learn from"
             )
         rows.append(row)
     if not rows:
-        raise BadInput(f"{shown(path)}: no row in it; curate at least one trace")
+        raise BadInput(f"{display_path(path)}: no row in it; curate at least one trace")
     return rows

@@ -30,7 +30,7 @@ def table(curated: Sequence[CuratedArm]) -> pd.DataFrame:
         order: dict[str, int] = {}
         for (file, *_), filtered in ways[first].items():
             order |= {label.split(" (")[0]: 0 for label in filtered.removed}
-            removed = {(file, *key): label.split(" (")[0] for key, (label, _) in filtered.fates.items()}
+            removed = {(file, *key): label.split(" (")[0] for key, (label, _) in filtered.outcomes.items()}
             outcomes = removed | outcomes | {(file, *trace.key): "left" for trace in filtered.kept}
         counts = order | {"left": 0}
         for outcome in outcomes.values():

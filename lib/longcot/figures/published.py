@@ -6,7 +6,7 @@ Only what was read at its source stands there; what nobody has measured stays em
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from longcot.study.published import Beside, read_published
+from longcot.study.published import Counterparts, read_published
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -17,7 +17,7 @@ ROWS = ("published", "benchmark", "source", "pass_at_1", "maj", "arm", "pass_at_
 CLAIMS = ("the paper", "source", "arm", "pass_at_1", "than", "pass_at_1_than", "difference", "low", "high")
 
 
-def rows_table(beside: Beside, scores: "DataFrame", parts: "DataFrame") -> "DataFrame":
+def rows_table(beside: Counterparts, scores: "DataFrame", parts: "DataFrame") -> "DataFrame":
     """One row a published score and arm that answers to it, `ROWS`; the columns of the arm are empty where none does.
 
     From `ranked_arms.table` and `accuracy_by_part.table`, whose subsets are the parts of a published benchmark.
@@ -54,7 +54,7 @@ def _here(arm: str, score: Mapping) -> dict:
     }
 
 
-def claims_table(beside: Beside, results: "Sequence[Result]") -> "DataFrame":
+def claims_table(beside: Counterparts, results: "Sequence[Result]") -> "DataFrame":
     """One row a claim and arm that answers to it, `CLAIMS`: its pass@1 minus that of `than`, paired over problems.
 
     A claim to which no arm answers has a row with nothing else in it.

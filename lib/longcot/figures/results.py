@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from longcot.figures.task import PlotTask
 from longcot.files.errors import BadInput
-from longcot.files.paths import shown
+from longcot.files.paths import display_path
 from longcot.files.run_directory import LOSS
 from longcot.grading.grade import group_equivalent
 from longcot.metrics.scores import score_arm
@@ -122,14 +122,18 @@ def _behaviours(trace: Trace) -> tuple[int, ...] | None:
 
 def _check(traces: Sequence[Trace], order: dict[str, int], path: Path) -> None:
     if not traces:
-        raise BadInput(f"{shown(path)}: no trace in it; generate them first")
+        raise BadInput(f"{display_path(path)}: no trace in it; generate them first")
     for trace in traces:
         if trace.correct is None:
-            raise BadInput(f"{shown(path)}: {trace.key} is not graded; run longcot regrade on the file")
+            raise BadInput(f"{display_path(path)}: {trace.key} is not graded; run longcot regrade on the file")
         if order and trace.problem_id not in order:
-            raise BadInput(f"{shown(path)}: {trace.problem_id!r} is not in the benchmark; mend problems or the file")
+            raise BadInput(
+                f"{display_path(path)}: {trace.problem_id!r} is not in the benchmark; fix problems or the file"
+            )
     if missing := order.keys() - {trace.problem_id for trace in traces}:
-        raise BadInput(f"{shown(path)}: {len(missing)} of {len(order)} problems have no trace; generate the rest first")
+        raise BadInput(
+            f"{display_path(path)}: {len(missing)} of {len(order)} problems have no trace; generate the rest first"
+        )
 
 
 def _answer_ids(traces: Sequence[Trace]) -> list[int]:

@@ -13,11 +13,11 @@ from longcot.figures.differences import differences_table
 from longcot.figures.published import claims_table, rows_table
 from longcot.figures.results import SCORES, Result
 from longcot.figures.task import PlotTask, said_instead
-from longcot.files.manifest import Making, read_manifest
+from longcot.files.manifest import Product, read_manifest
 from longcot.files.run_directory import table as table_path
 from longcot.files.writing import write_table
 from longcot.problems.problem import Problem
-from longcot.study.published import Beside
+from longcot.study.published import Counterparts
 
 ARMS = ("arm", "model", "n_train", *SCORES)  # the columns of tables/arms.csv
 BREAKDOWN = ("arm", "by", "value", *SCORES)  # and of tables/breakdown.csv
@@ -28,7 +28,7 @@ class Tables:
     """All tables of a study's results; `making` is that of tables/arms.csv, whose manifest ends an evaluation."""
 
     run_dir: Path
-    making: Making
+    making: Product
     arms: pd.DataFrame
     breakdown: pd.DataFrame
     differences: pd.DataFrame
@@ -69,8 +69,8 @@ def make_tables(
         "corrections": corrections,
         "published": published,
     }
-    making = Making(run_dir / table_path("arms"), recipe, [result.path for result in results])
-    scores, beside = ranked_arms.table(results), Beside(**published)
+    making = Product(run_dir / table_path("arms"), recipe, [result.path for result in results])
+    scores, beside = ranked_arms.table(results), Counterparts(**published)
     breakdown = accuracy_by_part.table(results, benchmark, corrections)
     return Tables(
         run_dir=run_dir,

@@ -10,7 +10,7 @@ from matplotlib.ticker import NullFormatter
 from longcot.figures.results import Result, tidy, who
 from longcot.figures.style import DASHES, WIDTH, arm_looks, new_axes
 from longcot.files.errors import BadInput
-from longcot.files.paths import shown
+from longcot.files.paths import display_path
 
 
 def table(results: Sequence[Result]) -> pd.DataFrame:
@@ -20,7 +20,9 @@ def table(results: Sequence[Result]) -> pd.DataFrame:
         if result.loss_log and result.loss_log.is_file():
             log = pd.read_csv(result.loss_log)
             if missing := {"step", "epoch", "loss"} - set(log.columns):
-                raise BadInput(f"{shown(result.loss_log)}: no column {', '.join(sorted(missing))}; train the arm again")
+                raise BadInput(
+                    f"{display_path(result.loss_log)}: no column {', '.join(sorted(missing))}; train the arm again"
+                )
             rows += [who(result) | row for row in log[["step", "epoch", "loss"]].to_dict("records")]
     return tidy(rows, ("step", "epoch", "loss"), results)
 

@@ -4,7 +4,7 @@ import codecs
 from pathlib import Path
 
 from longcot.files.errors import BadInput
-from longcot.files.paths import shown
+from longcot.files.paths import display_path
 
 _MARKS = (  # byte order marks, the longer before those that they begin with
     (codecs.BOM_UTF32_LE, "UTF-32"),
@@ -42,11 +42,11 @@ def read_text(path: Path) -> str:
         raw = path.read_bytes()
     except OSError as error:
         raise BadInput(
-            f"{shown(path)}: cannot be read ({error.strerror}); check the path and its permissions"
+            f"{display_path(path)}: cannot be read ({error.strerror}); check the path and its permissions"
         ) from None
     if encoding := other_encoding(raw[:4]):
-        raise not_utf8(shown(path), encoding)
+        raise not_utf8(display_path(path), encoding)
     raw = raw.removeprefix(codecs.BOM_UTF8)
     for number, line in enumerate(raw.split(b"\n"), 1):
-        decoded(line, f"{shown(path)}:{number}")
+        decoded(line, f"{display_path(path)}:{number}")
     return raw.decode()

@@ -1,6 +1,6 @@
 """What made a file: parameters, versions, hashes, machine, time, memory.
 
-A manifest is written last, so its presence says that the file is complete. `Making` decides, from what lies on disk,
+A manifest is written last, so its presence says that the file is complete. `Product` decides, from what lies on disk,
 whether a file is done, to be resumed, or of other parameters and to be set aside.
 """
 
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from longcot.files.errors import BadInput
-from longcot.files.paths import ROOT, shown
+from longcot.files.paths import ROOT, display_path
 from longcot.files.run_directory import SUPERSEDED
 from longcot.files.writing import open_locked, write_json, writing
 
@@ -48,11 +48,11 @@ def _begun_path(path: Path) -> Path:
 
 def _recipe(parameters: dict[str, Any], inputs: Iterable[str | Path]) -> dict[str, Any]:
     """What decides a file's content: the parameters and the inputs' hashes, as JSON would give them back."""
-    hashes = {shown(path): sha256(path) for path in inputs}
+    hashes = {display_path(path): sha256(path) for path in inputs}
     return json.loads(json.dumps({"parameters": parameters, "inputs": hashes}))
 
 
-class Making:
+class Product:
     """The making of one file (or directory) from `parameters` and `inputs`: begun, resumed, or found done.
 
     `done` says that the file is there, whole, and of just these parameters and inputs. Otherwise work goes on where
@@ -66,7 +66,8 @@ class Making:
         for file in inputs:
             if not Path(file).exists():
                 raise BadInput(
-                    f"{shown(file)}: missing, though {shown(self.path)} is made from it; run its notebook first"
+                    f"{display_path(file)}: missing, though {display_path(self.path)} is made from it; run its "
+                    "notebook first"
                 )
         self.recipe = _recipe(parameters, inputs)
         written = _read(manifest_path(self.path)) or {}
@@ -100,11 +101,11 @@ class Making:
         Raises BadInput where the file is gone.
         """
         if not self.path.exists():
-            raise BadInput(f"{shown(self.path)}: was removed while it was made; run the same command again")
+            raise BadInput(f"{display_path(self.path)}: was removed while it was made; run the same command again")
         write_json(
             manifest_path(self.path),
             {
-                "file": shown(self.path),
+                "file": display_path(self.path),
                 "sha256": sha256(self.path),
                 "size": _size(self.path),
                 **self.recipe,
@@ -206,4 +207,4 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     try:
         return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     except ValueError as error:
-        raise BadInput(f"{shown(file)}: not JSON ({error}); make its file again") from None
+        raise BadInput(f"{display_path(file)}: not JSON ({error}); make its file again") from None

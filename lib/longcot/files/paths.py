@@ -56,7 +56,7 @@ def data_folder() -> Path | None:
     return next((place for place in places if place.is_dir()), places[0]).resolve()
 
 
-def shown(path: str | Path) -> str:
+def display_path(path: str | Path) -> str:
     """The path as it may stand in a manifest or a message: relative to the project, or under `data:`, never a home."""
     path = Path(path).resolve()
     for base, prefix in [(ROOT, ""), (data_folder(), "data:")]:
@@ -72,4 +72,4 @@ def model_source(path: str | Path) -> str:
 
 def model_name(path: str | Path) -> str:
     """A model as it may stand in a file: its path in the project, its folder's name elsewhere, or its Hub id."""
-    return shown(resolve(path)) if resolve(path).is_dir() else str(path)
+    return display_path(resolve(path)) if resolve(path).is_dir() else str(path)

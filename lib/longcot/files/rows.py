@@ -16,7 +16,7 @@ from typing import Any
 from longcot.files.encoding import not_utf8, other_encoding
 from longcot.files.errors import BadInput
 from longcot.files.json_text import array_rows, document_rows, held_rows, object_lines
-from longcot.files.paths import shown
+from longcot.files.paths import display_path
 from longcot.files.tables import csv_rows, parquet_rows
 
 Place = int | str  # of a row: its line in a text file, else "row 3"
@@ -65,7 +65,7 @@ def json_rows(path: str | Path) -> Iterator[tuple[int, dict]]:
     """(line number, object) of each line of a JSONL file. Raises BadInput at the first line that is no JSON object."""
     path = Path(path)
     with _opened(path) as lines:
-        yield from object_lines(lines, shown(path))
+        yield from object_lines(lines, display_path(path))
 
 
 def file_rows(path: str | Path) -> Iterator[tuple[Place, dict[str, Any]]]:
@@ -76,7 +76,7 @@ def file_rows(path: str | Path) -> Iterator[tuple[Place, dict[str, Any]]]:
     holds the rows. Raises BadInput with the place, or with the name of another form.
     """
     path = Path(path)
-    name = shown(path)
+    name = display_path(path)
     with _opened(path) as plain:
         packed = next((opens for sign, opens in _PACKED.items() if plain.peek(8).startswith(sign)), None)
         file = io.BufferedReader(packed(plain), _START) if packed else plain
@@ -88,14 +88,14 @@ def file_rows(path: str | Path) -> Iterator[tuple[Place, dict[str, Any]]]:
 
 def _opened(path: Path) -> io.BufferedReader:
     if not path.is_file():
-        raise BadInput(f"{shown(path)}: no such file; check the path in the study")
+        raise BadInput(f"{display_path(path)}: no such file; check the path in the study")
     try:
         file = open(path, "rb", buffering=_START)
     except OSError as error:
-        raise BadInput(f"{shown(path)}: cannot be read ({error.strerror}); check its permissions") from None
+        raise BadInput(f"{display_path(path)}: cannot be read ({error.strerror}); check its permissions") from None
     if encoding := other_encoding(file.peek(4)[:4]):
         file.close()
-        raise not_utf8(shown(path), encoding)
+        raise not_utf8(display_path(path), encoding)
     if file.peek(3).startswith(codecs.BOM_UTF8):
         file.read(3)
     return file

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from longcot.files.errors import BadInput
-from longcot.files.paths import shown
+from longcot.files.paths import display_path
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -29,7 +29,8 @@ def full_disk(path: str | Path) -> str:
     folder = next(folder for folder in Path(path).resolve().parents if folder.exists())
     free = shutil.disk_usage(folder).free / 1e6
     return (
-        f"the disk of {shown(folder)} is full, {free:,.1f} MB are free; make room, then run the same command again: "
+        f"the disk of {display_path(folder)} is full, {free:,.1f} MB are free; make room, then run the same "
+        "command again: "
         "it goes on from what is written"
     )
 
@@ -51,12 +52,12 @@ def writing(path: str | Path) -> Iterator[None]:
         elif error.errno == errno.ENOENT:
             why = "was removed while it was made; run the same command again"
         else:
-            why = f"cannot be written ({error.strerror or error}); mend that, then run the same command again"
-        raise BadInput(f"{shown(path)}: {why}") from None
+            why = f"cannot be written ({error.strerror or error}); fix that, then run the same command again"
+        raise BadInput(f"{display_path(path)}: {why}") from None
     except Exception as error:
         if isinstance(error, BadInput) or not any(words in str(error) for words in FULL_WORDS):
             raise
-        raise BadInput(f"{shown(path)}: {full_disk(path)}") from None
+        raise BadInput(f"{display_path(path)}: {full_disk(path)}") from None
 
 
 def open_locked(path: str | Path, wait: bool = False) -> BinaryIO:
@@ -70,7 +71,9 @@ def open_locked(path: str | Path, wait: bool = False) -> BinaryIO:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             file.close()
-            raise BadInput(f"{shown(path)}: another process is writing this file; wait for it or stop it") from None
+            raise BadInput(
+                f"{display_path(path)}: another process is writing this file; wait for it or stop it"
+            ) from None
         if is_file_at(file, path):
             return file
         file.close()  # the holder before has renamed or removed it
@@ -142,7 +145,7 @@ def write_json(path: str | Path, value: object) -> None:
 def check_new(folder: Path) -> None:
     """Raises BadInput where a folder to write is there already and holds something."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise BadInput(f"{shown(folder)}: it is there and not empty; name a new folder")
+        raise BadInput(f"{display_path(folder)}: it is there and not empty; name a new folder")
 
 
 @contextmanager

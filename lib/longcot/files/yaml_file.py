@@ -11,7 +11,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from longcot.files.encoding import read_text
 from longcot.files.errors import BadInput
-from longcot.files.paths import shown
+from longcot.files.paths import display_path
 
 LARGEST = 1_000_000  # values that a file's aliases may stand for in all
 _MERGE = "tag:yaml.org,2002:merge"
@@ -147,7 +147,7 @@ def parse_yaml(text: str, name: str) -> YamlFile:
 
 def read_yaml(path: Path) -> YamlFile:
     """`parse_yaml` of a file. Raises BadInput for it, for another encoding than UTF-8, and where it cannot be read."""
-    return parse_yaml(read_text(path), shown(path))
+    return parse_yaml(read_text(path), display_path(path))
 
 
 def _check_size(root: Node) -> None:

@@ -91,10 +91,10 @@ def group_equivalent(answers: Sequence[str | None], timeout: float = 5.0) -> lis
 def grade(traces: Sequence[Trace], timeout: float = 5.0) -> list[Trace]:
     """Copies of the traces with `answer`, `correct` and `undecided` set.
 
-    A trace that was cut (`Trace.cut`) has no answer; no answer is not correct. An answer that `compare` cannot decide
+    A truncated trace has no answer; no answer is not correct. An answer that `compare` cannot decide
     is not correct either, and marked; a warning counts them.
     """
-    found = [None if trace.cut else extract_answer(trace.text) for trace in traces]
+    found = [None if trace.truncated else extract_answer(trace.text) for trace in traces]
     verdicts = compare(
         ((answer, trace.expected_answer) for answer, trace in zip(found, traces, strict=True) if answer), timeout
     )

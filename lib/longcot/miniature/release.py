@@ -13,7 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from longcot.curation.training_set import write_training_set
 from longcot.files.manifest import machine
-from longcot.files.paths import shown
+from longcot.files.paths import display_path
 from longcot.files.writing import write_json, write_whole
 from longcot.grading.extraction import extract_answer
 from longcot.miniature.corpus import TURN_END, long_prompt
@@ -117,6 +117,6 @@ def publish(made: Path, weights: Path, card: str) -> None:
         shutil.copytree(made / name, weights / name, ignore=records)
         config = weights / name / "adapter_config.json"
         if config.is_file():
-            base = {"base_model_name_or_path": shown(weights / "base")}
+            base = {"base_model_name_or_path": display_path(weights / "base")}
             write_json(config, json.loads(config.read_text()) | base)
     write_whole(weights / "README.md", card)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from longcot.files.errors import BadInput
-from longcot.files.paths import model_name, resolve, shown
+from longcot.files.paths import display_path, model_name, resolve
 from longcot.models.loading import check_weights
 
 if TYPE_CHECKING:
@@ -18,14 +18,14 @@ def adapter_config(folder: str | Path) -> dict[str, Any]:
     pickles."""
     path = Path(folder) / "adapter_config.json"
     if not path.is_file():
-        raise BadInput(f"{shown(folder)}: no adapter_config.json in it; give the directory of a PEFT adapter")
+        raise BadInput(f"{display_path(folder)}: no adapter_config.json in it; give the directory of a PEFT adapter")
     check_weights(folder)
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise BadInput(f"{shown(path)}: not JSON ({error}); copy the adapter again") from None
+        raise BadInput(f"{display_path(path)}: not JSON ({error}); copy the adapter again") from None
     if not isinstance(config, dict):
-        raise BadInput(f"{shown(path)}: not a JSON object; copy the adapter again")
+        raise BadInput(f"{display_path(path)}: not a JSON object; copy the adapter again")
     return config
 
 
@@ -59,6 +59,7 @@ def check_base(folder: str | Path, base: str | Path) -> None:
     both_here = resolve(own).is_dir() and resolve(base).is_dir()
     if both_here or Path(own).name.lower() != Path(base).name.lower():
         raise BadInput(
-            f"{shown(folder)}: trained on {model_name(own)}, not on {model_name(base)}; give its own base, or name "
+            f"{display_path(folder)}: trained on {model_name(own)}, not on {model_name(base)}; give its own "
+            "base, or name "
             "this one in its adapter_config.json if it is a copy"
         )

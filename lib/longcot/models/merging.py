@@ -11,7 +11,7 @@ import torch
 from peft import PeftModel
 
 from longcot.files.errors import BadInput
-from longcot.files.paths import model_name, shown
+from longcot.files.paths import display_path, model_name
 from longcot.files.writing import check_new, whole_folder
 from longcot.models.adapter import check_base
 from longcot.models.chat import turn_generation_config
@@ -34,14 +34,18 @@ def merge_adapter(
     check_new(out_dir)
     check_base(adapter, base)
     if not (adapter / WEIGHTS).is_file():
-        raise BadInput(f"{shown(adapter)}: no {WEIGHTS} in it; give an adapter with its weights, as a study trains it")
+        raise BadInput(
+            f"{display_path(adapter)}: no {WEIGHTS} in it; give an adapter with its weights, as a study trains it"
+        )
     tokenizer = load_tokenizer(base, revision)
     plain = dequantized(base, "float32", revision)
     try:
         model = PeftModel.from_pretrained(plain, str(adapter)).merge_and_unload()
     except (RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise BadInput(f"{shown(adapter)}: does not fit {model_name(base)} ({reason}); give its own base") from None
+        raise BadInput(
+            f"{display_path(adapter)}: does not fit {model_name(base)} ({reason}); give its own base"
+        ) from None
     model = model.to(getattr(torch, dtype))
     if (head := model.get_output_embeddings()) is not None and model.config.tie_word_embeddings:
         # One of the two may have been trained alone, and a model that says they are one would be read without it.

@@ -4,7 +4,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from longcot.files.manifest import Making
+from longcot.files.manifest import Product
 from longcot.files.paths import model_name, model_source
 from longcot.files.run_directory import sampled_model
 from longcot.files.writing import locked
@@ -36,7 +36,7 @@ def sampled_base(base: Base, dtype: Dtype, run_dir: Path, apart: bool = False) -
     recipe = {"model": model_name(base.path), "precision": base.precision, "dtype": dtype}
     recipe |= {"revision": base.revision} if base.revision else {}
     with locked(folder):
-        making = Making(folder, recipe, inputs)
+        making = Product(folder, recipe, inputs)
         if not making.done:
             given = (source, folder, dtype, base.revision or "main", base.trust_remote_code)
             if apart:

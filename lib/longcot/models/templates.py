@@ -7,7 +7,7 @@ from typing import Any
 from jinja2 import TemplateError
 
 from longcot.files.errors import BadInput
-from longcot.files.paths import model_name, resolve, shown
+from longcot.files.paths import display_path, model_name, resolve
 from longcot.problems.prompts import TEMPLATES
 
 CHATML = (
@@ -54,7 +54,7 @@ def spoken_as(tokenizer: Any, choice: str = "") -> str:
     name = template_name(tokenizer, choice)
     if name in TEMPLATES:
         return {"own": "", "chatml": "chatml"}.get(name, name if choice else f"{name}, as the model has no template")
-    return shown(resolve(name))
+    return display_path(resolve(name))
 
 
 def template_text(tokenizer: Any) -> str:
@@ -91,7 +91,8 @@ def _text(tokenizer: Any, name: str) -> str:
             return path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
             raise BadInput(
-                f"prompt.chat_template: no template in {shown(path)}; say {', '.join(TEMPLATES)}, or give a Jinja file"
+                f"prompt.chat_template: no template in {display_path(path)}; say {', '.join(TEMPLATES)}, or "
+                "give a Jinja file"
             ) from None
     ids, bos = tokenizer("a")["input_ids"], tokenizer.bos_token_id
     start = "{{- bos_token }}" if bos is not None and ids[:1] == [bos] else ""

@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import ConfigDict, RootModel, ValidationError
 
 from longcot.files.errors import BadInput
-from longcot.files.paths import resolve, shown
+from longcot.files.paths import display_path, resolve
 from longcot.files.strict import Strict, first_error
 from longcot.files.yaml_file import read_yaml
 from longcot.problems.problem import Problem
@@ -32,7 +32,7 @@ def load_corrections(path: str | Path, problems: Sequence[Problem]) -> dict[str,
     """
     path = resolve(path)
     if not path.is_file():
-        raise BadInput(f"{shown(path)}: no such file of label corrections; mend problems.label_corrections")
+        raise BadInput(f"{display_path(path)}: no such file of label corrections; fix problems.label_corrections")
     file = read_yaml(path)
     try:
         corrections = _Corrections.model_validate(file.values).root
@@ -46,5 +46,7 @@ def load_corrections(path: str | Path, problems: Sequence[Problem]) -> dict[str,
             raise BadInput(f"{file.where((name,))}: {name}: {has}; look at it again")
     found = {name: correction.corrected for name, correction in corrections.items() if name in labels}
     if not found:
-        raise BadInput(f"{shown(path)}: none of its {len(corrections)} problems is in the benchmark; mend the study")
+        raise BadInput(
+            f"{display_path(path)}: none of its {len(corrections)} problems is in the benchmark; fix the study"
+        )
     return found

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from longcot.files.errors import BadInput
-from longcot.files.paths import resolve, shown
+from longcot.files.paths import display_path, resolve
 from longcot.files.rows import Place, file_rows, is_row_file, place_name, value_at
 from longcot.files.strict import Strict, first_error
 from longcot.problems.conversations import asked
@@ -42,7 +42,7 @@ def local_path(source: str | Path) -> Path | None:
 def source_name(source: str | Path) -> str:
     """A source as it may stand in a file or a message: a path relative to the project or `data:`, else as it is."""
     path = local_path(source)
-    return shown(path) if path else str(source)
+    return display_path(path) if path else str(source)
 
 
 def source_rows(

@@ -10,7 +10,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from longcot.files.errors import BadInput
-from longcot.files.paths import model_name, shown
+from longcot.files.paths import display_path, model_name
 from longcot.files.writing import write_json
 
 MARK = "of.json"  # says whose checkpoints they are
@@ -28,7 +28,9 @@ def last_checkpoint(work: Path, what: dict[str, Any]) -> Path | None:
         write_json(mark, what)
         return None
     if json.loads(mark.read_text()) != what:
-        raise BadInput(f"{shown(work)}: begun with other parameters or traces; remove it or name another adapter")
+        raise BadInput(
+            f"{display_path(work)}: begun with other parameters or traces; remove it or name another adapter"
+        )
     found = list(work.glob("checkpoint-*"))
     last = max(filter(_is_whole, found), key=_step, default=None)
     for folder in found:
@@ -39,7 +41,7 @@ def last_checkpoint(work: Path, what: dict[str, Any]) -> Path | None:
     return last
 
 
-def settle(folder: Path) -> None:
+def finish_checkpoint(folder: Path) -> None:
     """Tidy a checkpoint that was just saved, and see that it is the older one when the next is saved."""
     tidy(folder)
     _date(folder)

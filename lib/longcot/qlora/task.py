@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from longcot.files.errors import BadInput
-from longcot.files.manifest import Making
-from longcot.files.paths import model_source, shown
+from longcot.files.manifest import Product
+from longcot.files.paths import display_path, model_source
 from longcot.files.run_directory import TRAINING
 from longcot.files.strict import Strict
 from longcot.files.writing import locked
@@ -62,14 +62,14 @@ def train_arm(
     out, rows, base = run_dir / task.adapter, run_dir / task.training_set, model_source(task.base.path)
     with locked(out):  # two trainings would write over each other's checkpoints
         files = [Path(base) if Path(base).is_dir() else None, task.prompt.template_file]
-        making = Making(out, task.recipe(threads), [rows, *(file for file in files if file)])
+        making = Product(out, task.recipe(threads), [rows, *(file for file in files if file)])
         if not making.done:
             model, tokenizer = base_4bit(task.base, task.lora.compute_dtype)
             chosen, spoken = task.prompt.chat_template, spoken_as(tokenizer, task.prompt.chat_template)
             train_adapter(model, with_template(tokenizer, chosen), rows, out, task.lora, on_step)
             told = {"chat_template": spoken} if spoken else {}
             making.finish(precision=f"nf4 (double quantization), computed in {task.lora.compute_dtype}", **told)
-    return {"arm": task.name, "file": shown(out)} | json.loads((out / TRAINING).read_text())
+    return {"arm": task.name, "file": display_path(out)} | json.loads((out / TRAINING).read_text())
 
 
 def tokenizer_of(task: TrainTask) -> Any:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from longcot.files.errors import BadInput
-from longcot.files.paths import shown
+from longcot.files.paths import display_path
 from longcot.files.rows import json_rows
 from longcot.models.chat import rendered_pieces, response_text
 from longcot.models.layout import Layout, layout
@@ -91,7 +91,7 @@ def read_training_set(
     """
     rows, dropped = [], []
     for number, row in json_rows(path):
-        where = f"{shown(path)}:{number}" + (f" ({row['problem_id']})" if row.get("problem_id") else "")
+        where = f"{display_path(path)}:{number}" + (f" ({row['problem_id']})" if row.get("problem_id") else "")
         if not isinstance(row.get("messages"), list) or not all(
             isinstance(turn, dict) and isinstance(turn.get("role"), str) and isinstance(turn.get("content"), str)
             for turn in row["messages"]
@@ -107,5 +107,5 @@ def read_training_set(
         rows.append({"input_ids": ids, "labels": labels})
     if not rows:
         why = f"all {len(dropped)} are longer than {max_length} tokens" if dropped else "no trace in it"
-        raise BadInput(f"{shown(path)}: {why}; curate at least one{' that is shorter' if dropped else ''}")
+        raise BadInput(f"{display_path(path)}: {why}; curate at least one{' that is shorter' if dropped else ''}")
     return rows, dropped

@@ -26,14 +26,14 @@ from transformers import (
 
 from longcot.files.errors import BadInput
 from longcot.files.manifest import sha256
-from longcot.files.paths import model_name, shown
+from longcot.files.paths import display_path, model_name
 from longcot.files.run_directory import LOSS, TRAINING
 from longcot.files.writing import whole_folder, write_json, writing
 from longcot.models.adapter import without_adapter
 from longcot.models.chat import turn_generation_config
 from longcot.models.loading import config_stops, context_length
 from longcot.models.nf4 import load_base_4bit, save_dequantized
-from longcot.qlora.checkpoints import last_checkpoint, remove, settle, tidy
+from longcot.qlora.checkpoints import finish_checkpoint, last_checkpoint, remove, tidy
 from longcot.qlora.memory import advice
 from longcot.qlora.room import is_out_of_memory
 from longcot.qlora.settings import LoraSettings
@@ -65,7 +65,7 @@ class _Progress(TrainerCallback):
                 self.on_step({key: row[key] for key in LOGGED})
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        settle(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+        finish_checkpoint(Path(args.output_dir) / f"checkpoint-{state.global_step}")
 
     def on_train_end(self, *_: Any, **__: Any) -> None:
         self.bar.close()
@@ -138,7 +138,7 @@ def train_adapter(
         words = advice(base_model.config, settings, longest, size)
         raise BadInput(
             f"{out_dir.name}: out of memory; {words}; with the same parameters and nothing else on the GPU, training "
-            f"goes on from its last checkpoint in {shown(work)}"
+            f"goes on from its last checkpoint in {display_path(work)}"
         ) from None
     finally:
         without_adapter(model)

@@ -14,7 +14,7 @@ import nbformat
 from nbconvert import HTMLExporter
 
 from longcot.files.errors import BadInput
-from longcot.files.paths import resolve, shown
+from longcot.files.paths import display_path, resolve
 from longcot.files.run_directory import REPORT, SUPERSEDED, executed
 from longcot.files.visible import visible
 from longcot.files.writing import write_whole
@@ -61,17 +61,17 @@ def _executed(path: Path) -> nbformat.NotebookNode:
     """
     if not path.is_file():
         raise BadInput(
-            f"{shown(path)}: no executed notebook; run notebooks/04_plot_evaluation.ipynb of this study first"
+            f"{display_path(path)}: no executed notebook; run notebooks/04_plot_evaluation.ipynb of this study first"
         )
     try:
         notebook = nbformat.read(path, as_version=4)
     except Exception as error:  # nbformat's errors share no base class
-        raise BadInput(f"{shown(path)}: not a notebook ({str(error).splitlines()[0]}); run it again") from None
+        raise BadInput(f"{display_path(path)}: not a notebook ({str(error).splitlines()[0]}); run it again") from None
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     if any(output.output_type == "error" for cell in cells for output in cell.outputs) or not any(
         cell.outputs for cell in cells
     ):
-        raise BadInput(f"{shown(path)}: was not run to its end; run it again")
+        raise BadInput(f"{display_path(path)}: was not run to its end; run it again")
     notebook.cells = _without_empty(notebook.cells)
     notebook.cells[0].metadata["folded"] = True
     heading = ""
@@ -141,7 +141,7 @@ def _manifests(run: Path) -> list[dict[str, Any]]:
                 }
             )
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise BadInput(f"{shown(path)}: not a manifest; make its file again") from None
+            raise BadInput(f"{display_path(path)}: not a manifest; make its file again") from None
     return sorted(rows, key=lambda made: (made["finished_at"], made["file"]))
 
 

@@ -13,7 +13,7 @@ import tarfile
 from pathlib import Path
 
 from longcot.files.errors import BadInput
-from longcot.files.paths import ROOT, resolve, shown
+from longcot.files.paths import ROOT, display_path, resolve
 from longcot.files.run_directory import (
     EVERY_ADAPTER,
     EVERY_DATA_SHEET,
@@ -48,7 +48,7 @@ def pack(run_dir: str | Path, traces: bool = False) -> Path:
     """
     run = resolve(run_dir).resolve()
     if not (run / TABLES).is_dir() or not (run / STUDY).is_file():
-        raise BadInput(f"{shown(run)}: no tables or no study.yaml in it; run the study to its end first")
+        raise BadInput(f"{display_path(run)}: no tables or no study.yaml in it; run the study to its end first")
     out = RESULTS / run.name
     with whole_folder(out) as folder:
         for path in _files(run, PICTURES):
@@ -81,4 +81,4 @@ def unpack(archive: Path, run_dir: Path) -> None:
         with tarfile.open(archive, mode="r:xz") as files:
             files.extractall(run_dir, filter="data")
     except (tarfile.TarError, lzma.LZMAError, EOFError) as error:
-        raise BadInput(f"{shown(archive)}: damaged ({error}); take it from the project again") from None
+        raise BadInput(f"{display_path(archive)}: damaged ({error}); take it from the project again") from None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from longcot.files.errors import BadInput, advice
-from longcot.files.paths import resolve, shown
+from longcot.files.paths import display_path, resolve
 from longcot.files.run_directory import EVERY_TRACES, STUDY
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def study_in(path: Path, changes: Sequence[str] = ()) -> "Study":
     from longcot.study.reading import load_study
 
     if path.is_dir() and not (path / STUDY).is_file():
-        raise BadInput(f"{shown(path)}: no study.yaml in it; give a study file, or the directory of a run")
+        raise BadInput(f"{display_path(path)}: no study.yaml in it; give a study file, or the directory of a run")
     return load_study(path / STUDY if path.is_dir() else path, changes)
 
 
@@ -108,8 +108,10 @@ def study_to_run(path: Path, changes: Sequence[str], say: "Callable[[Preview], o
     """The study, as `checked_study` gives it. Raises BadInput, also for a run directory where it does not run."""
     study = checked_study(path, changes, say)
     if path.is_dir() and resolve(study.run_dir).resolve() != path.resolve():
-        file = f"{shown(path)}/{STUDY}"
-        raise BadInput(f"{shown(path)}: its study runs in {study.run_dir}; give {file} if you mean to run it there")
+        file = f"{display_path(path)}/{STUDY}"
+        raise BadInput(
+            f"{display_path(path)}: its study runs in {study.run_dir}; give {file} if you mean to run it there"
+        )
     return study
 
 
@@ -117,7 +119,7 @@ def traces_in(path: Path) -> list[Path]:
     """A file of traces, or all those of a run directory. Raises BadInput where a folder has none."""
     found = sorted(path.glob(EVERY_TRACES)) if path.is_dir() else [path]
     if not found:
-        raise BadInput(f"{shown(path)}: no traces in it; give the directory of a run, or a file of traces")
+        raise BadInput(f"{display_path(path)}: no traces in it; give the directory of a run, or a file of traces")
     return found
 
 

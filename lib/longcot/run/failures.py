@@ -9,7 +9,7 @@ import papermill
 from papermill.iorw import LocalHandler, papermill_io
 
 from longcot.files.errors import BadInput
-from longcot.files.paths import shown
+from longcot.files.paths import display_path
 from longcot.files.privacy import scrubbed
 from longcot.files.writing import FULL_WORDS, full_disk, write_whole
 
@@ -52,17 +52,17 @@ def _note(output: Path, words: str) -> None:
 
 
 @contextmanager
-def told(output: Path) -> Iterator[None]:
+def one_line_errors(output: Path) -> Iterator[None]:
     """Around Papermill, whose executed copy is `output`. Raises BadInput: what went wrong, where, and what to do."""
     papermill_io.register(str(output), _WholeCopies())
     try:
         yield
     except papermill.PapermillExecutionError as error:
         words = reason(error.ename, error.evalue, output)
-        raise BadInput(f"{words} (executed copy: {shown(output)}, cell {error.exec_count})") from None
+        raise BadInput(f"{words} (executed copy: {display_path(output)}, cell {error.exec_count})") from None
     except (RuntimeError, KeyboardInterrupt) as error:  # of nbclient and of jupyter_client
         if isinstance(error, RuntimeError) and "ernel died" not in str(error):
             raise
         words = DIED if isinstance(error, RuntimeError) else INTERRUPTED
         _note(output, words)
-        raise BadInput(f"{words} (executed copy: {shown(output)})") from None
+        raise BadInput(f"{words} (executed copy: {display_path(output)})") from None

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from longcot.files.errors import BadInput
-from longcot.files.paths import shown
+from longcot.files.paths import display_path
 from longcot.files.run_directory import LOCK
 from longcot.files.writing import writing
 
@@ -28,11 +28,12 @@ def hold_lock(run_dir: Path) -> str:
     except BlockingIOError:
         host, _, pid = _said(lock).rpartition(":")
         raise BadInput(
-            f"{shown(run_dir)}: process {pid} on {host} is running this study; wait for it or stop it"
+            f"{display_path(run_dir)}: process {pid} on {host} is running this study; wait for it or stop it"
         ) from None
     except OSError as error:
         raise BadInput(
-            f"{shown(run_dir)}: its file system has no locks ({error.strerror}); mount it with flock, or put runs/ "
+            f"{display_path(run_dir)}: its file system has no locks ({error.strerror}); mount it with flock, or "
+            "put runs/ "
             "on one that has"
         ) from None
     last = _said(lock)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from longcot.files.errors import BadInput, advice
-from longcot.files.paths import ROOT, shown
+from longcot.files.paths import ROOT, display_path
 from longcot.files.privacy import scrubbed
 from longcot.files.run_directory import JOBS, error_line, executed, notebook_source
 from longcot.files.writing import write_whole, writing
@@ -35,18 +35,20 @@ def check_parameters(notebook: str | Path, parameters: dict[str, Any]) -> None:
     try:
         known = papermill.inspect_notebook(_literal(notebook))
     except NotJSONError:
-        raise BadInput(f"{shown(notebook)}: not a notebook (its JSON is damaged); restore it") from None
+        raise BadInput(f"{display_path(notebook)}: not a notebook (its JSON is damaged); restore it") from None
     if not known:
-        raise BadInput(f"{shown(notebook)}: no cell tagged `parameters`, or no such notebook; mend the path or the tag")
+        raise BadInput(
+            f"{display_path(notebook)}: no cell tagged `parameters`, or no such notebook; fix the path or the tag"
+        )
     for name, value in parameters.items():
         if name not in known:
-            raise BadInput(f"{shown(notebook)}: no parameter {name!r}; {advice(name, known)}")
+            raise BadInput(f"{display_path(notebook)}: no parameter {name!r}; {advice(name, known)}")
         wanted = known[name]["inferred_type_name"]
         given = type(value).__name__
         if wanted in ("int", "float", "str", "list", "dict", "bool") and given != wanted:
             if not (wanted == "float" and given == "int"):
                 raise BadInput(
-                    f"{shown(notebook)}: parameter {name} is {given} {value!r}, wanted {wanted}; mend the value"
+                    f"{display_path(notebook)}: parameter {name} is {given} {value!r}, wanted {wanted}; fix the value"
                 )
 
 
@@ -75,7 +77,7 @@ def run_notebook(notebook: str | Path, output: str | Path, parameters: dict[str,
     """
     import papermill
 
-    from longcot.run.failures import told
+    from longcot.run.failures import one_line_errors
     from longcot.run.kernel import OwnKernel
 
     prepare()
@@ -88,7 +90,7 @@ def run_notebook(notebook: str | Path, output: str | Path, parameters: dict[str,
     os.environ["OMP_NUM_THREADS"] = str(parameters.get("threads", 1))
     # Bars are for the terminal here, not widgets; the other is between peft and transformers.
     os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found,ignore:`is_gradient_checkpointing`"
-    with told(output):
+    with one_line_errors(output):
         papermill.execute_notebook(
             _literal(notebook),
             _literal(output),
@@ -120,10 +122,10 @@ def run_job(run_dir: Path, name: str) -> None:
     """
     file = run_dir / JOBS
     if not file.is_file():
-        raise BadInput(f"{shown(run_dir)}: no jobs.json in it; give the directory of a study that was run")
+        raise BadInput(f"{display_path(run_dir)}: no jobs.json in it; give the directory of a study that was run")
     jobs = {job["name"]: job for job in json.loads(file.read_text(encoding="utf-8"))}
     if name not in jobs:
-        raise BadInput(f"{shown(file)}: no job {name}; {advice(name, jobs)}")
+        raise BadInput(f"{display_path(file)}: no job {name}; {advice(name, jobs)}")
     kept = run_dir / error_line(name)
     kept.unlink(missing_ok=True)
     if who := os.environ.get(OWNER):

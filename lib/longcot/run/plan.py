@@ -10,7 +10,7 @@ import pandas as pd
 
 from longcot.figures.task import said_instead
 from longcot.files.manifest import status
-from longcot.files.paths import resolve, shown
+from longcot.files.paths import display_path, resolve
 from longcot.files.run_directory import training_traces
 from longcot.problems.sources import ProblemSet, load_problems
 from longcot.run.engine_fit import engine_fit
@@ -217,7 +217,7 @@ def _open(row: Mapping[str, Any]) -> bool:
 def _whole(study: Study, jobs: Sequence[Job], rows: pd.DataFrame, models: pd.DataFrame, at_once: int) -> str:
     """Responses, tokens, disk, hours and cost of the study."""
     words = [f"all: {rows.responses.sum():,} responses, {rows.tokens.sum():,.0f} tokens"]
-    words.append(f"{_disk_gb(study, rows, models):,.3g} GB on disk in {shown(resolve(study.run_dir))}")
+    words.append(f"{_disk_gb(study, rows, models):,.3g} GB on disk in {display_path(resolve(study.run_dir))}")
     if rows.seconds.isna().any():
         words.append("hours: give assume.sampling_tokens_per_s and assume.training_tokens_per_s")
     else:

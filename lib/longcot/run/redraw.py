@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from longcot.files.errors import BadInput
-from longcot.files.paths import ROOT, resolve, shown
+from longcot.files.paths import ROOT, display_path, resolve
 from longcot.files.run_directory import STUDY, TRACES, executed, notebook_source
 from longcot.report.page import write_report
 from longcot.report.shipped import archive_of, unpack
@@ -28,10 +28,13 @@ def redraw(study: Study, run_dir: Path | None = None) -> Path:
     run, archive = run_dir or resolve(study.run_dir), archive_of(study.name)
     shipped = not (run / TRACES).is_dir()
     if shipped and (run_dir or not archive.is_file()):
-        raise BadInput(f"{shown(run)}: no traces there; run the study first (make study STUDY=params/…)")
+        raise BadInput(f"{display_path(run)}: no traces there; run the study first (make study STUDY=params/…)")
     if shipped:
         run = resolve(f"{study.run_dir}-shipped")
-        print(f"{study.run_dir} is not there: {shown(run)} shows the run in {shown(archive)}", file=sys.stderr)
+        print(
+            f"{study.run_dir} is not there: {display_path(run)} shows the run in {display_path(archive)}",
+            file=sys.stderr,
+        )
     hold_lock(run)
     if shipped:
         unpack(archive, run)

@@ -1,6 +1,6 @@
 """The commands that serve a study's models."""
 
-from longcot.files.paths import model_name, model_source, resolve, shown
+from longcot.files.paths import display_path, model_name, model_source, resolve
 from longcot.files.run_directory import adapter
 from longcot.models.adapter import adapter_rank
 from longcot.models.sampled_base import sampled_folder
@@ -31,7 +31,7 @@ def _commands(study: Study, names: list[str]) -> list[str]:
         folder = sampled_folder(base.base, run_dir)
         path, revision, dtype = str(folder), "", study.lora.compute_dtype
         if not folder.is_dir():
-            notes.append(f"# the study's first run makes {shown(folder)}, and then stops for want of a server")
+            notes.append(f"# the study's first run makes {display_path(folder)}, and then stops for want of a server")
     own = tuple(name for name, model in zip(names, models, strict=True) if not model.adapter)
     how = {"revision": revision, "dtype": dtype, "context": base.context, "adapters": adapters, "rank": rank}
     served = Served(path, own, trust_remote_code=base.trust_remote_code, **how)

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from longcot.files.errors import BadInput
-from longcot.files.paths import shown
+from longcot.files.paths import display_path
 from longcot.files.run_directory import SLURM_LOGS
 
 CANCEL_SECONDS = 120  # how long a cancelled job may take to end: Slurm kills it after 30 s unless set otherwise
@@ -25,7 +25,8 @@ def slurm_jobs(run_dir: Path) -> list[str]:
     if asked.returncode:
         if (run_dir / SLURM_LOGS).is_dir():
             raise BadInput(
-                f"{shown(run_dir)}: Slurm does not answer, and jobs of an earlier run may be at work; try again when "
+                f"{display_path(run_dir)}: Slurm does not answer, and jobs of an earlier run may be at work; "
+                "try again when "
                 f"squeue does ({asked.stderr.strip().splitlines()[-1:]})"
             )
         return []
@@ -47,7 +48,8 @@ def cancel_leftovers(run_dir: Path, last: str) -> None:
     host, _, pid = last.rpartition(":")
     if host != socket.gethostname():
         raise BadInput(
-            f"{shown(run_dir)}: Slurm has jobs of process {pid or '?'} on {host or 'another machine'}, which ran this "
+            f"{display_path(run_dir)}: Slurm has jobs of process {pid or '?'} on {host or 'another machine'}, "
+            "which ran this "
             f"study; stop it if it still does, then: scancel {' '.join(jobs)}"
         )
     print(f"cancelling what the killed run left in Slurm: {' '.join(jobs)}", file=sys.stderr)
@@ -56,5 +58,5 @@ def cancel_leftovers(run_dir: Path, last: str) -> None:
     while left := slurm_jobs(run_dir):
         if cancelled.returncode or time.monotonic() > end:
             said = cancelled.stderr.strip().splitlines()[:1]
-            raise BadInput(f"{shown(run_dir)}: Slurm jobs {' '.join(left)} do not end {said}; scancel them")
+            raise BadInput(f"{display_path(run_dir)}: Slurm jobs {' '.join(left)} do not end {said}; scancel them")
         time.sleep(1)

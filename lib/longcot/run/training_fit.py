@@ -61,7 +61,7 @@ def training_fit(study: Study) -> dict[str, tuple[bool, str]]:
     return found
 
 
-def misfits(study: Study) -> list[str]:
+def training_warnings(study: Study) -> list[str]:
     """What cannot be trained here, one line a model. Small models are not looked at, since that takes seconds."""
     if not any(_may_be_large(study.models[name]) for name in _to_train(study)):
         return []

@@ -7,7 +7,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from longcot.files.errors import BadInput
-from longcot.files.paths import shown
+from longcot.files.paths import display_path
 from longcot.problems import prompts
 from longcot.problems.problem import Problem
 from longcot.sampling.requests import EMPTY, OVERFLOW, Completion, Request, Sampler
@@ -104,12 +104,14 @@ def _sample_stage(
             raise
     if any(completion.finish_reason == EMPTY for _, completion in held):
         raise BadInput(
-            f"{shown(writer.path)}: not one of the {len(requests)} responses of stage {requests[0].stage!r} has text "
+            f"{display_path(writer.path)}: not one of the {len(requests)} responses of stage "
+            f"{requests[0].stage!r} has text "
             f"({held[0][0].problem.id} sample {held[0][0].sample}, …); see to how the server parts thoughts from it"
         )
     if not fits:
         raise BadInput(
-            f"{shown(writer.path)}: not one of the {len(requests)} prompts of stage {requests[0].stage!r} leaves room "
+            f"{display_path(writer.path)}: not one of the {len(requests)} prompts of stage "
+            f"{requests[0].stage!r} leaves room "
             "in the model's context; use fewer or shorter examples, or a model or server with a longer context"
         )
 

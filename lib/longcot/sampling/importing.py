@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from longcot.files.manifest import Making
+from longcot.files.manifest import Product
 from longcot.files.paths import resolve
 from longcot.files.strict import Strict
 from longcot.traces.importing import Imported, import_traces
@@ -26,7 +26,7 @@ def import_arm(task: ImportTask, run_dir: Path) -> Path:
     from longcot.grading.grade import grade
 
     out, source = run_dir / task.traces, resolve(task.imported.source)
-    making = Making(out, task.recipe(), [source] if source.is_file() else [])
+    making = Product(out, task.recipe(), [source] if source.is_file() else [])
     if not making.done:
         write_traces(out, grade(import_traces(**task.imported.model_dump())))
         making.finish(**trace_counts(out))

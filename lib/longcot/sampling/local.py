@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from transformers import GenerationConfig, StaticCache
 
 from longcot.files.errors import BadInput
-from longcot.files.paths import shown
+from longcot.files.paths import display_path
 from longcot.models.adapter import adapter_config, without_adapter
 from longcot.models.chat import ended, render, reopened, stop_ids, stop_texts, thought_opening
 from longcot.models.loading import config_stops, context_length, load_model, load_pretrained_tokenizer
@@ -97,7 +97,9 @@ class LocalSampler:
             model = PeftModel.from_pretrained(copy.deepcopy(self.base) if merge else self.base, str(path))
         except (RuntimeError, ValueError, SafetensorError) as error:
             reason = str(error).splitlines()[0]
-            raise BadInput(f"{shown(path)}: this adapter does not fit the base ({reason}); use its own base") from None
+            raise BadInput(
+                f"{display_path(path)}: this adapter does not fit the base ({reason}); use its own base"
+            ) from None
         self.model = (model.merge_and_unload() if merge else model).eval()
 
     def responses(

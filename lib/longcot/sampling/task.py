@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from longcot.files.errors import BadInput
-from longcot.files.manifest import Making
+from longcot.files.manifest import Product
 from longcot.files.paths import model_name, resolve
 from longcot.files.rows import json_rows
 from longcot.models.adapter import check_base
@@ -63,7 +63,7 @@ def sample_arm(
         check_base(adapter, task.base.path)
     given = (Path(base) if Path(base).is_dir() else None, adapter, example_set, task.prompt.template_file)
     inputs = [path for path in given if path]
-    making = Making(out, task.recipe(dtype, problems, threads), inputs)
+    making = Product(out, task.recipe(dtype, problems, threads), inputs)
     if making.done:
         return out
     rows = json_rows(example_set) if example_set else ()

@@ -37,13 +37,13 @@ def check_inputs(study: Study) -> None:
     for name, model in study.models.items():
         for kind, folder in (("path", model.path), ("adapter", model.adapter)):
             if folder and _is_local(folder) and not resolve(folder).is_dir():
-                raise BadInput(f"{study.name}: models.{name}.{kind}: no directory {folder}; mend the path")
+                raise BadInput(f"{study.name}: models.{name}.{kind}: no directory {folder}; fix the path")
         if model.adapter and resolve(model.adapter).is_dir():
             check_base(resolve(model.adapter), model.path)
     for one in [*study.arms, *study.training_traces]:
         if one.imported and _is_local(one.imported.source):
             if not resolve(one.imported.source).exists():
-                raise BadInput(f"{study.name}: {one.name}: no file {one.imported.source}; mend the path")
+                raise BadInput(f"{study.name}: {one.name}: no file {one.imported.source}; fix the path")
             next(iter_imported(**one.imported.model_dump()))  # what is wrong with its form shows in the first row
     for where, prompt in [("prompt", study.prompt), *((arm.name, study.prompt_of(arm)) for arm in study.arms)]:
         if prompt.template_file and not prompt.template_file.is_file():

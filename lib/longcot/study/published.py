@@ -26,7 +26,7 @@ class Counterpart(Strict):
     than: str
 
 
-class Beside(Strict):
+class Counterparts(Strict):
     """Which arms of a study answer to which published row and claim, by the keys of `params/published/paper.yaml`.
 
     An arm answers to a row only if it is that model, trained and sampled as the deviations say. To a claim another
@@ -94,7 +94,7 @@ def read_published() -> Published:
     return found
 
 
-def check_published(beside: Beside, arms: Sequence[str]) -> None:
+def check_published(beside: Counterparts, arms: Sequence[str]) -> None:
     """See that a study's `published` names rows, claims and arms that are there. Raises BadInput."""
     published = read_published()
     for kind, given, known in (

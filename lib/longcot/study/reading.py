@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from longcot.files.errors import BadInput
-from longcot.files.paths import resolve, shown
+from longcot.files.paths import display_path, resolve
 from longcot.files.privacy import home_shortened
 from longcot.files.strict import worst
 from longcot.files.yaml_file import parse_yaml, read_yaml
@@ -45,7 +45,7 @@ def load_study(path: str | Path, overrides: Sequence[str] = ()) -> Study:
     """
     path = resolve(path)
     if not path.is_file():
-        raise BadInput(f"{shown(path)}: no such study; the ones at hand are in params/")
+        raise BadInput(f"{display_path(path)}: no such study; the ones at hand are in params/")
     file = read_yaml(path)
     if not isinstance(file.values, dict):
         raise BadInput(f"{file.where()}: not a mapping of keys to values; see params/miniature.yaml")

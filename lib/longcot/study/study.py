@@ -14,7 +14,7 @@ from longcot.qlora.settings import LoraSettings
 from longcot.sampling.settings import NamedEngine, Sampling, Server
 from longcot.study.arms import Arm, Name, Text, TrainingTraces, each_draw
 from longcot.study.cluster import Jobs
-from longcot.study.published import Beside
+from longcot.study.published import Counterparts
 
 
 class Problems(Strict):
@@ -72,7 +72,7 @@ class Study(Strict):
     arms: Annotated[list[Arm], Field(min_length=1), AfterValidator(each_draw)]
     main_arm: str = ""  # the one that others are compared with; none where all are only curated
     deviations: list[str] = []
-    published: Beside = Beside()
+    published: Counterparts = Counterparts()
     licenses: dict[str, Text] = {}  # of a source, by its path or id as it stands in this file; for the cards
     jobs: Jobs = Jobs()
     assume: Assume = Assume()

@@ -12,7 +12,7 @@ from longcot.traces.words import split_words
 UNITS = ("tokens", "words", "characters")
 
 
-class Ruler:
+class LengthMeasure:
     """How long texts are, in one unit for all of a set.
 
     `tokens` are those of `tokenizer` (a directory or a Hub id); without one, those that each trace counted when it was

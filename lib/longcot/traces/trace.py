@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from longcot.files.errors import BadInput
-from longcot.files.paths import shown
+from longcot.files.paths import display_path
 from longcot.files.strict import first_error
 from longcot.files.writing import is_file_at, open_locked, write_all, write_whole, writing
 from longcot.traces.finish_reasons import finish_reason
@@ -56,7 +56,7 @@ class Trace(BaseModel):
         return None if self.finish_reason is None else self.finish_reason == "stop"
 
     @property
-    def cut(self) -> bool:
+    def truncated(self) -> bool:
         """Whether it did not come to its end: the limit of tokens, or the context, was reached."""
         return self.finish_reason in ("length", "overflow", "empty")
 
@@ -66,7 +66,7 @@ def _parse(line: bytes, path: Path, number: int) -> Trace:
         return Trace.model_validate_json(line)
     except ValidationError as error:
         raise BadInput(
-            f"{shown(path)}:{number}: not a trace, {first_error(error)}; remove the line or import the file"
+            f"{display_path(path)}:{number}: not a trace, {first_error(error)}; remove the line or import the file"
         ) from None
 
 
@@ -93,12 +93,13 @@ def iter_placed(path: str | Path) -> Iterator[tuple[int, Trace]]:
     """`iter_traces`, each with the byte at which its line begins: `trace_at` reads it again, with its text."""
     path, seen = Path(path), {}
     if not path.is_file():
-        raise BadInput(f"{shown(path)}: no such file of traces; generate them first")
+        raise BadInput(f"{display_path(path)}: no such file of traces; generate them first")
     for number, start, line in _complete_lines(path):
         trace = _parse(line, path, number)
         if trace.key in seen:
             raise BadInput(
-                f"{shown(path)}:{number}: {trace.key} stands in line {seen[trace.key]} already; remove one of the two"
+                f"{display_path(path)}:{number}: {trace.key} stands in line {seen[trace.key]} already; remove "
+                "one of the two"
             )
         seen[trace.key] = number
         yield start, trace
@@ -114,7 +115,7 @@ def trace_at(path: str | Path, start: int, key: Key) -> Trace:
     except ValidationError:
         trace = None
     if trace is None or trace.key != key:
-        raise BadInput(f"{shown(path)}: was written anew while it was read; run the notebook again")
+        raise BadInput(f"{display_path(path)}: was written anew while it was read; run the notebook again")
     return trace
 
 
@@ -169,7 +170,8 @@ class TraceWriter:
     def _check(self) -> None:
         if not is_file_at(self._file, self.path) or os.fstat(self._file.fileno()).st_size != self._whole:
             raise BadInput(
-                f"{shown(self.path)}: was removed or changed while it was written; run the same command again, which "
+                f"{display_path(self.path)}: was removed or changed while it was written; run the same command "
+                "again, which "
                 "makes what is missing"
             )
 
@@ -185,7 +187,7 @@ class TraceWriter:
 def held(path: str | Path) -> Iterator[None]:
     """While it lasts no other process writes this file of traces. Raises BadInput where one does, or without a file."""
     if not Path(path).is_file():
-        raise BadInput(f"{shown(path)}: no such file of traces; generate them first")
+        raise BadInput(f"{display_path(path)}: no such file of traces; generate them first")
     with writing(path):
         file = open_locked(path)
     with file:

@@ -10,7 +10,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from longcot.files.errors import BadInput
-from longcot.files.paths import shown
+from longcot.files.paths import display_path
 from longcot.files.run_directory import EVERY_TRACES
 from longcot.files.strict import first_error
 from longcot.traces.trace import Trace
@@ -76,13 +76,14 @@ def read_index(run_dir: str | Path) -> Index:
     problems: dict[str, str] = {}
     rows = [row for path in files for row in _rows(path, run_dir, problems)]
     if not rows:
-        raise BadInput(f"{shown(run_dir)}: no traces/<arm>/<set>.jsonl with a trace in it; run the study first")
+        raise BadInput(f"{display_path(run_dir)}: no traces/<arm>/<set>.jsonl with a trace in it; run the study first")
     table = pd.DataFrame(rows)
     table["completion_tokens"] = table["completion_tokens"].astype(float)
     again = table[table.duplicated(["file", "problem_id", "sample", "stage"])]
     if len(again):
         raise BadInput(
-            f"{shown(run_dir / again.iloc[0]['file'])}:{again.iloc[0]['line']}: this problem, sample and stage stand "
+            f"{display_path(run_dir / again.iloc[0]['file'])}:{again.iloc[0]['line']}: this problem, sample and "
+            "stage stand "
             "in the file already; remove one of the two"
         )
     return Index(run_dir, table, problems)
@@ -118,5 +119,5 @@ def _without_text(line: bytes, path: Path, number: int) -> Trace:
         return Trace.model_validate_json(line[: start + len(_TEXT)] + line[end:] if 0 <= start < end else line)
     except ValidationError as error:
         raise BadInput(
-            f"{shown(path)}:{number}: not a trace, {first_error(error)}; remove the line or import the file"
+            f"{display_path(path)}:{number}: not a trace, {first_error(error)}; remove the line or import the file"
         ) from None

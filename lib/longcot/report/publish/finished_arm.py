@@ -8,7 +8,7 @@ from typing import Any
 
 from longcot.files.errors import BadInput, advice
 from longcot.files.manifest import read_manifest, sha256
-from longcot.files.paths import model_name, shown
+from longcot.files.paths import display_path, model_name
 from longcot.files.run_directory import STUDY, TRAINING, adapter, benchmark_traces, table, training_set
 from longcot.problems.sources import source_name
 from longcot.study.arms import Arm, TrainingTraces
@@ -74,12 +74,12 @@ def shown_source(source: str) -> str:
 def trained_arm(run_dir: Path, name: str) -> tuple[Study, Arm]:
     """A run's study, and its fine-tuned arm of that name. Raises BadInput where there is none."""
     if not (run_dir / STUDY).is_file():
-        raise BadInput(f"{shown(run_dir)}: no study.yaml in it; give the directory of a study that was run")
+        raise BadInput(f"{display_path(run_dir)}: no study.yaml in it; give the directory of a study that was run")
     study = load_study(run_dir / STUDY)
     trained = {arm.name: arm for arm in study.arms if arm.trained}
     if name not in trained:
         what = "is not fine-tuned, and has no adapter" if name in {arm.name for arm in study.arms} else "is not there"
-        raise BadInput(f"{shown(run_dir)}: arm {name} {what}; {advice(name, trained)}")
+        raise BadInput(f"{display_path(run_dir)}: arm {name} {what}; {advice(name, trained)}")
     return study, trained[name]
 
 
@@ -99,7 +99,9 @@ def finished_arm(run_dir: Path, name: str) -> FinishedArm:
     manifests = {what: _whole(path) for what, path in files.items()}
     for made, source in MADE_FROM:
         if manifests[source]["sha256"] not in manifests[made]["inputs"].values():
-            raise BadInput(f"{shown(files[made])}: made from another {source} than is there; run the study again")
+            raise BadInput(
+                f"{display_path(files[made])}: made from another {source} than is there; run the study again"
+            )
     with open(files["scores"], newline="", encoding="utf-8") as rows:
         scores = list(csv.DictReader(rows))
     return FinishedArm(study, arm, files, manifests, scores)
@@ -109,7 +111,7 @@ def _whole(path: Path) -> dict[str, Any]:
     """The manifest of a whole file. Raises BadInput where it is not finished, or was changed since."""
     made = read_manifest(path)
     if not made or not path.exists():
-        raise BadInput(f"{shown(path)}: not finished; run the study to its end first")
+        raise BadInput(f"{display_path(path)}: not finished; run the study to its end first")
     if sha256(path) != made["sha256"]:
-        raise BadInput(f"{shown(path)}: changed since its manifest was written; run the study again")
+        raise BadInput(f"{display_path(path)}: changed since its manifest was written; run the study again")
     return made

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from longcot.files.errors import BadInput
 from longcot.files.manifest import sha256
-from longcot.files.paths import shown
+from longcot.files.paths import display_path
 
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM 0.32 takes for --max-lora-rank
 LOOPBACK = ("localhost", "127.0.0.1")
@@ -25,7 +25,7 @@ def module_name(name: str, adapter: str | Path) -> str:
     """
     files = [Path(adapter) / file for file in ADAPTER_FILES]
     if lacking := [file.name for file in files if not file.is_file()]:
-        raise BadInput(f"{shown(adapter)}: no {', '.join(lacking)} in it; give the directory of a PEFT adapter")
+        raise BadInput(f"{display_path(adapter)}: no {', '.join(lacking)} in it; give the directory of a PEFT adapter")
     return f"{name}@{hashlib.sha256(''.join(map(sha256, files)).encode()).hexdigest()[:8]}"
 
 

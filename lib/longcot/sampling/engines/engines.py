@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from longcot.files.errors import BadInput
-from longcot.files.paths import resolve, shown
+from longcot.files.paths import display_path, resolve
 from longcot.files.privacy import scrubbed
 from longcot.files.run_directory import engine_log
 from longcot.files.writing import write_whole
@@ -137,7 +137,7 @@ class Engines:
             words = words or last_words(replica.log)
             raise BadInput(
                 f"engine {replica.name}: ended {replica.starts} times, the last time with: {words} "
-                f"(log: {shown(replica.log)})"
+                f"(log: {display_path(replica.log)})"
             )
         replica.begin()
 
@@ -165,7 +165,7 @@ def _groups(own: Sequence[Card], engine: Engine, served: Served) -> list[list[Ca
     size = engine.tensor_parallel or (1 if len(own) == 1 else _reckoned(own, engine, served))
     if size > len(own):
         raise BadInput(
-            f"{shown(served.path)}: needs {size} GPUs, this job has {len(own)}; give it more, lower the model's "
+            f"{display_path(served.path)}: needs {size} GPUs, this job has {len(own)}; give it more, lower the model's "
             "context, or take a smaller model"
         )
     return [list(own[start : start + size]) for start in range(0, len(own) - size + 1, size)]

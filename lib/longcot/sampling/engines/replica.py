@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from longcot.files.errors import BadInput
-from longcot.files.paths import ROOT, shown
+from longcot.files.paths import ROOT, display_path
 from longcot.files.processes import GRACE_S, LONGEST_S, end_marked
 from longcot.sampling.engines.keeper import MARK
 from longcot.sampling.engines.vllm import last_lines, last_words
@@ -71,7 +71,7 @@ class Replica:
                 self.end()
                 raise BadInput(
                     f"engine {self.name}: does not answer after {seconds:.0f} s ({last_words(self.log)}); raise "
-                    f"engine.start_s, or see {shown(self.log)}"
+                    f"engine.start_s, or see {display_path(self.log)}"
                 )
             if now - told > SAID_EVERY_S:
                 told = now

@@ -36,7 +36,7 @@ class Stops:
 
 
 @dataclass(frozen=True)
-class Manner:
+class Dialect:
     """How a server is asked; less is asked of it as it refuses."""
 
     extras: str = EXTRAS[0]
@@ -50,7 +50,7 @@ class Manner:
 class Less(NamedTuple):
     """A manner that asks less, and what comes of it; nothing where it comes to the same."""
 
-    manner: Manner
+    manner: Dialect
     effect: str = ""
 
 
@@ -63,7 +63,7 @@ def request_body(
     sampling: Sampling,
     stops: Stops,
     limit: int,
-    manner: Manner,
+    manner: Dialect,
 ) -> dict[str, Any]:
     """The body of a request for `n` samples of at most `limit` tokens.
 
@@ -89,7 +89,7 @@ def request_body(
 
 
 def asked_less(
-    manner: Manner, refusal: Refusal, body: dict[str, Any], api: Literal["completions", "chat"]
+    manner: Dialect, refusal: Refusal, body: dict[str, Any], api: Literal["completions", "chat"]
 ) -> Less | None:
     """What to ask in place of `body`, without what a server refuses: by what it names, else by what is likeliest.
 
@@ -118,7 +118,7 @@ def asked_less(
     return None if told or words & NEUTRAL.keys() or not likely else likely[0][1]
 
 
-def _limited(manner: Manner, refusal: Refusal, limit: int, words: set[str]) -> list[Less]:
+def _limited(manner: Dialect, refusal: Refusal, limit: int, words: set[str]) -> list[Less]:
     """The way to ask for a shorter response, or for its length by another name; each is gone once."""
     longest = None if manner.longest else longest_response(refusal.words, limit)
     if longest:

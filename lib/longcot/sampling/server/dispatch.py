@@ -64,7 +64,7 @@ class Dispatch:
         """Give each request with its response, until all are answered or given up.
 
         One that has no text after the last try gets the mark "empty", unless a server has just stopped to give any.
-        Raises BadInput at once where no server is there at the start, or where one says what the user must mend.
+        Raises BadInput at once where no server is there at the start, or where one says what the user must fix.
         """
         self.endpoints = self._make_endpoints()
         self._give = give

@@ -15,10 +15,10 @@ from typing import Any
 import httpx2
 
 from longcot.files.errors import BadInput
-from longcot.files.paths import shown
+from longcot.files.paths import display_path
 from longcot.sampling.requests import OVERFLOW, Completion
 from longcot.sampling.server.connection import CONNECT_S, Connection
-from longcot.sampling.server.dialect import Manner, Prompt, Stops, asked_less, request_body
+from longcot.sampling.server.dialect import Dialect, Prompt, Stops, asked_less, request_body
 from longcot.sampling.server.overflow import room_left
 from longcot.sampling.server.refusal import Fault, Refusal
 from longcot.sampling.server.reply import NoText, completions
@@ -41,7 +41,7 @@ class Endpoint:
     """
 
     def __init__(
-        self, url: str, model: str, server: Server, *, key: str, base: str, adapter: Path | None, manner: Manner
+        self, url: str, model: str, server: Server, *, key: str, base: str, adapter: Path | None, manner: Dialect
     ):
         self.url, self.model, self.api, self.timeout_s = url, model, server.api, server.timeout_s
         self.base, self.adapter, self.manner = base, adapter, manner
@@ -76,7 +76,8 @@ class Endpoint:
         if isinstance(root, str) and Path(root).is_dir() and Path(self.base).is_dir():
             if not Path(root).samefile(self.base):
                 raise BadInput(
-                    f"{self.url} serves {shown(root)} as {self.model!r}, the study samples {shown(self.base)}; "
+                    f"{self.url} serves {display_path(root)} as {self.model!r}, the study samples "
+                    f"{display_path(self.base)}; "
                     "start the server with that directory"
                 )
         if card.get("owned_by") == "vllm" and await self._is_on_cpu():
@@ -202,5 +203,5 @@ class Endpoint:
             self.ready = False  # a server that was started anew has forgotten the adapter, which prepare() had seen
             return Fault(str(refusal))
         served = f"; it serves {', '.join(self.served[:9])}" if self.served else ""
-        fix = "mend the URL, which ends in /v1, or start the server with this name"
+        fix = "fix the URL, which ends in /v1, or start the server with this name"
         return BadInput(f"{self.url} does not serve {self.model!r} ({refusal.said}){served}; {fix}")

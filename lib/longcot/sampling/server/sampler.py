@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from longcot.files.errors import BadInput
-from longcot.files.paths import ROOT, shown
+from longcot.files.paths import ROOT, display_path
 from longcot.models.adapter import adapter_rank
 from longcot.models.chat import ended, render, reopened, stop_texts, thought_opening, turn_end
 from longcot.models.loading import context_length, load_config, load_pretrained_tokenizer, own_stops
@@ -17,7 +17,7 @@ from longcot.sampling.engines.command import Served, module_name
 from longcot.sampling.requests import Completion, Messages, Request
 from longcot.sampling.server.background import in_background
 from longcot.sampling.server.connection import read_key, url_parts
-from longcot.sampling.server.dialect import Manner, Prompt, Stops
+from longcot.sampling.server.dialect import Dialect, Prompt, Stops
 from longcot.sampling.server.dispatch import Dispatch, NoServer
 from longcot.sampling.server.endpoint import Endpoint
 from longcot.sampling.settings import Sampling, Server
@@ -63,13 +63,15 @@ class ServerSampler:
         names = () if adapter else (served_as,)
         # The error with it is kept in a file: from the project's root where it can be.
         ours = Path(base).is_dir() and Path(base).resolve().is_relative_to(ROOT)
-        here = shown(base) if ours else base
+        here = display_path(base) if ours else base
         how |= {"revision": revision, "dtype": dtype, "context": context, "trust_remote_code": trust_remote_code}
         self._command = Served(here, names, **how).command(server.urls[0])
         self._served_by: set[str] = set()
         self.tokenizer, longest = _tokenizer(base, revision, trust_remote_code)
         if self.tokenizer is None and server.api == "completions":
-            raise BadInput(f"{shown(base)}: no tokenizer there, which api: completions needs; mend it or use api: chat")
+            raise BadInput(
+                f"{display_path(base)}: no tokenizer there, which api: completions needs; fix it or use api: chat"
+            )
         if server.api == "chat" and chat_template not in ("", "own"):
             raise BadInput(f"{served_as}: api: chat has the server's chat template; use api: completions for another")
         self.spoken = "the server's own" if server.api == "chat" else spoken_as(self.tokenizer, chat_template)
@@ -101,7 +103,7 @@ class ServerSampler:
     ) -> Iterator[list[tuple[Request, Completion]]]:
         """The responses to requests that are not `done`, as they come, as `sampling.Sampler` has it.
 
-        Raises BadInput at once for what the user must mend (no server, wrong key, model not served); and in the end,
+        Raises BadInput at once for what the user must fix (no server, wrong key, model not served); and in the end,
         naming them, for samples that could not be had in `server.retries` further tries. On Ctrl-C or SIGTERM what was
         received is yielded first.
         """
@@ -131,7 +133,7 @@ class ServerSampler:
 
     def _endpoints(self) -> list[Endpoint]:
         """The servers, made in the event loop that asks them."""
-        manner = Manner(many=self.tokenizer is not None)  # without one nobody could count the tokens of each
+        manner = Dialect(many=self.tokenizer is not None)  # without one nobody could count the tokens of each
         how = {"key": self._key, "base": self.base, "adapter": self.adapter, "manner": manner}
         return [Endpoint(url, self.served_as, self.server, **how) for url in self.server.urls]
 
