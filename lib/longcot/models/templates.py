@@ -6,6 +6,7 @@ from typing import Any
 
 from jinja2 import TemplateError
 
+from longcot.files.encoding import read_text
 from longcot.files.errors import BadInput
 from longcot.files.paths import display_path, model_name, resolve
 from longcot.problems.prompts import TEMPLATES
@@ -87,13 +88,12 @@ def _text(tokenizer: Any, name: str) -> str:
     """A template by its name; a named one begins with the BOS where the tokenizer puts one before any text."""
     if name not in TEMPLATES:
         path = resolve(name)
-        try:
-            return path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
+        if not path.is_file():
             raise BadInput(
                 f"prompt.chat_template: no template in {display_path(path)}; say {', '.join(TEMPLATES)}, or "
                 "give a Jinja file"
-            ) from None
+            )
+        return read_text(path)
     ids, bos = tokenizer("a")["input_ids"], tokenizer.bos_token_id
     start = "{{- bos_token }}" if bos is not None and ids[:1] == [bos] else ""
     return start + {"chatml": CHATML, "plain": PLAIN}[name]
