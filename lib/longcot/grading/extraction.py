@@ -107,7 +107,9 @@ def last_box(text: str) -> str | None:
 def conclusion(text: str, sure: bool = False) -> str | None:
     """The answer of a text without a box; with `sure` only what it states, or clearly concludes."""
     ended = "<|end_of_solution|>" in text
-    text = _RULE.sub("", re.sub(r"\\boxed\s*\{\s*\}", "", _MARKS.sub("", text[-_TAIL:]))).strip()
+    text = _RULE.sub(
+        "", re.sub(r"\\(?:boxed|fbox)(?:\s*\{\s*\}|(?!\s*\{|\w))", "", _MARKS.sub("", text[-_TAIL:]))
+    ).strip()
     if not text:
         return None
     lines = [line for line in text.splitlines() if line.strip()]

@@ -10,7 +10,7 @@ MATHS = re.compile(r"(?<!\\)\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\(([^\n]+?)\\\)|(?<!\\
 NUMERAL = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d+)?|\.\d+)"
 _TUPLE = r"[(\[]-?[\d./]+(?:, ?-?[\d./]+)+[)\]]"
 _TIME = r"\d{1,2}:\d\d(?: ?[AaPp]\.?[Mm]\b\.?)?"
-_VALUE = rf"[-+]?(?:{_TIME}|{NUMERAL}(?: \d+/\d+|/\d+)?%?|{_TUPLE}|\\frac\{{\d+\}}\{{\d+\}})"
+_VALUE = rf"[-+]?(?:{_TIME}|{NUMERAL}(?: \d+/\d+|/\d+)?(?:\\?%)?|{_TUPLE}|\\frac\{{\d+\}}\{{\d+\}})"
 _NUMBER = re.compile(rf"(?<![A-Za-z0-9_.^{{\\]){_VALUE}(?!\d*\^)")
 _NOT_THAT = re.compile(
     rf"[,;]?\s*(?:\b(?:and|but)\s+)?\b(?:not|rather than|instead of)\s+(?:{_VALUE}|\$[^$]+\$)(?: \w+)?\W*$"
@@ -23,7 +23,7 @@ _RUN = re.compile(  # mathematics without a word; "a" and "I" before one are wor
 _GOES_ON = re.compile(  # after a number: it is no more than the beginning of an expression, or of a list
     r"\s*!?\s*(?:[-+*/^=<>×·÷≤≥≠±√π≈∪∩]|[xX]\s*[\d$(]|\\(?:times|cdot|div|pm|sqrt|frac|pi|leq?|geq?|cup|cap)|:\d"
     r"|(?:sqrt|pi|ln|log|sin|cos|tan)(?![A-Za-z])"
-    r"|[A-Za-z]\s*(?:[-+*/^=<>]|$)|(?:,|;|,?\s*\b(?:and|or)\b)\s*[-\d(\[])|\("
+    r"|[a-fi-kn-rt-z](?![A-Za-z])|\s[A-Za-z]\s*(?:[-+*/^=<>])|\\text\{\s*(?:and|or)\b|(?:,|;|,?\s*\b(?:and|or)\b)\s*[-\d(\[])|\("
 )
 _SO = re.compile(r"[\s,;]*\b(?:so|thus|hence|therefore|i\.e\.|that is|giving|which (?:is|equals|gives|means))\b[\s,:]*")
 _LABEL = re.compile(r"[A-Za-z](?:_\{?\w+\}?)?(?:\([^()]*\))?")  # x, f(x), P(X = 2)
@@ -118,7 +118,11 @@ def _value(head: str) -> str | None:
     if rounded:
         text = f"{exact} = {rounded[0]}" if _LABEL.fullmatch(exact.strip()) else exact
     sides = [side.strip(" ,;") for side in split(re.sub(r"(?<![<>!])=", "\0", text), "\0")]
-    if after and after != "respectively" and (len(sides) < 2 and not re.search(r"\d\s*[-+*/^<>(\\]|[<>≤≥]", text)):
+    if (
+        after
+        and after != "respectively"
+        and (len(sides) < 2 and not re.search(r"\d\s*[-+*/^<>(\\]|\d[A-Za-z]|[<>≤≥]", text))
+    ):
         return None  # the beginning of a list of things, not of numbers
     if len(sides) < 2:
         return text if re.search(r"[\d<>≤≥(\\]", text) else None
@@ -127,4 +131,4 @@ def _value(head: str) -> str | None:
         return found[0] if found and not re.search(r"[-+*/^\\A-Za-z(,]", sides[-1][found.end() :]) else text
     if any(re.search(r"[A-Za-z]", re.sub(r"\\[A-Za-z]+|sqrt|pi", "", side)) for side in sides[:-1]):
         return text
-    return sides[0] if _NUMBER.fullmatch(sides[0]) else sides[-1]
+    return sides[0] if _NUMBER.fullmatch(sides[0]) else re.sub(r"(?<=\d)\s*[msghlJNWVKLA]$", "", sides[-1])  # 5 m
