@@ -93,7 +93,8 @@ def first_piece(text: str) -> str | None:
         return _joined(head, [number, *MATHS.finditer(head, number.end())], first=True)
     if choice := _CHOICE.match(head):
         return choice[1] or (head if len(head) < 100 else None)
-    return _value(head) or (number[0] if number else last_piece(head))
+    found = None if "boxed" in head else _value(head)  # a box that was cut
+    return found or (number[0] if number else last_piece(head))
 
 
 def first_sentence(text: str) -> str:
