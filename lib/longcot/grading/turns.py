@@ -47,6 +47,8 @@ def parts(text: str) -> tuple[str, str | None]:
     outside of thoughts, another turn or problem begins in plain text; a prompt before the model's own turn is left out.
     Where nothing is said after the last thoughts, it is what was said before them.
     """
+    if "\n" not in text and "<" not in text and "[" not in text and "◁" not in text and text[:8] != "analysis":
+        return "", text  # as quickly as it is often so
     opened: list[tuple[str, bool]] = []
     said = lead = 0
     before, in_prompt = "", False
