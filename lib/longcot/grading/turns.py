@@ -17,11 +17,11 @@ _OF_RESPONSE = re.compile(
 )
 _TURNS = {"s", "eos", "bos", "eot", "end_of_turn", "start_of_turn", "user", "human", "assistant", "system", "turn"}
 _TURNS |= {"inst", "sys"}
-_NOTHING_YET = re.compile(r"\s*(?:<s>|assistant|model|\s)*")
+_NOTHING_YET = re.compile(r"(?:<s>|assistant|model|\s)*")
 
 _HEAD = r"(?:#+ *|\*\*|\\(?:sub)*section\*?\{)?"
 _OTHER_TURN = re.compile(  # a line that only begins the turn of a person
-    rf"\n[ \t]*(?:(?:user|human|system)[ \t]*(?=\n)|{_HEAD}(?:Human|User|USER|HUMAN|用户)(?:\*\*)?[ \t]*[:：]"
+    rf"\n[ \t]*(?:(?:[Uu]ser|[Hh]uman|system)[ \t]*(?=\n)|{_HEAD}(?:Human|User|USER|HUMAN|用户)(?:\*\*)?[ \t]*[:：]"
     r"|#+ *(?:Instruction|User|Human)\b)"
 )
 _OTHER_PROBLEM = re.compile(  # a line that may begin another problem, where this one is answered
@@ -49,7 +49,7 @@ def parts(text: str) -> tuple[str, str | None]:
     """
     if "\n" not in text and "<" not in text and "[" not in text and "◁" not in text and text[:8] != "analysis":
         return "", text  # as quickly as it is often so
-    opened: list[tuple[str, bool]] = []
+    opened: dict[str, bool] = {}  # the names of thoughts in their order, and whether the tag surely begins some
     said = lead = 0
     before, in_prompt = "", False
     if text.startswith("analysis") and text[8:9].isupper():  # Harmony, decoded without its special tokens
@@ -61,7 +61,7 @@ def parts(text: str) -> tuple[str, str | None]:
         kind, name = _kind(mark)
         if kind == "turn":
             first = _NOTHING_YET.fullmatch(text, lead, mark.start())
-            if name == "model" and (first or in_prompt) or first and name == "begins":
+            if (name == "model" and (first or in_prompt)) or (name == "begins" and first):
                 said, lead, in_prompt = mark.end(), mark.end(), False
             elif first and name == "person":
                 in_prompt = True
@@ -74,14 +74,15 @@ def parts(text: str) -> tuple[str, str | None]:
                     text = text[:end]
                     break
                 before = text[said:end] if re.search(r"\w", text[said:end]) else before
-            line = text[text.rfind("\n", 0, mark.start()) + 1 : mark.start()]
+            line = text[max(0, mark.start() - 100) : mark.start()].rpartition("\n")[2]
             in_sentence = mark["name"] and not mark["left"] and name != "think" and re.search(r"\w", line)
-            opened.append((name, not in_sentence))  # "I use <reasoning> tags" begins none, unless it ends
+            opened.setdefault(name, not in_sentence)  # "I use <reasoning> tags" begins none, unless it ends
         elif kind == "close":
-            del opened[next((place for place, one in enumerate(opened) if one[0] == name), 0) :]
+            for inner in [*opened][list(opened).index(name) if name in opened else 0 :]:  # one never begun ends all
+                del opened[inner]
             if not opened:
                 said = mark.end()
-    if in_prompt or any(begun for _, begun in opened):
+    if in_prompt or any(opened.values()):
         return text, None
     last = text[said : _end_of_turn(text, said, len(text))]
     return text[:said], last if not before or re.search(r"\w", last) else before
@@ -105,7 +106,7 @@ def _kind(mark: re.Match) -> tuple[str, str]:
     bounds = re.fullmatch(r"(begin_of_|start_of_|start_|end_of_|end_)?(\w+?)(_start|_begin|_end)?", name)
     if bounds and bounds[2] in _THOUGHTS:
         return ("close" if slash or "end" in f"{bounds[1]}{bounds[3]}" else "open"), bounds[2]
-    if name not in _TURNS and not (token and not _OF_RESPONSE.fullmatch(name)) or name == "s" and not slash:
+    if name == "s" and not slash or name not in _TURNS and (not token or _OF_RESPONSE.fullmatch(name)):
         return "", ""
     if re.match(r"assistant|model", after) or "assistant" in name or (name == "inst" and slash):
         return "turn", "model"
