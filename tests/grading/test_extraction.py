@@ -68,6 +68,9 @@ def test_outside_cases():
     "text",
     [
         "<think>" * 50_000,
+        "<reasoning>" * 30_000 + "<think></think>" * 30_000,
+        "\n" * 100_000 + "x<|im_end|>",
+        "not 5 " * 20_000,
         "</think>" * 50_000,
         "<answer>" * 50_000,
         "\nQ:" * 100_000,

@@ -34,7 +34,6 @@ _CONDITION = re.compile(  # not "if x > 0, else …", which is another answer
 )
 _INTEGER = re.compile(r"[,;]?\s*\(?\s*[a-z]\s*\\in\s*(?:\\mathbb)?\s*\{?\s*[ZN]\s*\}?\s*\)?$")
 _BASE = re.compile(r"\(?(-?[\dA-F]+)\)? ?_\{ ?(?:" + TEXT + r"\{|\()?([\da-z]+)[})]?\}")
-_LETTER = re.compile(r"(-?\d*\.\d+(?: ?\\times 10\^\{-?\d+\}|e-?\d+)?) ?[msghJNWVKLA]")  # 1.5 V, not the product 2m
 _DIGITS = "one two three four five six seven eight nine ten eleven twelve".split()
 
 
@@ -72,8 +71,6 @@ def same(c: str, r: str) -> bool:
         digits = [base[1] if base else text.strip() for base, text in zip(bases, (c, r), strict=True)]
         systems = {str(_DIGITS.index(base[2]) + 1 if base[2] in _DIGITS else base[2]) for base in bases if base}
         return digits[0] == digits[1] and len(systems) == 1
-    if number(r) and (letter := _LETTER.fullmatch(c)):
-        c = letter[1]
     units = [split_unit(c), split_unit(r)]
     if all(unit for _, unit in units) and units[0][1] != units[1][1]:
         return False

@@ -24,7 +24,7 @@ _PHRASE = re.compile(
 )
 _LONGEST = 1_000_000  # characters at the end of a text in which a box is looked for
 _TAIL = 20_000  # characters at the end of a text in which an answer without a box is looked for
-_RULE = re.compile(r"(?:\n\s*[-*_=#]{3,}\s*)+\Z")
+_RULE = re.compile(r"(?:\n[ \t]*[-*_=#]{3,}[ \t]*)+\s*\Z")
 _WHOLE_END = re.compile(r"[\d.!?。)\]}$*\"'%:]\s*$")
 _SENTENCES = re.compile(r"(?<=[A-Za-z)$\d])\.\s+(?=[A-Z])")
 # "I checked it in 3 ways", "Both 2 methods agree", "I am 100% sure", "as in step 3": how it was done, no result
@@ -107,7 +107,9 @@ def last_box(text: str) -> str | None:
 def conclusion(text: str, sure: bool = False) -> str | None:
     """The answer of a text without a box; with `sure` only what it states, or clearly concludes."""
     ended = "<|end_of_solution|>" in text
-    text = _RULE.sub("", re.sub(r"\\boxed\s*\{\s*\}", "", _MARKS.sub("", text[-_TAIL:]))).strip()
+    text = _RULE.sub(
+        "", re.sub(r"\\(?:boxed|fbox)(?:\s*\{\s*\}|(?!\s*\{|\w))", "", _MARKS.sub("", text[-_TAIL:]))
+    ).strip()
     if not text:
         return None
     lines = [line for line in text.splitlines() if line.strip()]

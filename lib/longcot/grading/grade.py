@@ -101,7 +101,9 @@ def grade(traces: Sequence[Trace], timeout: float = 5.0) -> list[Trace]:
     graded = []
     for answer, trace in zip(found, traces, strict=True):
         verdict = verdicts[answer, trace.expected_answer] if answer else False
-        update = {"answer": answer, "correct": bool(verdict), "undecided": verdict is None}
+        update = {"answer": answer, "correct": bool(verdict)}
+        if verdict is None or trace.undecided:
+            update["undecided"] = verdict is None
         graded.append(trace.model_copy(update=update))
     if count := sum(trace.undecided for trace in graded):
         LOG.warning("%d of %d answers could not be compared in time: undecided, counted as wrong", count, len(graded))

@@ -10,11 +10,9 @@ MATHS = re.compile(r"(?<!\\)\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\(([^\n]+?)\\\)|(?<!\\
 NUMERAL = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d+)?|\.\d+)"
 _TUPLE = r"[(\[]-?[\d./]+(?:, ?-?[\d./]+)+[)\]]"
 _TIME = r"\d{1,2}:\d\d(?: ?[AaPp]\.?[Mm]\b\.?)?"
-_VALUE = rf"[-+]?(?:{_TIME}|{NUMERAL}(?: \d+/\d+|/\d+)?%?|{_TUPLE}|\\frac\{{\d+\}}\{{\d+\}})"
+_VALUE = rf"[-+]?(?:{_TIME}|{NUMERAL}(?: \d+/\d+|/\d+)?(?:\\?%)?|{_TUPLE}|\\frac\{{\d+\}}\{{\d+\}})"
 _NUMBER = re.compile(rf"(?<![A-Za-z0-9_.^{{\\]){_VALUE}(?!\d*\^)")
-_NOT_THAT = re.compile(
-    rf"[,;]?\s*(?:\b(?:and|but)\s+)?\b(?:not|rather than|instead of)\s+(?:{_VALUE}|\$[^$]+\$)(?: \w+)?\W*$"
-)
+_NOT_THAT = re.compile(rf"\b(?:not|rather than|instead of)\s+(?:{_VALUE}|\$[^$]+\$)(?: \w+)?\W*$")
 
 _RUN = re.compile(  # mathematics without a word; "a" and "I" before one are words
     r"(?:\\[A-Za-z]+|\\[{},;! ]|(?:sqrt|pi|sin|cos|tan|log|ln|exp|and|or|inf|infinity)(?![A-Za-z])"
@@ -23,7 +21,8 @@ _RUN = re.compile(  # mathematics without a word; "a" and "I" before one are wor
 _GOES_ON = re.compile(  # after a number: it is no more than the beginning of an expression, or of a list
     r"\s*!?\s*(?:[-+*/^=<>×·÷≤≥≠±√π≈∪∩]|[xX]\s*[\d$(]|\\(?:times|cdot|div|pm|sqrt|frac|pi|leq?|geq?|cup|cap)|:\d"
     r"|(?:sqrt|pi|ln|log|sin|cos|tan)(?![A-Za-z])"
-    r"|[A-Za-z]\s*(?:[-+*/^=<>]|$)|(?:,|;|,?\s*\b(?:and|or)\b)\s*[-\d(\[])|\("
+    r"|[a-fi-kn-rt-z](?![A-Za-z])|\s[A-Za-z]\s*[-+*/^=<>]|\\text\{\s*(?:and|or)\b"
+    r"|(?:,|;|,?\s*\b(?:and|or)\b)\s*[-\d(\[])|\("
 )
 _SO = re.compile(r"[\s,;]*\b(?:so|thus|hence|therefore|i\.e\.|that is|giving|which (?:is|equals|gives|means))\b[\s,:]*")
 _LABEL = re.compile(r"[A-Za-z](?:_\{?\w+\}?)?(?:\([^()]*\))?")  # x, f(x), P(X = 2)
@@ -34,6 +33,7 @@ _COUNTED = re.compile(  # the things of a count: 3 eggs x 4 days = 12 eggs
     r"(?<=\d)\s*(?!(?:and|or|so|thus|hence|which|that|because|since|as|is|if|for|where|when|times|plus|minus|divided)\b)"
     r"[A-Za-z]{2,}(?![A-Za-z({])(?:\^\{?-?\d\}?|[²³])?(?:/[a-z]+)?"
 )
+_OPERATION = r"\d\s*[-+*/^<>(\\]|\d[A-Za-z]|[<>≤≥]"
 _IN_WORDS = {"times": r"\\times", "of": r"\\times", "plus": "+", "minus": "-", "divided by": "/"}
 
 
@@ -44,10 +44,11 @@ def inside(match: re.Match) -> str:
 
 def last_piece(text: str) -> str | None:
     """The last mathematics or number of a text; in "3 apples, not 5" it is the 3."""
-    if "not" in text or "instead" in text or "rather" in text:
-        said = _NOT_THAT.sub("", text)
-        if said != text and (found := last_piece(said)):
-            return found
+    other = _NOT_THAT.search(text)
+    return (other and _last_piece(text[: other.start()])) or _last_piece(text)
+
+
+def _last_piece(text: str) -> str | None:
     maths = list(MATHS.finditer(text))
     numbers = [
         found
@@ -93,7 +94,8 @@ def first_piece(text: str) -> str | None:
         return _joined(head, [number, *MATHS.finditer(head, number.end())], first=True)
     if choice := _CHOICE.match(head):
         return choice[1] or (head if len(head) < 100 else None)
-    return _value(head) or (number[0] if number else last_piece(head))
+    found = None if "boxed" in head else _value(head)  # a box that was cut
+    return found or (number[0] if number else last_piece(head))
 
 
 def first_sentence(text: str) -> str:
@@ -118,13 +120,12 @@ def _value(head: str) -> str | None:
     if rounded:
         text = f"{exact} = {rounded[0]}" if _LABEL.fullmatch(exact.strip()) else exact
     sides = [side.strip(" ,;") for side in split(re.sub(r"(?<![<>!])=", "\0", text), "\0")]
-    if after and after != "respectively" and (len(sides) < 2 and not re.search(r"\d\s*[-+*/^<>(\\]|[<>≤≥]", text)):
-        return None  # the beginning of a list of things, not of numbers
-    if len(sides) < 2:
-        return text if re.search(r"[\d<>≤≥(\\]", text) else None
+    if len(sides) < 2:  # what words follow has to be an expression: "3 and 5 pears" is a list of things
+        whole = not after or after == "respectively"
+        return text if re.search(r"[\d<>≤≥(\\]" if whole else _OPERATION, text) else None
     if _LABEL.fullmatch(sides[0]):
         found = _NUMBER.match(sides[-1])
         return found[0] if found and not re.search(r"[-+*/^\\A-Za-z(,]", sides[-1][found.end() :]) else text
     if any(re.search(r"[A-Za-z]", re.sub(r"\\[A-Za-z]+|sqrt|pi", "", side)) for side in sides[:-1]):
         return text
-    return sides[0] if _NUMBER.fullmatch(sides[0]) else sides[-1]
+    return sides[0] if _NUMBER.fullmatch(sides[0]) else re.sub(r"(?<=\d)\s*[msghlJNWVKLA]$", "", sides[-1])  # 5 m

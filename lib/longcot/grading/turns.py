@@ -16,11 +16,12 @@ _OF_RESPONSE = re.compile(
     r"message|start|constrain|answer|(?:begin|end)_of_(?:solution|answer)|start_(?:response|text)"
 )
 _TURNS = {"s", "eos", "bos", "eot", "end_of_turn", "start_of_turn", "user", "human", "assistant", "system", "turn"}
-_ROLE = re.compile(r"\s*(?:assistant|model)?\s*")
+_TURNS |= {"inst", "sys"}
+_NOTHING_YET = re.compile(r"(?:<s>|assistant|model|\s)*")
 
 _HEAD = r"(?:#+ *|\*\*|\\(?:sub)*section\*?\{)?"
 _OTHER_TURN = re.compile(  # a line that only begins the turn of a person
-    rf"\n[ \t]*(?:(?:user|human|system)[ \t]*(?=\n)|{_HEAD}(?:Human|User|USER|HUMAN|用户)(?:\*\*)?[ \t]*[:：]"
+    rf"\n[ \t]*(?:(?:[Uu]ser|[Hh]uman|system)[ \t]*(?=\n)|{_HEAD}(?:Human|User|USER|HUMAN|用户)(?:\*\*)?[ \t]*[:：]"
     r"|#+ *(?:Instruction|User|Human)\b)"
 )
 _OTHER_PROBLEM = re.compile(  # a line that may begin another problem, where this one is answered
@@ -43,10 +44,14 @@ def parts(text: str) -> tuple[str, str | None]:
 
     Thoughts stand between the tags of one of the families of reasoning models, or before an end of thinking that was
     never begun (templates begin it in the prompt). The text ends where the mark of another turn stands, or where,
-    outside of thoughts, another turn or problem begins in plain text.
+    outside of thoughts, another turn or problem begins in plain text; a prompt before the model's own turn is left out.
+    Where nothing is said after the last thoughts, it is what was said before them.
     """
-    opened: list[str] = []
+    if "\n" not in text and "<" not in text and "[" not in text and "◁" not in text and text[:8] != "analysis":
+        return "", text  # as quickly as it is often so
+    opened: dict[str, bool] = {}  # the names of thoughts in their order, and whether the tag surely begins some
     said = lead = 0
+    before, in_prompt = "", False
     if text.startswith("analysis") and text[8:9].isupper():  # Harmony, decoded without its special tokens
         if "assistantfinal" not in text:
             return text, None
@@ -55,29 +60,38 @@ def parts(text: str) -> tuple[str, str | None]:
     for mark in _MARK.finditer(text, said) if marked else ():
         kind, name = _kind(mark)
         if kind == "turn":
-            if _ROLE.fullmatch(text, lead, mark.start()):  # the marks of the model's own turn
-                said = lead = mark.end()
-                continue
-            text = text[: mark.start()]
-            break
-        if kind == "open":
-            if not opened and (end := _end_of_turn(text, said, mark.start())) < mark.start():
-                text = text[:end]
+            first = _NOTHING_YET.fullmatch(text, lead, mark.start())
+            if (name == "model" and (first or in_prompt)) or (name == "begins" and first):
+                said, lead, in_prompt = mark.end(), mark.end(), False
+            elif first and name == "person":
+                in_prompt = True
+            elif not in_prompt:
+                text = text[: mark.start()]
                 break
-            opened.append(name)
+        elif kind == "open":
+            if not opened:
+                if (end := _end_of_turn(text, said, mark.start())) < mark.start():
+                    text = text[:end]
+                    break
+                before = text[said:end] if re.search(r"\w", text[said:end]) else before
+            line = text[max(0, mark.start() - 100) : mark.start()].rpartition("\n")[2]
+            in_sentence = mark["name"] and not mark["left"] and name != "think" and re.search(r"\w", line)
+            opened.setdefault(name, not in_sentence)  # "I use <reasoning> tags" begins none, unless it ends
         elif kind == "close":
-            del opened[opened.index(name) if name in opened else 0 :]
+            for inner in [*opened][list(opened).index(name) if name in opened else 0 :]:  # one never begun ends all
+                del opened[inner]
             if not opened:
                 said = mark.end()
-    if opened:
+    if in_prompt or any(opened.values()):
         return text, None
-    return text[:said], text[said : _end_of_turn(text, said, len(text))]
+    last = text[said : _end_of_turn(text, said, len(text))]
+    return text[:said], last if not before or re.search(r"\w", last) else before
 
 
 def _kind(mark: re.Match) -> tuple[str, str]:
-    """("open", "close", "turn" or "", the name of the thoughts) of a mark."""
+    """What a mark is, and whose: ("open" or "close", thoughts), ("turn", "model", "person", "begins" or "ends")."""
     name = (mark["name"] or mark["upper"] or mark["turn"] or mark["sys"] or "think").lower()
-    token = bool(mark["left"] or mark["right"] or mark["turn"])
+    token, slash = mark["left"] or mark["right"] or mark["turn"], mark["slash"] or mark["off"] or mark["shut"]
     after = mark.string[mark.end() : mark.end() + 30].lower()
     if name == "channel":  # Harmony, and Gemma's <|channel>thought … <channel|>
         if not mark["left"] or after.startswith("final"):
@@ -91,11 +105,14 @@ def _kind(mark: re.Match) -> tuple[str, str]:
         return "close", ""
     bounds = re.fullmatch(r"(begin_of_|start_of_|start_|end_of_|end_)?(\w+?)(_start|_begin|_end)?", name)
     if bounds and bounds[2] in _THOUGHTS:
-        ends = mark["slash"] or mark["off"] or mark["shut"] or "end" in f"{bounds[1]}{bounds[3]}"
-        return ("close" if ends else "open"), bounds[2]
-    if name in ("inst", "sys") or name in _TURNS or (token and not _OF_RESPONSE.fullmatch(name)):
-        return "turn", ""
-    return "", ""
+        return ("close" if slash or "end" in f"{bounds[1]}{bounds[3]}" else "open"), bounds[2]
+    if name == "s" and not slash or name not in _TURNS and (not token or _OF_RESPONSE.fullmatch(name)):
+        return "", ""
+    if re.match(r"assistant|model", after) or "assistant" in name or (name == "inst" and slash):
+        return "turn", "model"
+    if re.match(r"user|human|system", after) or re.match(r"user|human|system|inst|sys", name):
+        return "turn", "person"
+    return "turn", "ends" if slash or re.match(r"im_end|e[nox]|return", name) and "header" not in name else "begins"
 
 
 def _end_of_turn(text: str, start: int, end: int) -> int:
