@@ -2,8 +2,8 @@ import json
 from collections import Counter
 
 import pytest
+from drawings import texts_apart
 from synthetic_pools import make_pools, make_task
-from test_figures import texts_apart
 
 from longcot.curation.pool import read_pool
 from longcot.curation.pool_tables import behaviour_columns, common_ruler, pools_table

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
+from drawings import texts_apart
 from synthetic_study import ARMS, make_arm, make_problems, make_study, read_study
-from test_figures import texts_apart
 
 from longcot.figures import conditions, ranked_arms
 from longcot.figures.results import one_by_one, read_results

@@ -2,7 +2,7 @@
 
 import pandas as pd
 import pytest
-from test_figures import texts_apart
+from drawings import texts_apart
 
 from longcot.figures import live_loss
 from longcot.figures.live_loss import TrainingPlot

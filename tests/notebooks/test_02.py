@@ -5,8 +5,8 @@ import nbformat
 import pandas as pd
 import papermill
 import pytest
+from html_pages import loads_nothing
 from synthetic_pools import make_pools
-from test_report import loads_nothing
 
 from longcot.curation.training_set import read_rows
 from longcot.files.paths import ROOT

@@ -6,8 +6,8 @@ import nbformat
 import pandas as pd
 import papermill
 import pytest
+from html_pages import loads_nothing
 from synthetic_study import ARMS, make_study
-from test_report import loads_nothing
 
 from longcot.files.paths import ROOT
 from longcot.report.page import write_report

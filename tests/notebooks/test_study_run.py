@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from test_report import loads_nothing
+from html_pages import loads_nothing
 
 from longcot.files.paths import ROOT, resolve
 

@@ -1,7 +1,7 @@
 """The plan of what is kept: never more than there is room for, what saves most first, and nothing twice."""
 
 import pytest
-from test_preflight import QWEN_32B
+from model_shapes import QWEN_32B
 
 from longcot.qlora.keeping import INPUT, OPERATIONS_PER_BYTE, Shape, plan, whole
 

@@ -1,9 +1,9 @@
 import json
 import re
-from html.parser import HTMLParser
 
 import nbformat
 import pytest
+from html_pages import Page, loads_nothing
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from synthetic_study import HOSTILE
 
@@ -24,34 +24,6 @@ MANIFEST = {
     "peak_memory_mb": 900,
     "finished_at": "2025-01-01T00:00:00Z",
 }
-
-
-class Page(HTMLParser):
-    """The tags of a page with their attributes, and its text."""
-
-    def __init__(self, html: str):
-        super().__init__()
-        self.tags, self.texts = [], []
-        self.feed(html)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data):
-        self.texts.append(data)
-
-
-def loads_nothing(html: str) -> None:
-    """The page holds no script and nothing that a browser would fetch."""
-    page = Page(html)
-    for tag, attributes in page.tags:
-        assert tag not in ("script", "link", "iframe", "object", "embed", "base", "svg", "form"), tag
-        assert attributes.get("src", "data:").startswith("data:")
-        assert attributes.get("href", "#").startswith("#")
-        assert not [name for name in attributes if name.startswith("on") or name in ("style", "srcset")]
-    styles = "".join(re.findall(r"<style.*?</style>", html, re.DOTALL))
-    assert "url(" not in styles and "@import" not in styles
-    assert "default-src 'none'" in html
 
 
 def write_notebook(run, outputs) -> None:

@@ -1,8 +1,8 @@
 import papermill
 import pytest
 from hostile import FORMULAS, RAN, TEXT, WORDS, hostile_run, shows_as_text
+from html_pages import loads_nothing
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output, writes
-from test_report import loads_nothing
 
 from longcot.files.paths import ROOT
 from longcot.report.page import write_report

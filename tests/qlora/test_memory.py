@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import psutil
 import pytest
 import torch
-from transformers import AutoTokenizer, Qwen2Config
+from model_shapes import QWEN_32B
+from transformers import AutoTokenizer
 
 from longcot.files.errors import BadInput
 from longcot.files.paths import ROOT
@@ -21,16 +22,6 @@ from longcot.qlora.training import train_adapter
 from longcot.run.training_fit import training_fit, training_warnings
 from longcot.study.reading import load_study
 
-QWEN_32B = Qwen2Config(
-    num_hidden_layers=64,
-    hidden_size=5120,
-    num_attention_heads=40,
-    num_key_value_heads=8,
-    intermediate_size=27648,
-    vocab_size=152064,
-    max_position_embeddings=131072,
-    tie_word_embeddings=False,
-)
 LORA = LoraSettings()
 GB_24, GB_80 = 24.0, 80.0
 
