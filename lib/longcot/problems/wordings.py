@@ -36,7 +36,7 @@ STYLES: dict[str, Template] = {
         "{problem}\n\nWrite your solution in six parts, in this order, each under its name:\n"
         "Understand: what is given and what is asked.\nPlan: two ways to go, and the one you take.\n"
         "Try: work it out in small steps.\nCheck: test the result another way.\n"
-        "Revise: fix what the check showed, or say what holds.\n"
+        "Revise: mend what the check showed, or say what holds.\n"
         "Conclude: your final answer within \\boxed{}.",
     ),
 }
