@@ -88,6 +88,29 @@ def test_what_a_template_cannot_do_is_told_in_a_line(template, words):
     assert "\n" not in str(found.value)
 
 
+def test_a_template_for_questions_alone_is_good_for_sampling():
+    asked = "(messages | selectattr('role', 'equalto', 'user') | list)[-1].content"
+    tokenizer = tokenizer_of("Q: {{ " + asked + " }}\nA:", TOKENS, "</s>")
+    assert render(tokenizer, USER, add_generation_prompt=True) == "Q: 2+3?\nA:"
+    assert turn_end(tokenizer) == "</s>" and stop_texts(tokenizer) == []
+    with pytest.raises(BadInput, match="cannot be trained on with this chat template .it does not put what the assist"):
+        tokenize([*USER, SAID], tokenizer)
+
+
+def test_a_last_turn_may_end_otherwise_than_earlier_ones():
+    """As gpt-oss has it, whose default system turn stands beside the one that is given."""
+    template = (
+        "{{ '<s>system: kind<e>' }}{% for m in messages %}{{ '<s>' + m.role + ': ' + m.content }}"
+        "{{ '</s>' if loop.last and m.role == 'assistant' else '<e>' }}{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<s>assistant: ' }}{% endif %}"
+    )
+    tokenizer = tokenizer_of(template, (*TOKENS, "<e>"), "</s>")
+    assert render(tokenizer, USER, add_generation_prompt=True) == "<s>user: 2+3?<e><s>assistant: "
+    assert turn_end(tokenizer) == "</s>" and loss(tokenizer, *USER, SAID) == ANSWER + "</s>"
+    with pytest.raises(BadInput, match="ends earlier turns otherwise; give conversations of one turn"):
+        tokenize([*USER, SAID, *USER, SAID], tokenizer)
+
+
 def test_a_default_system_prompt_that_cannot_be_left_out_is_refused():
     within = (  # as Llama 2's templates had one, within the first question
         "{% set s = messages[0].content if messages[0].role == 'system' else 'You are kind.' %}"

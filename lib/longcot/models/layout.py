@@ -59,24 +59,25 @@ def layout(tokenizer: Any) -> Layout:
 
 @functools.lru_cache(maxsize=16)
 def _layout(tokenizer: Any, template: str, key: tuple[Any, ...]) -> Layout:
-    special = special_tokens(tokenizer)
-    said = apply_template(tokenizer, _turns(USER, SAID), False)
-    if said.count(SAID) != 1:
-        raise BadInput("the chat template does not put what the assistant says as it is; give another by a file")
-    before, after = said.split(SAID)
-    later = _between(tokenizer)
-    end, own_end, after_content = _end(tokenizer, special, after, later)
-    prompt = apply_template(tokenizer, _turns(USER), True)
+    special, prompt = special_tokens(tokenizer), apply_template(tokenizer, _turns(USER), True)
+    around = _said(tokenizer, USER, SAID).split(SAID)
+    before, after = around if len(around) == 2 else (prompt, "")
     before = EMPTY_BLOCK.sub("", before)
+    later = (_said(tokenizer, USER, SAID, LATER_USER).split(SAID)[1:] or [""])[0].split(LATER_USER)[0]
+    end, own_end, after_content = _end(tokenizer, special, after, later)
     stop_texts = () if own_end else _stop_texts(after, later)
     unlike = ""
-    if not before.startswith(prompt) and not prompt.startswith(before):
+    if len(around) != 2:
+        unlike = "it does not put what the assistant says as it is"
+    elif not before.startswith(prompt) and not prompt.startswith(before):
         unlike = f"prompts end in {prompt[-30:]!r}, but turns begin with {before[-30:]!r}"
     elif after.strip() and not own_end and not stop_texts:
         unlike = f"it does not end a turn with a token, but with {after.strip()!r}, which may stand in any text"
-    white = apply_template(tokenizer, _turns(USER, f"  {SAID}  "), False).split(SAID)
-    opening = OPENING.search(prompt)
-    header = later.partition(end)[2] if own_end and end in after else later
+    white, opening = _said(tokenizer, USER, f"  {SAID}  ").split(SAID), OPENING.search(prompt)
+    ends_there = (
+        special.search(later) if own_end and end in after else None
+    )  # an earlier turn may end with another token
+    header = later[ends_there.end() :] if ends_there else later
     kept, dropped, refusal = _own_system(tokenizer, special, prompt, header.lstrip())
     return Layout(
         before=before.removeprefix(prompt) if before.startswith(prompt) else "",
@@ -105,11 +106,11 @@ def _turns(*contents: str, system: str | None = None) -> list[dict[str, str]]:
     return turns if system is None else [{"role": "system", "content": system}, *turns]
 
 
-def _between(tokenizer: Any) -> str:
-    """What stands between an answer and the next question; nothing where a template takes no second one."""
+def _said(tokenizer: Any, *contents: str) -> str:
+    """The text of such turns; nothing where a template does not take them."""
     try:
-        return apply_template(tokenizer, _turns(USER, SAID, LATER_USER), False).split(SAID)[1].split(LATER_USER)[0]
-    except (BadInput, IndexError):
+        return apply_template(tokenizer, _turns(*contents), False)
+    except BadInput:
         return ""
 
 

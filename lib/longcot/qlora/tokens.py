@@ -58,7 +58,10 @@ def tokenize(
 def _after_the_turn(found: Layout, piece: str, content: str) -> str:
     """What follows the end of an assistant's turn, of the text between its content and the next one's."""
     if found.own_end:
-        return piece.partition(found.end)[2]
+        _, end, rest = piece.partition(found.end)
+        if not end:
+            raise BadInput("the chat template ends earlier turns otherwise; give conversations of one turn")
+        return rest
     return piece if found.trims[1] else piece.removeprefix(content[len(content.rstrip()) :])
 
 
