@@ -169,6 +169,30 @@ def test_problems_with_lost_backslashes_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "text, command",
+    [
+        ("\frac12", "frac"),
+        ("so \begin{cases}", "begin"),
+        ("2\times 3", "times"),
+        ("at $\theta$", "theta"),
+        ("\tau_1", "tau"),
+        ("x \to 0", "to"),
+        ("$\tan x$", "tan"),
+        ("is \tan(x)", "tan"),
+        ("\textbf{so}", "textbf"),
+        ("(x\right)", "right"),
+        ("|x\rangle", "rangle"),
+        ("$x \neq 0$", "neq"),
+        ("$x \ne -1$", "ne"),
+        ("x\notin A", "notin"),
+    ],
+)
+def test_commands_that_are_lost(text, command):
+    """Written here as in JSON, with one backslash."""
+    assert f"which JSON makes of \\{command} with" in lost_backslash(text)
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "def f():\n\ttan = 2\n\treturn 1",
@@ -178,6 +202,10 @@ def test_problems_with_lost_backslashes_are_refused(tmp_path):
         "\fPage 2",
         "x =\neq. (3)",
         "(\nnot",
+        "see \neq. (3)",
+        "it is \ne.g. 2",
+        "a \tan apple",
+        "a \to b",
     ],
 )
 def test_white_space_is_white_space(text):
