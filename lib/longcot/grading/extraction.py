@@ -26,6 +26,7 @@ _LONGEST = 1_000_000  # characters at the end of a text in which a box is looked
 _TAIL = 20_000  # characters at the end of a text in which an answer without a box is looked for
 _RULE = re.compile(r"(?:\n[ \t]*[-*_=#]{3,}[ \t]*)+\s*\Z")
 _WHOLE_END = re.compile(r"[\d.!?。)\]}$*\"'%:]\s*$")
+_POINTER = re.compile(r"(?i)(?<![\\\w])(?:above|below|as follows|boxed|shown|clear|correct|verified|confirmed|here)\b")
 _SENTENCES = re.compile(r"(?<=[A-Za-z)$\d])\.\s+(?=[A-Z])")
 # "I checked it in 3 ways", "Both 2 methods agree", "I am 100% sure", "as in step 3": how it was done, no result
 _WAYS = re.compile(
@@ -118,7 +119,7 @@ def conclusion(text: str, sure: bool = False) -> str | None:
     if phrases := list(_PHRASE.finditer(text)):
         rest = text[phrases[-1].end() :].strip()
         head = first_sentence(rest)
-        near = len(head) < 100 and phrases[-1].end() >= len(text) - 300
+        near = len(head) < 100 and phrases[-1].end() >= len(text) - 300 and not _POINTER.search(head)
         if rest and (found := first_piece(rest) or (head if near else None)):
             return found
     if len(lines) == 1 and "boxed" not in text and _is_answer(text):
