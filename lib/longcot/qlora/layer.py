@@ -22,6 +22,7 @@ class Parts:
         self.norms = [getattr(attention, "q_norm", None), getattr(attention, "k_norm", None), None]
         self.normed = any(self.norms)
         self.head, self.scale, self.activation = attention.head_dim, attention.scaling, mlp.act_fn
+        self.silu = attention.config.hidden_act in ("silu", "swish")
         self.window = getattr(attention, "sliding_window", getattr(attention.config, "sliding_window", None))
         self.qkv = Projections([attention.q_proj, attention.k_proj, attention.v_proj], dtype)
         self.o = Projections([attention.o_proj], dtype)
@@ -42,11 +43,11 @@ class Parts:
 
     def gated(self, gate: Tensor, up: Tensor) -> Tensor:
         """The activation of gate times up."""
-        return gated(gate, up) if isinstance(self.activation, nn.SiLU) else self.activation(gate) * up
+        return gated(gate, up) if self.silu else self.activation(gate) * up
 
     def gated_backward(self, gate: Tensor, up: Tensor, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The gradients of both, and the result once more; what was given is used up."""
-        if isinstance(self.activation, nn.SiLU):
+        if self.silu:
             return gated_backward(gate, up, grad)
         activated = Step(self.activation, gate)
         return activated.backward(grad * up), grad * activated.value, activated.value * up

@@ -6,7 +6,7 @@ is computed is what PEFT and transformers compute.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -47,6 +47,7 @@ class Layers:
         self.lengths: list[int] | None = None
         self.plan: Plan = plan(self.shape, [1], 0, 0)
         self.angles: list[Tensor] = []  # cosine and sine of each token's position, the same for all layers
+        self.anchor: Tensor | None = None  # requires a gradient, as the frozen embeddings do not
         self.kept: dict[int, Named] = {}
         self.stash = HostStash()
         self.casts = [cast for part in self.parts for some in part.every for cast in some.casts()]
@@ -130,8 +131,8 @@ def _forward(layer: nn.Module, layers: Layers, number: int, hidden: Tensor, **ho
     mask = None if layers.lengths else how.get("attention_mask")
     if number == 0:
         layers.angles = [_each(angle, hidden) for angle in how["position_embeddings"]]
-    anchor = torch.zeros((), device=hidden.device, requires_grad=True)  # the frozen embeddings require no gradient
-    return _Layer.apply(anchor, hidden, layers, number, Places(lengths, *layers.angles, mask))
+        layers.anchor = torch.zeros((), device=hidden.device, requires_grad=True)
+    return _Layer.apply(layers.anchor, hidden, layers, number, Places(lengths, *layers.angles, mask))
 
 
 def _each(angle: Tensor, hidden: Tensor) -> Tensor:
@@ -148,7 +149,7 @@ class _Layer(torch.autograd.Function):
         ctx.given, ctx.attention = (layers, number, places), None
         ctx.random = [_random_state(hidden)] if parts.drops else [None, None]
         kept: Named = {INPUT: [rows]}
-        with torch.autocast(hidden.device.type, enabled=False):
+        with _no_autocast(hidden):
             qkv, o, gate_up, down = (some.weights() for some in parts.every)
             normed = rms_norm(parts.before, rows)
             low = parts.qkv.low(normed, parts.qkv.masks(normed))
@@ -195,7 +196,7 @@ class _Layer(torch.autograd.Function):
         layers, number, places = ctx.given
         parts, kept, shape = layers.parts[number], layers.take(number), grad.shape
         rows, grad, front = kept[INPUT][0], grad.reshape(-1, shape[-1]), None
-        with torch.autocast(grad.device.type, enabled=False):
+        with _no_autocast(grad):
             weights = [some.weights() for some in parts.every]
             again = partial(Front, parts, weights, rows, kept, ctx.attention, places)
             if "middle" in kept:
@@ -214,6 +215,11 @@ class _Layer(torch.autograd.Function):
                     front = again()
             grad = front.backward(grad, wanted=ctx.needs_input_grad[1])
         return None, None if grad is None else grad.view(shape), None, None, None
+
+
+def _no_autocast(like: Tensor) -> AbstractContextManager:
+    kind = like.device.type
+    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
 
 
 def _random_state(like: Tensor) -> list[Tensor]:
