@@ -75,7 +75,7 @@ class Layers:
         """Let the weights of so many layers stay dequantized, in room that is `card`'s until then."""
         for part in self.parts[:count]:
             for some in part.every:
-                some.kept = some.weights()
+                some.kept = some.weight()
         self.card -= count * self.shape.weights
 
     def less(self) -> bool:
@@ -150,17 +150,14 @@ class _Layer(torch.autograd.Function):
         ctx.random = [_random_state(hidden)] if parts.drops else [None, None]
         kept: Named = {INPUT: [rows]}
         with _no_autocast(hidden):
-            qkv, o, gate_up, down = (some.weights() for some in parts.every)
+            qkv, o, gate_up, down = (some.weight() for some in parts.every)
             normed = rms_norm(parts.before, rows)
             low = parts.qkv.low(normed, parts.qkv.masks(normed))
             heads = parts.qkv.outputs(qkv, normed, low)
             if layers.places("heads", number):
-                kept["heads"] = [*heads, low]  # turned, too, unless they are normalized first
+                kept["heads"] = [heads, low]  # turned, too, unless they are normalized first
             if parts.normed:
-                heads = [
-                    rms_norm(norm, some.view(-1, parts.head)).view_as(some) if norm else some
-                    for norm, some in zip(parts.norms, heads, strict=True)
-                ]
+                heads, _ = parts.normalized(heads)
             parts.turn(heads, places)
             split = parts.apart(heads, places)
             if layers.places("attention", number) and places.mask is None:
@@ -171,7 +168,7 @@ class _Layer(torch.autograd.Function):
                 out = attend(*split, places, parts.scale)
             del normed, heads, split
             low = parts.o.low(out, parts.o.masks(out))
-            middle = parts.o.outputs(o, out, low)[0].add_(rows)
+            middle = parts.o.outputs(o, out, low).add_(rows)
             del out
             result = middle
             if layers.places("middle", number):
@@ -181,13 +178,13 @@ class _Layer(torch.autograd.Function):
             for tile, (inner, outer) in enumerate(layers.tiles(middle, result)):
                 normed = rms_norm(parts.between, inner)
                 low = parts.gate_up.low(normed, parts.gate_up.masks(normed))
-                gate, up = parts.gate_up.outputs(gate_up, normed, low)
-                product = parts.gated(gate, up)
+                both = parts.gate_up.outputs(gate_up, normed, low)
+                product = parts.gated(both)
                 low_down = parts.down.low(product, parts.down.masks(product))
-                torch.add(inner, parts.down.outputs(down, product, low_down)[0], out=outer)
+                torch.add(inner, parts.down.outputs(down, product, low_down), out=outer)
                 if layers.places(f"mlp{tile}", number):
-                    kept[f"mlp{tile}"] = [gate, up, low, low_down]
-                del normed, gate, up, product
+                    kept[f"mlp{tile}"] = [both, low, low_down]
+                del normed, both, product
         layers.put(number, kept)
         return result.view(hidden.shape)
 
@@ -197,7 +194,7 @@ class _Layer(torch.autograd.Function):
         parts, kept, shape = layers.parts[number], layers.take(number), grad.shape
         rows, grad, front = kept[INPUT][0], grad.reshape(-1, shape[-1]), None
         with _no_autocast(grad):
-            weights = [some.weights() for some in parts.every]
+            weights = [some.weight() for some in parts.every]
             again = partial(Front, parts, weights, rows, kept, ctx.attention, places)
             if "middle" in kept:
                 middle = kept["middle"][0]
