@@ -54,7 +54,7 @@ def make_checkpoint(shape: str, folder: Path, device: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--shape", choices=SHAPES, default="tiny")
+    parser.add_argument("--shape", choices=SHAPES, action="append", default=[], help="may be given several times")
     parser.add_argument("--lengths", default="256", help="tokens of a trace, one a step; several with commas")
     parser.add_argument("--file", type=Path, help="instead of these, traces of a JSONL file, four a step")
     parser.add_argument("--tokens", help="instead of a file, the lengths of its traces, with commas")
@@ -70,22 +70,20 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3, help="of a row, the first to warm up; of a file, epochs")
     parser.add_argument("--cap-gb", type=float, help="let a process take no more of the GPU's memory")
     parser.add_argument("--longest", action="store_true", help="find the longest trace instead of taking --lengths")
-    parser.add_argument(
-        "--checkpoint", type=Path, help="folder of the checkpoint: made where it is not, and left there"
-    )
+    parser.add_argument("--checkpoints", type=Path, help="folder of checkpoints: made where missing, and left there")
     parser.add_argument("--out", type=Path, help="append each row to this JSONL file as soon as it is measured")
     args = parser.parse_args()
     if args.longest and not args.cap_gb:
         parser.error("--longest needs --cap-gb")
     with tempfile.TemporaryDirectory() as folder:
-        checkpoint = args.checkpoint or Path(folder)
-        if not (checkpoint / "config.json").exists():
-            make_checkpoint(args.shape, checkpoint, args.device)
-            gc.collect()
-            torch.cuda.empty_cache()
+        checkpoints = {shape: (args.checkpoints or Path(folder)) / shape for shape in args.shape or ["tiny"]}
+        for shape, checkpoint in checkpoints.items():
+            if not (checkpoint / "tokenizer.json").exists():
+                make_checkpoint(shape, checkpoint, args.device)
+                gc.collect()
+                torch.cuda.empty_cache()
         given = {
-            "shape": args.shape,
-            "checkpoint": str(checkpoint),
+            "checkpoints": {shape: str(checkpoint) for shape, checkpoint in checkpoints.items()},
             "device": args.device,
             "steps": args.steps,
             "cap_gb": args.cap_gb,
@@ -113,7 +111,7 @@ def main() -> None:
                             out.write(line)
             if process.returncode:
                 print(f"{name} ended with {process.returncode}", file=sys.stderr)
-        print(json.dumps({"shape": args.shape, "rows": rows}))
+        print(json.dumps({"rows": rows}))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import statistics
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -93,10 +94,21 @@ def arguments(folder: str, epochs: int, batch: int) -> dict:
     )
 
 
-def load() -> PreTrainedModel:
+def load(checkpoint: str) -> PreTrainedModel:
     return AutoModelForCausalLM.from_pretrained(
-        GIVEN.checkpoint, dtype=torch.bfloat16, device_map={"": GIVEN.device}, attn_implementation="sdpa"
+        checkpoint, dtype=torch.bfloat16, device_map={"": GIVEN.device}, attn_implementation="sdpa"
     )
+
+
+def keep_less(layers: object, model: PreTrainedModel, lengths: list[int]) -> int:
+    """Of the room for what `longcot` keeps, no more than is said."""
+    from longcot.qlora import room
+
+    together = room.take_room(layers, model, lengths)
+    host = layers.host
+    layers.less()  # weights that it keeps dequantized too
+    layers.card, layers.host = GIVEN.keep_gb * 1e9 + layers.shape.working(sum(lengths)), host
+    return together
 
 
 def train_longcot(model: PreTrainedModel, rows: list[dict], told: dict, clock: Steps) -> str:
@@ -104,15 +116,7 @@ def train_longcot(model: PreTrainedModel, rows: list[dict], told: dict, clock: S
     from longcot.qlora import trainer as ours
 
     if GIVEN.keep_gb is not None:
-        room = ours.take_room
-
-        def less(layers, *args):
-            together = room(layers, *args)
-            layers.less()
-            layers.card = GIVEN.keep_gb * 1e9 + layers.shape.working(max(map(sum, GIVEN.batches)))
-            return min(together, max(map(max, GIVEN.batches)))
-
-        ours.take_room = less
+        ours.take_room = keep_less
     adapted = get_peft_model(model, LoraConfig(**LORA, target_modules="all-linear", task_type="CAUSAL_LM"))
     try:
         trainer = ours.AdapterTrainer(
@@ -149,7 +153,7 @@ def train_trl(model: PreTrainedModel, rows: list[dict], told: dict, clock: Steps
         model=model,
         args=config,
         train_dataset=datasets.Dataset.from_list(rows),
-        processing_class=AutoTokenizer.from_pretrained(GIVEN.checkpoint),
+        processing_class=AutoTokenizer.from_pretrained(next(iter(GIVEN.checkpoints.values()))),
         peft_config=None if UNSLOTH else own,
         callbacks=[clock],
     )
@@ -158,11 +162,11 @@ def train_trl(model: PreTrainedModel, rows: list[dict], told: dict, clock: Steps
     return ""
 
 
-def unsloth_model(longest: int) -> PreTrainedModel:
+def unsloth_model(checkpoint: str, longest: int) -> PreTrainedModel:
     import unsloth
 
     model, _ = unsloth.FastLanguageModel.from_pretrained(
-        GIVEN.checkpoint, max_seq_length=longest, dtype=torch.bfloat16, load_in_4bit=True
+        checkpoint, max_seq_length=longest, dtype=torch.bfloat16, load_in_4bit=True
     )
     names = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
     how = "unsloth" if GIVEN.name == "unsloth" else False
@@ -178,7 +182,7 @@ def measure(model: PreTrainedModel, lengths: list[int], peak: float) -> dict:
     counts = lengths if several else lengths * GIVEN.steps
     ids = [torch.randint(1, model.config.vocab_size, (length,)).tolist() for length in counts]
     rows = [{"input_ids": tokens, "labels": tokens, "attention_mask": [1] * len(tokens)} for tokens in ids]
-    row = {"name": GIVEN.name, "shape": GIVEN.shape, "length": sum(lengths) if several else lengths[0]}
+    row = {"name": GIVEN.name, "length": sum(lengths) if several else lengths[0]}
     row |= {"tokens_per_s": None, "peak_memory_gb": None, "share_of_peak": None}
     clock = Steps(GIVEN.device)
     if GIVEN.device == "cuda":
@@ -201,6 +205,7 @@ def measure(model: PreTrainedModel, lengths: list[int], peak: float) -> dict:
     except torch.OutOfMemoryError as error:
         row["reason"] = str(error).split(". ")[0]
     except Exception as error:  # one row that fails must not cost the others
+        traceback.print_exc()
         row["reason"] = f"{type(error).__name__}: {error}"[:500]
     if "reason" not in row and GIVEN.device == "cuda":
         row["peak_memory_gb"] = round(torch.cuda.max_memory_allocated() / 1e9, 2)
@@ -236,18 +241,24 @@ def main() -> None:
     if GIVEN.device == "cuda" and GIVEN.cap_gb:
         total = torch.cuda.get_device_properties(0).total_memory
         torch.cuda.set_per_process_memory_fraction(GIVEN.cap_gb * 1e9 / total)
-    peak = measure_peak(GIVEN.device)
-    clock, most = Clock(GIVEN.device), max(max(batch) for batch in GIVEN.batches)
-    model = unsloth_model(most) if UNSLOTH else load()
-    about = {
-        "device_name": torch.cuda.get_device_name() if GIVEN.device == "cuda" else "cpu",
-        "peak_tflops": round(peak / 1e12, 3),
-        "cap_gb": GIVEN.cap_gb,
-        "keep_gb": GIVEN.keep_gb,
-        "padded": GIVEN.padded,
-        "load_s": round(clock.seconds(), 1),
-        "torch": torch.__version__,
-    }
-    for batch in [[0]] if GIVEN.longest else GIVEN.batches:
-        row = longest(model, peak) if GIVEN.longest else measure(model, batch, peak)
-        print(json.dumps(row | about), flush=True)
+    peak, most = measure_peak(GIVEN.device), max(max(batch) for batch in GIVEN.batches)
+    for shape, checkpoint in GIVEN.checkpoints.items():
+        for batch in [[0]] if GIVEN.longest else GIVEN.batches:
+            clock = Clock(GIVEN.device)
+            model = unsloth_model(checkpoint, most) if UNSLOTH else load(checkpoint)
+            about = {
+                "shape": shape,
+                "device_name": torch.cuda.get_device_name() if GIVEN.device == "cuda" else "cpu",
+                "peak_tflops": round(peak / 1e12, 3),
+                "cap_gb": GIVEN.cap_gb,
+                "keep_gb": GIVEN.keep_gb,
+                "padded": GIVEN.padded,
+                "load_s": round(clock.seconds(), 1),
+                "torch": torch.__version__,
+            }
+            row = longest(model, peak) if GIVEN.longest else measure(model, batch, peak)
+            print(json.dumps(row | about), flush=True)
+            del model
+            gc.collect()
+            if GIVEN.device == "cuda":
+                torch.cuda.empty_cache()

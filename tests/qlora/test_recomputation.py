@@ -242,7 +242,7 @@ def test_the_benchmark_runs_at_a_small_shape(tmp_path):
         "--steps",
         "2",
     ]
-    script += ["--checkpoint", str(tmp_path / "base")]
+    script += ["--checkpoints", str(tmp_path)]
     for more, lengths in (
         (["--lengths", "128,256"], [128, 256]),
         (["--file", "traces.jsonl", "--traces", "3"], [1900]),

@@ -12,37 +12,42 @@ BLOCK = 2048  # numbers of a program
 log = logging.getLogger(__name__)
 
 
-def gated(gate: Tensor, up: Tensor) -> Tensor:
-    """silu(gate) x up."""
-    kernels = _kernels() if gate.is_cuda else None
+def gated(gate_up: Tensor) -> Tensor:
+    """silu(gate) x up, of both side by side in the rows."""
+    kernels, (gate, up) = _kernels() if gate_up.is_cuda else None, gate_up.chunk(2, 1)
     if not kernels:
         return F.silu(gate) * up
-    out = torch.empty_like(gate)
-    kernels.gated[_programs(gate)](gate, up, out, gate.numel(), BLOCK=BLOCK)
+    out = torch.empty(gate.shape, dtype=gate.dtype, device=gate.device)
+    kernels.gated[_programs(out)](gate_up, out, out.numel(), gate.shape[1], BLOCK=BLOCK)
     return out
 
 
-def gated_backward(gate: Tensor, up: Tensor, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The gradients of gate and up, of that of `gated`, and once more its result: where what was given lay."""
-    kernels = _kernels() if gate.is_cuda else None
-    if not kernels:
-        silu = F.silu(gate)
-        product, grad_up = silu * up, silu.mul_(grad)
-        return torch.ops.aten.silu_backward(grad.mul_(up), gate), grad_up, product
-    kernels.gated_backward[_programs(gate)](gate, up, grad, gate.numel(), BLOCK=BLOCK)
-    return gate, up, grad
-
-
-def rotate(rows: Tensor, cos: Tensor, sin: Tensor, back: bool = False) -> None:
-    """Turn queries or keys (tokens, heads, head) by their position, or back (RoFormer, arXiv 2104.09864).
-
-    `cos` and `sin` (tokens, head), both halves the same.
-    """
-    kernels, half, sign = _kernels() if rows.is_cuda else None, rows.shape[-1] // 2, -1.0 if back else 1.0
+def gated_backward(gate_up: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
+    """The gradient of gate and up, of that of `gated`, and once more its result: where what was given lay."""
+    kernels, (gate, up) = _kernels() if gate_up.is_cuda else None, gate_up.chunk(2, 1)
     if kernels:
-        kernels.rotate[_programs(rows)](rows, cos, sin, rows.numel() // 2, rows.shape[1], half, sign, BLOCK=BLOCK // 2)
+        kernels.gated_backward[_programs(grad)](gate_up, grad, grad.numel(), gate.shape[1], BLOCK=BLOCK)
+        return gate_up, grad
+    silu = F.silu(gate)
+    product, grad_gate = silu * up, torch.ops.aten.silu_backward(grad * up, gate)
+    torch.mul(grad, silu, out=up)
+    gate.copy_(grad_gate)
+    return gate_up, product
+
+
+def rotate(rows: Tensor, heads: int, cos: Tensor, sin: Tensor, back: bool = False) -> None:
+    """Turn the first heads of each row (tokens, heads of all kinds) by their position, or back (arXiv 2104.09864).
+
+    `cos` and `sin` (tokens, head), both halves the same. Rows of queries, keys and values: the first two are turned.
+    """
+    kernels, half, sign = _kernels() if rows.is_cuda else None, cos.shape[-1] // 2, -1.0 if back else 1.0
+    if kernels:
+        pairs = len(rows) * heads * half
+        grid = (-(-pairs // (BLOCK // 2)),)
+        kernels.rotate[grid](rows, cos, sin, pairs, rows.stride(0), heads, half, sign, BLOCK=BLOCK // 2)
         return
-    cos, sin, first, second = cos[:, None, :half], sin[:, None, :half], rows[..., :half], rows[..., half:]
+    turning = rows[:, : heads * 2 * half].view(len(rows), heads, 2 * half)
+    cos, sin, first, second = cos[:, None, :half], sin[:, None, :half], turning[..., :half], turning[..., half:]
     turned = (first * cos).addcmul_(second, sin, value=-sign)
     second.mul_(cos).addcmul_(first, sin, value=sign)
     first.copy_(turned)
@@ -58,8 +63,8 @@ def _kernels() -> ModuleType | None:
     try:
         from longcot.qlora import triton_kernels
 
-        x = torch.ones(4, device="cuda")
-        triton_kernels.gated[(1,)](x, x, torch.empty_like(x), 4, BLOCK=BLOCK)
+        x = torch.ones((1, 4), device="cuda")
+        triton_kernels.gated[(1,)](x, torch.empty_like(x), 2, 2, BLOCK=BLOCK)
     except Exception as error:  # no Triton, no compiler for its launcher, a GPU that it does not know
         log.warning("Triton cannot be used here (%s); torch's own operations are, some 5%% slower", error)
         return None

@@ -6,6 +6,7 @@ then on the host as far as the copies hide behind the forward pass; the rest is 
 output is needed by nobody: it is neither kept nor computed again.
 """
 
+import functools
 from dataclasses import dataclass
 
 from transformers import PretrainedConfig
@@ -71,9 +72,7 @@ class Shape:
 
     def tiles(self, tokens: int) -> list[int]:
         """Tokens of each tile: as few tiles as can be, of nearly the same length."""
-        count = -(-tokens // self.tile)
-        edges = [tokens * n // count for n in range(count + 1)]
-        return [stop - start for start, stop in zip(edges, edges[1:], strict=False)]
+        return _tiles(tokens, self.tile)
 
     def kinds(self, lengths: list[int]) -> dict[str, tuple[int, int]]:
         """Bytes, and operations saved, of each kind of a layer's tensors, for traces that go through together."""
@@ -95,6 +94,13 @@ class Shape:
         """Operations of a layer's forward pass."""
         pairs = sum(length * length for length in lengths) // 2
         return 2 * sum(lengths) * self.weights // self.size + 4 * self.query * pairs
+
+
+@functools.lru_cache(maxsize=64)
+def _tiles(tokens: int, tile: int) -> list[int]:
+    count = -(-tokens // tile)
+    edges = [tokens * n // count for n in range(count + 1)]
+    return [stop - start for start, stop in zip(edges, edges[1:], strict=False)]
 
 
 @dataclass(frozen=True)

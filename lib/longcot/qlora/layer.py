@@ -22,6 +22,7 @@ class Parts:
         self.norms = [getattr(attention, "q_norm", None), getattr(attention, "k_norm", None), None]
         self.normed = any(self.norms)
         self.head, self.scale, self.activation = attention.head_dim, attention.scaling, mlp.act_fn
+        self.silu = attention.config.hidden_act in ("silu", "swish")
         self.window = getattr(attention, "sliding_window", getattr(attention.config, "sliding_window", None))
         self.qkv = Projections([attention.q_proj, attention.k_proj, attention.v_proj], dtype)
         self.o = Projections([attention.o_proj], dtype)
@@ -30,26 +31,39 @@ class Parts:
         self.every = [self.qkv, self.o, self.gate_up, self.down]
         self.drops = any(some.drops for some in self.every)
 
-    def turn(self, heads: list[Tensor], places: Places, back: bool = False) -> None:
-        """Turn queries and keys, rows of their heads, by their position, or back; in place."""
-        for rows in heads[:2]:
-            rotate(rows.view(len(rows), -1, self.head), places.cos, places.sin, back)
+    def normalized(self, heads: Tensor) -> tuple[Tensor, list["Step | None"]]:
+        """Queries and keys among the heads (tokens, heads of all kinds) as the layer's norms make them, and how."""
+        made, steps = heads.clone(), []
+        for norm, columns in zip(self.norms, self.qkv.columns, strict=True):
+            steps.append(norm and Step(partial(rms_norm, norm), heads[:, columns].unflatten(1, (-1, self.head))))
+            if norm:
+                made[:, columns] = steps[-1].value.flatten(1)
+        return made, steps
 
-    def apart(self, heads: list[Tensor], places: Places) -> list[Tensor]:
+    def turn(self, heads: Tensor, places: Places, back: bool = False) -> None:
+        """Turn queries and keys by their position, or back; in place."""
+        rotate(heads, self.qkv.columns[1].stop // self.head, places.cos, places.sin, back)
+
+    def apart(self, heads: Tensor, places: Places) -> list[Tensor]:
         """Views of queries, keys and values as (batch, heads, tokens, head)."""
         tokens = sum(places.lengths)
-        return [rows.view(len(rows) // tokens, tokens, -1, self.head).transpose(1, 2) for rows in heads]
+        each = (heads[:, columns] for columns in self.qkv.columns)
+        return [rows.view(len(rows) // tokens, tokens, -1, self.head).transpose(1, 2) for rows in each]
 
-    def gated(self, gate: Tensor, up: Tensor) -> Tensor:
-        """The activation of gate times up."""
-        return gated(gate, up) if isinstance(self.activation, nn.SiLU) else self.activation(gate) * up
+    def gated(self, gate_up: Tensor) -> Tensor:
+        """The activation of gate times up, of both side by side in the rows."""
+        if self.silu:
+            return gated(gate_up)
+        gate, up = gate_up.chunk(2, 1)
+        return self.activation(gate) * up
 
-    def gated_backward(self, gate: Tensor, up: Tensor, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The gradients of both, and the result once more; what was given is used up."""
-        if isinstance(self.activation, nn.SiLU):
-            return gated_backward(gate, up, grad)
+    def gated_backward(self, gate_up: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
+        """The gradient of both, and the result once more; what was given is used up."""
+        if self.silu:
+            return gated_backward(gate_up, grad)
+        gate, up = gate_up.chunk(2, 1)
         activated = Step(self.activation, gate)
-        return activated.backward(grad * up), grad * activated.value, activated.value * up
+        return torch.cat((activated.backward(grad * up), grad * activated.value), 1), activated.value * up
 
 
 class Front:
@@ -58,7 +72,7 @@ class Front:
     def __init__(
         self,
         parts: Parts,
-        weights: list[list[Tensor]],
+        weights: list[Tensor],
         rows: Tensor,
         kept: Named,
         attention: Attention | None,
@@ -66,16 +80,13 @@ class Front:
     ):
         self.parts, (self.qkv, self.o, *_), self.places = parts, weights, places
         self.first = Step(partial(rms_norm, parts.before), rows)
-        *heads, self.low = kept.pop("heads", [None])
-        self.masks, were_kept = parts.qkv.masks(rows), bool(heads)
-        if not heads:
+        self.masks, were_kept = parts.qkv.masks(rows), "heads" in kept
+        if were_kept:
+            heads, self.low = kept.pop("heads")
+        else:
             self.low = parts.qkv.low(self.first.value, self.masks)
             heads = parts.qkv.outputs(self.qkv, self.first.value, self.low)
-        self.norms = [
-            norm and Step(partial(rms_norm, norm), some.view(-1, parts.head))
-            for norm, some in zip(parts.norms, heads, strict=True)
-        ]
-        heads = [norm.value.view_as(some) if norm else some for norm, some in zip(self.norms, heads, strict=True)]
+        heads, self.norms = parts.normalized(heads) if parts.normed else (heads, [])
         if parts.normed or not were_kept:
             parts.turn(heads, places)
         split = parts.apart(heads, places)
@@ -87,46 +98,46 @@ class Front:
 
     def middle(self, rows: Tensor) -> Tensor:
         """The sum of the layer's input and its attention's output."""
-        return self.parts.o.outputs(self.o, self.attention.out, self.low_out)[0].add_(rows)
+        return self.parts.o.outputs(self.o, self.attention.out, self.low_out).add_(rows)
 
     def backward(self, grad: Tensor, wanted: bool) -> Tensor | None:
         """The gradient of the input, where it is `wanted`, of that of the sum, which it is added to."""
         parts = self.parts
-        grad_out, grad_low = parts.o.back(self.o, [grad], self.masks_out)
-        parts.o.learn([grad], grad_low, self.attention.out, self.low_out, self.masks_out)
+        grad_out, grad_low = parts.o.back(self.o, grad, self.masks_out)
+        parts.o.learn(grad, grad_low, self.attention.out, self.low_out, self.masks_out)
         grads = [one.transpose(1, 2).reshape(len(grad), -1) for one in self.attention.backward(grad_out)]
-        parts.turn(grads, self.places, back=True)
-        grads = [
-            norm.backward(one.view(-1, parts.head)).view_as(one) if norm else one
-            for norm, one in zip(self.norms, grads, strict=True)
-        ]
-        grad_first, grad_low = parts.qkv.back(self.qkv, grads, self.masks, wanted)
-        parts.qkv.learn(grads, grad_low, self.first.value, self.low, self.masks)
+        heads = torch.cat(grads, 1)
+        parts.turn(heads, self.places, back=True)
+        for step, columns in zip(self.norms, parts.qkv.columns, strict=False):
+            if step:
+                heads[:, columns] = step.backward(heads[:, columns].unflatten(1, (-1, parts.head))).flatten(1)
+        grad_first, grad_low = parts.qkv.back(self.qkv, heads, self.masks, wanted)
+        parts.qkv.learn(heads, grad_low, self.first.value, self.low, self.masks)
         return grad.add_(self.first.backward(grad_first)) if wanted else None
 
 
 def mlp_backward(
-    parts: Parts, weights: list[list[Tensor]], rows: Tensor, grad: Tensor, kept: list[Tensor | None] | None
+    parts: Parts, weights: list[Tensor], rows: Tensor, grad: Tensor, kept: list[Tensor | None] | None
 ) -> Tensor:
     """The gradient of a tile's rows through the MLP. The down projection's own output is not needed for it."""
     first, (*_, gate_up, down) = Step(partial(rms_norm, parts.between), rows), weights
     masks = parts.gate_up.masks(rows)
     if kept:
-        gate, up, low, low_down = kept
+        both, low, low_down = kept
         kept.clear()
     else:
         low, low_down = parts.gate_up.low(first.value, masks), None
-        gate, up = parts.gate_up.outputs(gate_up, first.value, low)
-    masks_down = parts.down.masks(gate)
-    back, back_low = parts.down.back(down, [grad], masks_down)
-    *backs, product = parts.gated_backward(gate, up, back)
-    del gate, up, back
+        both = parts.gate_up.outputs(gate_up, first.value, low)
+    masks_down = parts.down.masks(both.chunk(2, 1)[0])
+    back, back_low = parts.down.back(down, grad, masks_down)
+    both, product = parts.gated_backward(both, back)
+    del back
     if low_down is None:
         low_down = parts.down.low(product, masks_down)
-    parts.down.learn([grad], back_low, product, low_down, masks_down)
+    parts.down.learn(grad, back_low, product, low_down, masks_down)
     del product
-    back, back_low = parts.gate_up.back(gate_up, backs, masks)
-    parts.gate_up.learn(backs, back_low, first.value, low, masks)
+    back, back_low = parts.gate_up.back(gate_up, both, masks)
+    parts.gate_up.learn(both, back_low, first.value, low, masks)
     return first.backward(back)
 
 

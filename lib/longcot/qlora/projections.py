@@ -6,6 +6,7 @@ operations are what a small model waits for, so the adapters' matrices are cast 
 one piece.
 """
 
+import itertools
 from dataclasses import dataclass
 
 import bitsandbytes as bnb
@@ -26,11 +27,11 @@ class _Adapter:
 
 
 class Projections:
-    """Linear modules of one input x: each makes x Wᵀ + bias + scale (dropout(x) Aᵀ) Bᵀ, W (out, in) in 4 bits, frozen.
+    """Linear modules of one input x, as one product: x Wᵀ + bias + scale (dropout(x) Aᵀ) Bᵀ, W (outs, in) frozen.
 
-    They compute in `dtype`. `kept` are their weights if these stay dequantized. `low` are always the low-rank states of
-    all of them side by side, (tokens, ranks), None where none has an adapter; `masks` what each multiplied its input
-    with where adapters drop.
+    `outs` are all their outputs side by side, each one's columns in `columns`. W is in four bits; `kept` is W if it
+    stays dequantized. `low` are always the low-rank states side by side, (tokens, ranks), None where none has an
+    adapter; `masks` what each multiplied its input with where adapters drop. Computed in `dtype`.
     """
 
     def __init__(self, modules: list[nn.Module], dtype: torch.dtype):
@@ -39,31 +40,44 @@ class Projections:
         found = [adapter for adapter in self.adapters if adapter]
         self.drops = any(getattr(adapter.dropout, "p", 0.0) for adapter in found)
         self.dtype, self.kept = dtype, None
-        self.biases = [None if base.bias is None else base.bias.to(dtype) for base in self.bases]
-        self.places, self.rank = [], 0  # the columns of `low` and rows of `a` that are each one's
-        for adapter in self.adapters:
-            start, self.rank = self.rank, self.rank + (len(adapter.a) if adapter else 0)
-            self.places.append(slice(start, self.rank))
-        self.a = found[0].a.new_empty((self.rank, found[0].a.shape[1]), dtype=dtype) if found else None
-        self.b = [
-            adapter and torch.empty_like(adapter.b, dtype=dtype, requires_grad=False) for adapter in self.adapters
-        ]
-        self.grad: Tensor | None = None  # of `a`, then of each `b`, in one piece
+        self.columns = _slices([base.out_features for base in self.bases])
+        self.places = _slices([len(adapter.a) if adapter else 0 for adapter in self.adapters])  # in `low`, and of A
+        self.outs, ranks = self.columns[-1].stop, self.places[-1].stop
+        biases = [base.bias for base in self.bases]
+        self.bias = None
+        if any(bias is not None for bias in biases):
+            like = next(bias for bias in biases if bias is not None)
+            each = zip(self.bases, biases, strict=True)
+            parts = [like.new_zeros(base.out_features) if bias is None else bias for base, bias in each]
+            self.bias = torch.cat(parts).detach().to(dtype)
+        self.a = self.b = self.grad = None
+        if found:
+            like = found[0].a.detach()
+            self.a = like.new_empty((ranks, like.shape[1]), dtype=dtype)
+            self.b = like.new_zeros((self.outs, ranks), dtype=dtype)  # each adapter's in its own rows and columns
 
     def casts(self) -> list[tuple[nn.Parameter, Tensor, float]]:
         """The adapters' matrices, where they are to be cast to, and times what."""
         made = []
-        for adapter, b, place in zip(self.adapters, self.b, self.places, strict=True):
+        for adapter, rows, place in zip(self.adapters, self.columns, self.places, strict=True):
             if adapter:
-                made += [(adapter.a, self.a[place], 1.0), (adapter.b, b, adapter.scale)]
+                made += [(adapter.a, self.a[place], 1.0), (adapter.b, self.b[rows, place], adapter.scale)]
         return made
 
-    def weights(self) -> list[Tensor]:
-        """The dequantized weights."""
-        if self.kept:
+    def weight(self) -> Tensor:
+        """W, dequantized."""
+        if self.kept is not None:
             return self.kept
-        states = [(base.weight.data, base.weight.quant_state) for base in self.bases]
-        return [bnb.functional.dequantize_4bit(data, state).to(self.dtype) for data, state in states]
+        weight = torch.empty(
+            (self.outs, self.bases[0].in_features), dtype=self.dtype, device=self.bases[0].weight.device
+        )
+        for base, rows in zip(self.bases, self.columns, strict=True):
+            data, state = base.weight.data, base.weight.quant_state
+            if weight.is_cuda and state.dtype == self.dtype:  # bitsandbytes has no such operation for a CPU
+                bnb.functional.dequantize_4bit(data, state, out=weight[rows])
+            else:
+                weight[rows] = bnb.functional.dequantize_4bit(data, state)
+        return weight
 
     def masks(self, x: Tensor) -> Masks:
         """Draws them for an input like x."""
@@ -75,22 +89,14 @@ class Projections:
         each = zip(masks, self.places, strict=True)
         return torch.cat([(x * mask) @ self.a[place].t() for mask, place in each if mask is not None], 1)
 
-    def outputs(self, weights: list[Tensor], x: Tensor, low: Tensor | None) -> list[Tensor]:
-        """What each module makes of x (tokens, in)."""
-        made = [F.linear(x, weight, bias) for weight, bias in zip(weights, self.biases, strict=True)]
-        for out, b, place in zip(made, self.b, self.places, strict=True):
-            if b is not None:
-                out.addmm_(low[:, place], b.t())
-        return made
+    def outputs(self, weight: Tensor, x: Tensor, low: Tensor | None) -> Tensor:
+        """What the modules make of x (tokens, in)."""
+        outs = F.linear(x, weight, self.bias)
+        return outs if low is None else outs.addmm_(low, self.b.t())
 
-    def back(self, weights: list[Tensor], grads: list[Tensor], masks: Masks, wanted: bool = True):
-        """The gradients of x, None unless it is `wanted`, and of `low`, of those of the outputs."""
-        grad_x, grad_low = None, None if self.a is None else grads[0].new_empty((len(grads[0]), self.rank))
-        for grad, weight, b, place in zip(grads, weights, self.b, self.places, strict=True):
-            if wanted:
-                grad_x = grad @ weight if grad_x is None else grad_x.addmm_(grad, weight)
-            if b is not None:
-                torch.mm(grad, b, out=grad_low[:, place])
+    def back(self, weight: Tensor, grad: Tensor, masks: Masks, wanted: bool = True):
+        """The gradients of x, None unless it is `wanted`, and of `low`, of that of the outputs."""
+        grad_x, grad_low = grad @ weight if wanted else None, None if self.a is None else grad @ self.b
         if wanted and self.a is not None and masks is None:
             grad_x.addmm_(grad_low, self.a)
         elif wanted and masks is not None:
@@ -99,37 +105,39 @@ class Projections:
                     grad_x += (grad_low[:, place] @ self.a[place]) * mask
         return grad_x, grad_low
 
-    def learn(self, grads: list[Tensor], grad_low: Tensor | None, x: Tensor, low: Tensor | None, masks: Masks) -> None:
+    def learn(self, grad: Tensor, grad_low: Tensor | None, x: Tensor, low: Tensor | None, masks: Masks) -> None:
         """Add the gradients of the adapters' matrices to their parameters'."""
         if self.a is None:
             return
-        flat = x.new_empty(self.a.numel() + sum(b.numel() for b in self.b if b is not None))
+        found = [one for one in zip(self.adapters, self.columns, self.places, strict=True) if one[0]]
+        flat = x.new_empty(self.a.numel() + sum(adapter.b.numel() for adapter, *_ in found))
         of_a, *of_b = self._views(flat)
         if masks is None:
             torch.mm(grad_low.t(), x, out=of_a)
-        for number, (grad, adapter, place) in enumerate(zip(grads, self.adapters, self.places, strict=True)):
-            if adapter:
-                out = of_b[number]
-                torch.addmm(out, grad.t(), low[:, place], beta=0, alpha=adapter.scale, out=out)
-                if masks is not None:
-                    torch.mm(grad_low[:, place].t(), x * masks[number], out=of_a[place])
-        if self.grad is not None and next(adapter for adapter in self.adapters if adapter).a.grad is not None:
+        else:
+            for mask, place in zip(masks, self.places, strict=True):
+                if mask is not None:
+                    torch.mm(grad_low[:, place].t(), x * mask, out=of_a[place])
+        for out, (adapter, rows, place) in zip(of_b, found, strict=True):
+            torch.addmm(out, grad[:, rows].t(), low[:, place], beta=0, alpha=adapter.scale, out=out)
+        if self.grad is not None and found[0][0].a.grad is not None:
             self.grad += flat
             return
         self.grad = flat.float()
         of_a, *of_b = self._views(self.grad)
-        for adapter, grad_b, place in zip(self.adapters, of_b, self.places, strict=True):
-            if adapter:
-                adapter.a.grad, adapter.b.grad = of_a[place], grad_b
+        for grad_b, (adapter, _, place) in zip(of_b, found, strict=True):
+            adapter.a.grad, adapter.b.grad = of_a[place], grad_b
 
-    def _views(self, flat: Tensor) -> list[Tensor | None]:
-        """Of numbers in one piece, those of `a` and those of each `b`."""
-        made, start = [flat[: self.a.numel()].view_as(self.a)], self.a.numel()
-        for b in self.b:
-            stop = start + (0 if b is None else b.numel())
-            made.append(None if b is None else flat[start:stop].view_as(b))
-            start = stop
-        return made
+    def _views(self, flat: Tensor) -> list[Tensor]:
+        """Of numbers in one piece, those of all A, and of each B."""
+        sizes = [self.a.numel(), *(adapter.b.numel() for adapter in self.adapters if adapter)]
+        shapes = [self.a.shape, *(adapter.b.shape for adapter in self.adapters if adapter)]
+        return [part.view(shape) for part, shape in zip(flat.split(sizes), shapes, strict=True)]
+
+
+def _slices(sizes: list[int]) -> list[slice]:
+    stops = list(itertools.accumulate(sizes))
+    return [slice(stop - size, stop) for stop, size in zip(stops, sizes, strict=True)]
 
 
 def _adapter(module: LoraLayer) -> _Adapter:

@@ -6,7 +6,7 @@ is computed is what PEFT and transformers compute.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -47,6 +47,7 @@ class Layers:
         self.lengths: list[int] | None = None
         self.plan: Plan = plan(self.shape, [1], 0, 0)
         self.angles: list[Tensor] = []  # cosine and sine of each token's position, the same for all layers
+        self.anchor: Tensor | None = None  # requires a gradient, as the frozen embeddings do not
         self.kept: dict[int, Named] = {}
         self.stash = HostStash()
         self.casts = [cast for part in self.parts for some in part.every for cast in some.casts()]
@@ -74,7 +75,7 @@ class Layers:
         """Let the weights of so many layers stay dequantized, in room that is `card`'s until then."""
         for part in self.parts[:count]:
             for some in part.every:
-                some.kept = some.weights()
+                some.kept = some.weight()
         self.card -= count * self.shape.weights
 
     def less(self) -> bool:
@@ -130,8 +131,8 @@ def _forward(layer: nn.Module, layers: Layers, number: int, hidden: Tensor, **ho
     mask = None if layers.lengths else how.get("attention_mask")
     if number == 0:
         layers.angles = [_each(angle, hidden) for angle in how["position_embeddings"]]
-    anchor = torch.zeros((), device=hidden.device, requires_grad=True)  # the frozen embeddings require no gradient
-    return _Layer.apply(anchor, hidden, layers, number, Places(lengths, *layers.angles, mask))
+        layers.anchor = torch.zeros((), device=hidden.device, requires_grad=True)
+    return _Layer.apply(layers.anchor, hidden, layers, number, Places(lengths, *layers.angles, mask))
 
 
 def _each(angle: Tensor, hidden: Tensor) -> Tensor:
@@ -148,18 +149,15 @@ class _Layer(torch.autograd.Function):
         ctx.given, ctx.attention = (layers, number, places), None
         ctx.random = [_random_state(hidden)] if parts.drops else [None, None]
         kept: Named = {INPUT: [rows]}
-        with torch.autocast(hidden.device.type, enabled=False):
-            qkv, o, gate_up, down = (some.weights() for some in parts.every)
+        with _no_autocast(hidden):
+            qkv, o, gate_up, down = (some.weight() for some in parts.every)
             normed = rms_norm(parts.before, rows)
             low = parts.qkv.low(normed, parts.qkv.masks(normed))
             heads = parts.qkv.outputs(qkv, normed, low)
             if layers.places("heads", number):
-                kept["heads"] = [*heads, low]  # turned, too, unless they are normalized first
+                kept["heads"] = [heads, low]  # turned, too, unless they are normalized first
             if parts.normed:
-                heads = [
-                    rms_norm(norm, some.view(-1, parts.head)).view_as(some) if norm else some
-                    for norm, some in zip(parts.norms, heads, strict=True)
-                ]
+                heads, _ = parts.normalized(heads)
             parts.turn(heads, places)
             split = parts.apart(heads, places)
             if layers.places("attention", number) and places.mask is None:
@@ -170,7 +168,7 @@ class _Layer(torch.autograd.Function):
                 out = attend(*split, places, parts.scale)
             del normed, heads, split
             low = parts.o.low(out, parts.o.masks(out))
-            middle = parts.o.outputs(o, out, low)[0].add_(rows)
+            middle = parts.o.outputs(o, out, low).add_(rows)
             del out
             result = middle
             if layers.places("middle", number):
@@ -180,13 +178,13 @@ class _Layer(torch.autograd.Function):
             for tile, (inner, outer) in enumerate(layers.tiles(middle, result)):
                 normed = rms_norm(parts.between, inner)
                 low = parts.gate_up.low(normed, parts.gate_up.masks(normed))
-                gate, up = parts.gate_up.outputs(gate_up, normed, low)
-                product = parts.gated(gate, up)
+                both = parts.gate_up.outputs(gate_up, normed, low)
+                product = parts.gated(both)
                 low_down = parts.down.low(product, parts.down.masks(product))
-                torch.add(inner, parts.down.outputs(down, product, low_down)[0], out=outer)
+                torch.add(inner, parts.down.outputs(down, product, low_down), out=outer)
                 if layers.places(f"mlp{tile}", number):
-                    kept[f"mlp{tile}"] = [gate, up, low, low_down]
-                del normed, gate, up, product
+                    kept[f"mlp{tile}"] = [both, low, low_down]
+                del normed, both, product
         layers.put(number, kept)
         return result.view(hidden.shape)
 
@@ -195,8 +193,8 @@ class _Layer(torch.autograd.Function):
         layers, number, places = ctx.given
         parts, kept, shape = layers.parts[number], layers.take(number), grad.shape
         rows, grad, front = kept[INPUT][0], grad.reshape(-1, shape[-1]), None
-        with torch.autocast(grad.device.type, enabled=False):
-            weights = [some.weights() for some in parts.every]
+        with _no_autocast(grad):
+            weights = [some.weight() for some in parts.every]
             again = partial(Front, parts, weights, rows, kept, ctx.attention, places)
             if "middle" in kept:
                 middle = kept["middle"][0]
@@ -214,6 +212,11 @@ class _Layer(torch.autograd.Function):
                     front = again()
             grad = front.backward(grad, wanted=ctx.needs_input_grad[1])
         return None, None if grad is None else grad.view(shape), None, None, None
+
+
+def _no_autocast(like: Tensor) -> AbstractContextManager:
+    kind = like.device.type
+    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
 
 
 def _random_state(like: Tensor) -> list[Tensor]:
