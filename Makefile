@@ -9,7 +9,7 @@ KILLS ?= 200# of `make faults`
 GPUS ?=# which NVIDIA GPUs to use: GPUS=0,1; default: all that are visible
 VLLM ?=# another vLLM than that of `make engine`, its path
 TORCH_INDEX ?=# an index to take torch from, where its build for this machine is not the default one
-CHANGED := $(STUDY) $(foreach change,$(CONFIG),--config '$(change)')
+CHANGED := '$(STUDY)' $(foreach change,$(CONFIG),--config '$(change)')
 CHOSEN := $(CHANGED) $(if $(CORES),--cores $(CORES)) $(if $(PROFILE),--profile $(PROFILE))
 VENV := .venv
 BIN := $(VENV)/bin
@@ -43,7 +43,7 @@ faults: $(READY)  ## kill stages and a small study at random moments, half an ho
 	$(BIN)/python tests/faults/kill.py --kills $(KILLS)
 
 lab: $(READY)  ## JupyterLab on the notebooks
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/python -m jupyter lab notebooks
 
 engine: $(VENV)-vllm/.ready  ## vLLM in an environment of its own, for studies that start it (NVIDIA GPU; some GB)
 
@@ -57,6 +57,7 @@ lint: $(READY)  ## ruff, on the notebooks too
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14) and "Python 3.11 to 3.14 is needed: make PYTHON=python3.12 ...")'
+	$(PYTHON) -c 'import os, re, sys; sys.exit(re.search(r"[:{$$\n]", os.getcwd()) and "no environment can be made under a path with a colon, brace, dollar sign or line end: move the project")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q torch==2.13.0 $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
 	$(call install,$(VENV),requirements.lock)

@@ -14,11 +14,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 from longcot.models.base import Base
 from longcot.problems.sources import load_problems
 from longcot.sampling.engines.engines import Engines
+from longcot.sampling.server import sampler
 from longcot.sampling.settings import Engine, SampleTask, Sampling
 from longcot.sampling.task import sample_arm
 from longcot.traces.trace import read_traces
@@ -28,14 +30,15 @@ import json, sys, time
 from vllm import LLM, SamplingParams
 given = json.load(open(sys.argv[1]))
 llm = LLM(given["model"], dtype="bfloat16", max_model_len=given["context"], generation_config="vllm")
-ways = [SamplingParams(**given["how"], n=4, seed=seed) for seed in given["seeds"]]
 prompts = [{"prompt_token_ids": ids} for ids in given["ids"]]
-llm.generate(prompts[:8], ways[:8], use_tqdm=False)
-start = time.perf_counter()
-done = llm.generate(prompts, ways, use_tqdm=False)
-seconds = time.perf_counter() - start
-tokens = sum(len(one.token_ids) for request in done for one in request.outputs)
-print("PEER", json.dumps({"tokens": tokens, "seconds": seconds}))
+for seeds in (given["seeds"], [None] * len(prompts)):
+    ways = [SamplingParams(**given["how"], n=4, seed=seed) for seed in seeds]
+    llm.generate(prompts[:8], ways[:8], use_tqdm=False)
+    start = time.perf_counter()
+    done = llm.generate(prompts, ways, use_tqdm=False)
+    seconds = time.perf_counter() - start
+    tokens = sum(len(one.token_ids) for request in done for one in request.outputs)
+    print("PEER", json.dumps({"seeds": seeds[0] is not None, "tokens": tokens, "seconds": seconds}), flush=True)
 """
 
 
@@ -70,8 +73,8 @@ def _prompt_ids(task: SampleTask, problems: list) -> list[list[int]]:
     return [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
 
 
-def peer(given: argparse.Namespace, prompts: list[list[int]], folder: Path) -> dict:
-    """Tokens and seconds of `LLM.generate` on the same prompts, with seeds as many and settings as sent."""
+def peer(given: argparse.Namespace, prompts: list[list[int]], folder: Path) -> list[dict]:
+    """Tokens and seconds of `LLM.generate` on the same prompts, with a seed for each request and without."""
     ids = [one for one in prompts for _ in range(given.samples // 4)]
     how = {"temperature": 0.6, "top_p": 0.95, "max_tokens": given.tokens}
     what = {"model": given.model, "context": given.context, "ids": ids, "seeds": list(range(len(ids))), "how": how}
@@ -82,7 +85,7 @@ def peer(given: argparse.Namespace, prompts: list[list[int]], folder: Path) -> d
     lines = [line for line in done.stdout.splitlines() if line.startswith("PEER ")]
     if not lines:
         sys.exit(done.stderr[-3000:])
-    return json.loads(lines[-1].removeprefix("PEER "))
+    return [json.loads(line.removeprefix("PEER ")) for line in lines]
 
 
 def main() -> None:
@@ -96,15 +99,23 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=1024)
     parser.add_argument("--context", type=int, default=8192)
     given = parser.parse_args()
+    seeded = sampler.Dialect
     with tempfile.TemporaryDirectory() as work:
         for concurrency in given.concurrency:
-            folder = Path(work) / str(concurrency)
-            folder.mkdir()
-            found, prompts = ours(given, concurrency, folder)
-            rate = found["tokens"] / found["seconds"]
-            print(f"engine, {concurrency} requests at once: {found['tokens']:,} tokens, {rate:,.0f}/s", flush=True)
-        found = peer(given, prompts, Path(work))
-        print(f"LLM.generate: {found['tokens']:,} tokens, {found['tokens'] / found['seconds']:,.0f}/s", flush=True)
+            for seeds in (True, False):
+                sampler.Dialect = seeded if seeds else partial(seeded, without=frozenset({"seed"}))
+                folder = Path(work) / f"{concurrency}-{seeds}"
+                folder.mkdir()
+                found, prompts = ours(given, concurrency, folder)
+                say(f"engine, {concurrency} requests at once", found | {"seeds": seeds})
+        for found in peer(given, prompts, Path(work)):
+            say("LLM.generate", found)
+
+
+def say(what: str, found: dict) -> None:
+    """One line of figures."""
+    rate, seeds = found["tokens"] / found["seconds"], "a seed a request" if found["seeds"] else "no seeds"
+    print(f"{what}, {seeds}: {found['tokens']:,} tokens in {found['seconds']:.1f} s, {rate:,.0f}/s", flush=True)
 
 
 if __name__ == "__main__":
