@@ -1,6 +1,7 @@
 """Which modules of a base get an adapter, looked at before anything is loaded."""
 
 import difflib
+import warnings
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -56,6 +57,13 @@ def adapt(model: PreTrainedModel, lora: LoraSettings, tokenizer: PreTrainedToken
 
     Raises BadInput where PEFT refuses the target modules, and as `beside_lora`.
     """
+    with warnings.catch_warnings():
+        # PEFT 0.21 reads what transformers 5.17 has renamed.
+        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
+        return _adapt(model, lora, tokenizer)
+
+
+def _adapt(model: PreTrainedModel, lora: LoraSettings, tokenizer: PreTrainedTokenizerBase | None) -> PeftModel:
     try:
         return get_peft_model(model, lora_config(model, lora, tokenizer))
     except ValueError as error:
