@@ -52,10 +52,16 @@ def make_checkpoint(shape: str, folder: Path, device: str) -> None:
     )
 
 
+def row(words: str, steps: int) -> tuple[list[int], int]:
+    """What `--lengths` says of a row: the lengths of its traces, of which it has one, and its steps."""
+    length, _, own = words.partition(":")
+    return [int(length)], int(own or steps)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shape", choices=SHAPES, action="append", default=[], help="may be given several times")
-    parser.add_argument("--lengths", default="256", help="tokens of a trace, one a step; several with commas")
+    parser.add_argument("--lengths", default="256", help="tokens of a trace, one a step, or TOKENS:STEPS; with commas")
     parser.add_argument("--file", type=Path, help="instead of these, traces of a JSONL file, four a step")
     parser.add_argument("--tokens", help="instead of a file, the lengths of its traces, with commas")
     parser.add_argument("--traces", type=int, default=20, help="of the file")
@@ -85,16 +91,15 @@ def main() -> None:
         given = {
             "checkpoints": {shape: str(checkpoint) for shape, checkpoint in checkpoints.items()},
             "device": args.device,
-            "steps": args.steps,
             "cap_gb": args.cap_gb,
             "keep_gb": args.keep_gb,
             "longest": args.longest,
             "padded": args.padded,
-            "batches": [[int(length)] for length in args.lengths.split(",")],
+            "rows": [row(length, args.steps) for length in args.lengths.split(",")],
         }
         if args.file or args.tokens:
             lengths = file_lengths(args.file, args.traces) if args.file else list(map(int, args.tokens.split(",")))
-            given |= {"batches": [lengths], "batch": args.batch}
+            given |= {"rows": [(lengths, args.steps)], "batch": args.batch}
         rows = []
         for name in ["longcot"] * (args.ours == "yes") + args.peer:
             first = "import unsloth; " if name.startswith("unsloth") else ""  # before what it patches
