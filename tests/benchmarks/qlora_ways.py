@@ -1,9 +1,5 @@
 """One way to train a checkpoint, in a process of its own: `qlora.py` starts it and reads a JSON line a row."""
 
-import os
-
-os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")  # for the peers too
-
 import gc
 import json
 import resource

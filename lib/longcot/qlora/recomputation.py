@@ -113,15 +113,16 @@ class Layers:
 @contextmanager
 def recomputing(model: PeftModel) -> Iterator[Layers]:
     """Train `model`, LoRA on a 4-bit base that `knows`, by these layers while this lasts."""
-    layers = Layers(model)
+    layers, last = Layers(model), model.get_base_model().get_decoder().norm
     for number, layer in enumerate(layers.modules):
         layer.forward = partial(_forward, layer, layers, number)
+    last.forward = partial(rms_norm, last)  # its own keeps several copies in 32 bits
     try:
         yield layers
     finally:
         layers.clear()
-        for layer in layers.modules:
-            del layer.forward
+        for module in (*layers.modules, last):
+            del module.forward
 
 
 def _forward(layer: nn.Module, layers: Layers, number: int, hidden: Tensor, **how: Any) -> Tensor:
