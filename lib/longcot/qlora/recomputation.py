@@ -78,11 +78,15 @@ class Layers:
                 some.kept = some.weight()
         self.card -= count * self.shape.weights
 
-    def less(self) -> bool:
-        """Keep half as much from now on, and at last nothing; False where nothing is kept already."""
+    def drop_weights(self) -> None:
+        """Forget what is kept, dequantized weights too."""
         self.clear()
         for some in (some for part in self.parts for some in part.every):
             some.kept = None
+
+    def less(self) -> bool:
+        """Keep half as much from now on, and at last nothing; False where nothing is kept already."""
+        self.drop_weights()
         if self.card <= 0:
             return False
         self.card, self.host = (self.card / 2, self.host / 2) if self.card > LITTLE else (0.0, 0.0)
@@ -120,7 +124,7 @@ def recomputing(model: PeftModel) -> Iterator[Layers]:
     try:
         yield layers
     finally:
-        layers.clear()
+        layers.drop_weights()
         for module in (*layers.modules, last):
             del module.forward
 
