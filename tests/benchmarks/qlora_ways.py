@@ -1,9 +1,5 @@
 """One way to train a checkpoint, in a process of its own: `qlora.py` starts it and reads a JSON line a row."""
 
-import os
-
-os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")  # for the peers too
-
 import gc
 import json
 import resource
@@ -175,11 +171,11 @@ def unsloth_model(checkpoint: str, longest: int) -> PreTrainedModel:
     )
 
 
-def measure(model: PreTrainedModel, lengths: list[int], peak: float) -> dict:
+def measure(model: PreTrainedModel, lengths: list[int], steps: int, peak: float) -> dict:
     """One row. Where memory is short, its figures are None and `reason` says so."""
     set_seed(0)
     several = len(lengths) > 1
-    counts = lengths if several else lengths * GIVEN.steps
+    counts = lengths if several else lengths * steps
     ids = [torch.randint(1, model.config.vocab_size, (length,)).tolist() for length in counts]
     rows = [{"input_ids": tokens, "labels": tokens, "attention_mask": [1] * len(tokens)} for tokens in ids]
     row = {"name": GIVEN.name, "length": sum(lengths) if several else lengths[0]}
@@ -189,13 +185,13 @@ def measure(model: PreTrainedModel, lengths: list[int], peak: float) -> dict:
         torch.cuda.reset_peak_memory_stats()
     try:
         with tempfile.TemporaryDirectory() as folder:
-            told = arguments(folder, GIVEN.steps if several else 1, GIVEN.batch)
+            told = arguments(folder, steps if several else 1, GIVEN.batch)
             train = train_longcot if GIVEN.name == "longcot" else train_trl
             row["kept"] = train(model, rows, told, clock)
         seconds = clock.seconds
         if several:  # of the epochs after the first
-            measured = seconds[len(seconds) // GIVEN.steps :]
-            row["tokens_per_s"] = round(sum(lengths) * (GIVEN.steps - 1) / sum(measured), 1)
+            measured = seconds[len(seconds) // steps :]
+            row["tokens_per_s"] = round(sum(lengths) * (steps - 1) / sum(measured), 1)
             row["traces"] = lengths
         else:
             step = statistics.median(seconds[1:] or seconds)
@@ -212,21 +208,25 @@ def measure(model: PreTrainedModel, lengths: list[int], peak: float) -> dict:
         row["reserved_gb"] = round(torch.cuda.max_memory_reserved() / 1e9, 2)
     elif "reason" not in row:
         row["peak_memory_gb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, 2)
-    gc.collect()
-    if GIVEN.device == "cuda":
-        torch.cuda.empty_cache()
+    clean()
     return row
 
 
-def longest(model: PreTrainedModel, peak: float) -> dict:
+def clean() -> None:
+    gc.collect()
+    if GIVEN.device == "cuda":
+        torch.cuda.empty_cache()
+
+
+def longest(checkpoint: str, peak: float) -> dict:
     """The row of the longest trace, to 4,096 tokens, that fits into the cap, guessed from two shorter ones."""
-    grid, GIVEN.steps = 4096, 2  # the optimizer's state is there from the second step on
-    low, high = (measure(model, [length], peak) for length in (2 * grid, 4 * grid))
+    grid, steps = 4096, 2  # the optimizer's state is there from the second step on
+    low, high = (measure(load(checkpoint), [length], steps, peak) for length in (2 * grid, 4 * grid))
     slope = (high["peak_memory_gb"] - low["peak_memory_gb"]) / (2 * grid)
     length = high["length"] + int((GIVEN.cap_gb - high["peak_memory_gb"]) / slope) // grid * grid
     best, step = high, 0
     while True:
-        row = measure(model, [length], peak)
+        row = measure(load(checkpoint), [length], steps, peak)
         fits = row["tokens_per_s"] is not None
         best = row if fits else best
         if step and fits != (step > 0):
@@ -241,24 +241,22 @@ def main() -> None:
     if GIVEN.device == "cuda" and GIVEN.cap_gb:
         total = torch.cuda.get_device_properties(0).total_memory
         torch.cuda.set_per_process_memory_fraction(GIVEN.cap_gb * 1e9 / total)
-    peak, most = measure_peak(GIVEN.device), max(max(batch) for batch in GIVEN.batches)
+    peak, most = measure_peak(GIVEN.device), max(max(lengths) for lengths, _ in GIVEN.rows)
     for shape, checkpoint in GIVEN.checkpoints.items():
-        for batch in [[0]] if GIVEN.longest else GIVEN.batches:
-            clock = Clock(GIVEN.device)
+        about = {
+            "shape": shape,
+            "device_name": torch.cuda.get_device_name() if GIVEN.device == "cuda" else "cpu",
+            "peak_tflops": round(peak / 1e12, 3),
+            "cap_gb": GIVEN.cap_gb,
+            "keep_gb": GIVEN.keep_gb,
+            "padded": GIVEN.padded,
+            "torch": torch.__version__,
+        }
+        if GIVEN.longest:
+            print(json.dumps(longest(checkpoint, peak) | about), flush=True)
+            continue
+        for lengths, steps in GIVEN.rows:
             model = unsloth_model(checkpoint, most) if UNSLOTH else load(checkpoint)
-            about = {
-                "shape": shape,
-                "device_name": torch.cuda.get_device_name() if GIVEN.device == "cuda" else "cpu",
-                "peak_tflops": round(peak / 1e12, 3),
-                "cap_gb": GIVEN.cap_gb,
-                "keep_gb": GIVEN.keep_gb,
-                "padded": GIVEN.padded,
-                "load_s": round(clock.seconds(), 1),
-                "torch": torch.__version__,
-            }
-            row = longest(model, peak) if GIVEN.longest else measure(model, batch, peak)
-            print(json.dumps(row | about), flush=True)
+            print(json.dumps(measure(model, lengths, steps, peak) | about), flush=True)
             del model
-            gc.collect()
-            if GIVEN.device == "cuda":
-                torch.cuda.empty_cache()
+            clean()

@@ -32,7 +32,9 @@ def project(tmp_path, monkeypatch):
     (tmp_path / "notebooks").mkdir()
     run = tmp_path / "run"
     run.mkdir()
-    (run / "jobs.json").write_text(json.dumps([{"name": "a", "notebook": "n", "parameters": {"x": 2}}]))
+    (run / "jobs.json").write_text(
+        json.dumps([{"name": "a", "notebook": "n", "parameters": {"x": 2}, "resources": {}}])
+    )
 
     def write(middle: str) -> None:
         cells = [nbformat.v4.new_code_cell(source) for source in ("x: int = 1", "print('so far', x)", middle, "'end'")]

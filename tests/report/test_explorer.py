@@ -106,7 +106,7 @@ def test_counts_are_kept_for_the_file_as_it_is(run_dir, monkeypatch):
     counts.ask(["traces/base/benchmark.jsonl"])
     counts.wait()
     assert (counts.array >= 0).all(1).sum() == 8 and len(list(run_dir.glob("explorer/*.csv"))) == 1
-    monkeypatch.setattr("longcot.explorer.counts._counted", None)  # whoever counts again fails
+    monkeypatch.setattr("longcot.report.explorer.counts._counted", None)  # whoever counts again fails
     again = Counts(read_index(run_dir))
     again.ask(["traces/base/benchmark.jsonl"])
     again.wait()
@@ -114,7 +114,7 @@ def test_counts_are_kept_for_the_file_as_it_is(run_dir, monkeypatch):
 
 
 def test_a_large_file_is_counted_by_processes(run_dir, monkeypatch):
-    monkeypatch.setattr("longcot.explorer.counts.LARGE", 0)
+    monkeypatch.setattr("longcot.report.explorer.counts.LARGE", 0)
     index = read_index(run_dir)
     large = Counts(index)
     large.ask(["traces/good/training.jsonl"])

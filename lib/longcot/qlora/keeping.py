@@ -61,8 +61,8 @@ class Shape:
         attention = tokens * (6 * self.query + 2 * self.keys) * self.size
         # Gate, up, the gradient of their product and a rest; the normalized rows and their gradients.
         mlp = min(tokens, self.tile) * (4 * self.intermediate + 3 * self.width) * self.size
-        # Logits in 16 and 32 bits, the softmax; the last states, normalized in 32 bits, and their gradients.
-        output = min(tokens, ROWS) * self.vocabulary * 16 + tokens * self.width * 16
+        # Logits in 16 and 32 bits, the softmax; the last states, normalized, those that count, and their gradients.
+        output = min(tokens, ROWS) * self.vocabulary * 16 + 7 * tokens * self.width * self.size
         return max(self.weights + held + max(attention, mlp), output)
 
     @property

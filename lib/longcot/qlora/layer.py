@@ -102,17 +102,20 @@ class Front:
 
     def backward(self, grad: Tensor, wanted: bool) -> Tensor | None:
         """The gradient of the input, where it is `wanted`, of that of the sum, which it is added to."""
-        parts = self.parts
+        parts, attention, self.attention = self.parts, self.attention, None
         grad_out, grad_low = parts.o.back(self.o, grad, self.masks_out)
-        parts.o.learn(grad, grad_low, self.attention.out, self.low_out, self.masks_out)
-        grads = [one.transpose(1, 2).reshape(len(grad), -1) for one in self.attention.backward(grad_out)]
-        heads = torch.cat(grads, 1)
+        parts.o.learn(grad, grad_low, attention.out, self.low_out, self.masks_out)
+        grads = attention.backward(grad_out)
+        del attention, grad_out
+        heads = torch.cat([one.transpose(1, 2).reshape(len(grad), -1) for one in grads], 1)
+        del grads
         parts.turn(heads, self.places, back=True)
         for step, columns in zip(self.norms, parts.qkv.columns, strict=False):
             if step:
                 heads[:, columns] = step.backward(heads[:, columns].unflatten(1, (-1, parts.head))).flatten(1)
         grad_first, grad_low = parts.qkv.back(self.qkv, heads, self.masks, wanted)
         parts.qkv.learn(heads, grad_low, self.first.value, self.low, self.masks)
+        del heads
         return grad.add_(self.first.backward(grad_first)) if wanted else None
 
 
@@ -138,6 +141,7 @@ def mlp_backward(
     del product
     back, back_low = parts.gate_up.back(gate_up, both, masks)
     parts.gate_up.learn(both, back_low, first.value, low, masks)
+    del both
     return first.backward(back)
 
 

@@ -78,11 +78,15 @@ class Layers:
                 some.kept = some.weight()
         self.card -= count * self.shape.weights
 
-    def less(self) -> bool:
-        """Keep half as much from now on, and at last nothing; False where nothing is kept already."""
+    def drop_weights(self) -> None:
+        """Forget what is kept, dequantized weights too."""
         self.clear()
         for some in (some for part in self.parts for some in part.every):
             some.kept = None
+
+    def less(self) -> bool:
+        """Keep half as much from now on, and at last nothing; False where nothing is kept already."""
+        self.drop_weights()
         if self.card <= 0:
             return False
         self.card, self.host = (self.card / 2, self.host / 2) if self.card > LITTLE else (0.0, 0.0)
@@ -113,15 +117,16 @@ class Layers:
 @contextmanager
 def recomputing(model: PeftModel) -> Iterator[Layers]:
     """Train `model`, LoRA on a 4-bit base that `knows`, by these layers while this lasts."""
-    layers = Layers(model)
+    layers, last = Layers(model), model.get_base_model().get_decoder().norm
     for number, layer in enumerate(layers.modules):
         layer.forward = partial(_forward, layer, layers, number)
+    last.forward = partial(rms_norm, last)  # its own keeps several copies in 32 bits
     try:
         yield layers
     finally:
-        layers.clear()
-        for layer in layers.modules:
-            del layer.forward
+        layers.drop_weights()
+        for module in (*layers.modules, last):
+            del module.forward
 
 
 def _forward(layer: nn.Module, layers: Layers, number: int, hidden: Tensor, **how: Any) -> Tensor:

@@ -26,13 +26,18 @@ def free_gpu() -> int:
 
 
 def free_host() -> int:
-    """Bytes of the host's memory that are free, within what this process's control group may have."""
-    free = psutil.virtual_memory().available
+    """Bytes of the host's memory that are free, within what this process's control group may have.
+
+    What torch holds pinned from an earlier training, unused, counts as free.
+    """
+    pinned = torch.cuda.host_memory_stats() if torch.cuda.is_initialized() else {}
+    unused = pinned.get("allocated_bytes.current", 0) - pinned.get("active_bytes.current", 0)
+    free = psutil.virtual_memory().available + unused
     try:
         most, taken = (Path(name).read_text().strip() for name in LIMITS)
     except OSError:
         return free
-    return free if most == "max" else max(min(free, int(most) - int(taken)), 0)
+    return free if most == "max" else max(min(free, int(most) - int(taken) + unused), 0)
 
 
 def take_room(layers: Layers, model: nn.Module, lengths: list[int]) -> int:
