@@ -69,7 +69,7 @@ def test_a_manifest_that_does_not_fit_its_file(tmp_path, how):
 
 
 def test_a_job_whose_product_was_cut_since_runs_again(tmp_path):
-    job = Job("01_generate_traces-a", "01_generate_traces", {}, [], ["t.jsonl"])
+    job = Job("01_generate_traces-a", "01_generate_traces", [], {}, [], ["t.jsonl"])
     stamp = tmp_path / "stamps/01_generate_traces-a.done"
     stamp.parent.mkdir()
     making = Product(tmp_path / "t.jsonl", {})
