@@ -2,6 +2,8 @@
 
 from transformers import Qwen2Config
 
+from longcot.qlora.keeping import Shape
+
 QWEN_32B = Qwen2Config(
     num_hidden_layers=64,
     hidden_size=5120,
@@ -12,3 +14,5 @@ QWEN_32B = Qwen2Config(
     max_position_embeddings=131072,
     tie_word_embeddings=False,
 )
+
+SHAPE = Shape.of(QWEN_32B, rank=16, size=2)

@@ -1,11 +1,10 @@
 """The plan of what is kept: never more than there is room for, what saves most first, and nothing twice."""
 
 import pytest
-from model_shapes import QWEN_32B
+from model_shapes import SHAPE
 
-from longcot.qlora.keeping import INPUT, OPERATIONS_PER_BYTE, Shape, plan, whole
+from longcot.qlora.keeping import INPUT, OPERATIONS_PER_BYTE, plan, whole
 
-SHAPE = Shape.of(QWEN_32B, rank=16, size=2)
 LINEAR = 2 * 5120 + 2 * 1024 + 3 * 27648  # outputs and inputs beside the width, of one layer's seven products
 
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 import torch
-from test_keeping import SHAPE
+from model_shapes import SHAPE
 
 from longcot.qlora import room
 from longcot.qlora.keeping import plan, whole
