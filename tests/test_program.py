@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -187,6 +188,8 @@ def test_make_lists_its_targets():
     targets = re.search(r"^\.PHONY: (.*)", (ROOT / "Makefile").read_text(), re.M)[1].split()
     assert re.findall(r"^make (\w+) +\S", said, re.M) == targets
     assert {"STUDY", "CORES", "PROFILE", "ARGS", "CONFIG"} <= set(re.findall(r"^([A-Z_]+)= +\S", said, re.M))
-    words = ["make", "-n", "-o", ".venv/.ready", "study", "CORES=2", "CONFIG=a=1 b=2", "ARGS=--dry-run -q"]
-    made = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
-    assert made[1:] == f"run {MINIATURE} --config 'a=1' --config 'b=2' --cores 2 -- --dry-run -q".split()
+    own = ["STUDY=params/a b.yaml", "CORES=2", "CONFIG=a=1 b=2", "ARGS=--dry-run -q"]
+    words = ["make", "-n", "-o", ".venv/.ready", "study", *own]
+    made = shlex.split(subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+    assert made[1:3] == ["run", "params/a b.yaml"]
+    assert made[3:] == "--config a=1 --config b=2 --cores 2 -- --dry-run -q".split()
