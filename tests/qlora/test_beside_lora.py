@@ -6,6 +6,7 @@ import pytest
 import torch
 from conftest import make_model
 from peft import PeftModel
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from longcot.files.errors import BadInput
@@ -70,6 +71,20 @@ def test_what_is_trained_beside_is_saved_loaded_and_merged(folder, tmp_path, mon
         loaded = AutoModelForCausalLM.from_pretrained(merged, dtype=torch.float32)
         torch.testing.assert_close(loaded(IDS).logits, expected, atol=1e-4, rtol=1e-4)
     assert not torch.equal(without_adapter(reference)(IDS).logits, expected)
+
+
+def test_a_module_within_the_layers_is_trained_by_their_own_code(folder, tmp_path, monkeypatch):
+    """The layers of `recomputation` train LoRA's matrices alone; a norm that is trained too must not be passed over."""
+    settings, losses = PLAIN.model_copy(update={"modules_to_save": ["input_layernorm"]}), []
+    for small in (training.SMALL, 0):
+        monkeypatch.setattr(training, "SMALL", small)
+        base, tokenizer = load_base_4bit(folder, "float32"), AutoTokenizer.from_pretrained(folder)
+        out = tmp_path / f"adapter-{small}"
+        losses.append(training.train_adapter(base, tokenizer, folder.parent / "set.jsonl", out, settings)["loss"])
+        saved = load_file(out / "adapter_model.safetensors")
+        norms = [weights for name, weights in saved.items() if "input_layernorm" in name]
+        assert norms and not any(torch.equal(weights, torch.ones_like(weights)) for weights in norms)
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
 
 
 def test_a_base_in_16_bits_is_as_before_when_an_adapter_goes(folder, tmp_path):

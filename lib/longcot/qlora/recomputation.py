@@ -31,6 +31,14 @@ def knows(config: PretrainedConfig) -> bool:
     return config.model_type in KNOWN and not odd
 
 
+def fits(model: PeftModel) -> bool:
+    """Whether these layers compute what `model` trains: its base is known, and LoRA's matrices alone change in it."""
+    base = model.get_base_model()
+    if not knows(base.config):
+        return False
+    return all("lora_" in name for name, own in base.get_decoder().layers.named_parameters() if own.requires_grad)
+
+
 class Layers:
     """The layers of a model in training: the plan of what they keep, and what they have kept.
 
@@ -116,7 +124,7 @@ class Layers:
 
 @contextmanager
 def recomputing(model: PeftModel) -> Iterator[Layers]:
-    """Train `model`, LoRA on a 4-bit base that `knows`, by these layers while this lasts."""
+    """Train `model`, LoRA on a 4-bit base that `fits`, by these layers while this lasts."""
     layers, last = Layers(model), model.get_base_model().get_decoder().norm
     for number, layer in enumerate(layers.modules):
         layer.forward = partial(_forward, layer, layers, number)

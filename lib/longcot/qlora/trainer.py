@@ -11,7 +11,7 @@ from transformers import Trainer
 
 from longcot.qlora.checkpointing import checkpointing, head_of
 from longcot.qlora.keeping import ROWS
-from longcot.qlora.recomputation import Layers, knows, recomputing
+from longcot.qlora.recomputation import Layers, fits, recomputing
 from longcot.qlora.room import is_out_of_memory, take_room
 from longcot.qlora.tokens import IGNORED
 
@@ -37,8 +37,7 @@ class AdapterTrainer(Trainer):
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
         """As the Trainer's own."""
-        base = self.model.get_base_model()
-        with recomputing(self.model) if knows(base.config) else checkpointing(self.model) as self.layers:
+        with recomputing(self.model) if fits(self.model) else checkpointing(self.model) as self.layers:
             if self.layers:
                 lengths = sorted((len(row["input_ids"]) for row in self.train_dataset), reverse=True)
                 self.together = take_room(self.layers, self.model, lengths[: self.args.per_device_train_batch_size])
