@@ -189,7 +189,7 @@ def test_make_lists_its_targets():
     assert re.findall(r"^make (\w+) +\S", said, re.M) == targets
     assert {"STUDY", "CORES", "PROFILE", "ARGS", "CONFIG"} <= set(re.findall(r"^([A-Z_]+)= +\S", said, re.M))
     own = ["STUDY=params/a b.yaml", "CORES=2", "CONFIG=a=1 b=2", "ARGS=--dry-run -q"]
-    words = ["make", "-n", "-o", ".venv/.ready", "study", *own]
+    words = ["make", "--no-print-directory", "-n", "-o", ".venv/.ready", "study", *own]
     made = shlex.split(subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
     assert made[1:3] == ["run", "params/a b.yaml"]
     assert made[3:] == "--config a=1 --config b=2 --cores 2 -- --dry-run -q".split()
