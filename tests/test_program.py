@@ -42,6 +42,20 @@ def test_every_command_says_what_it_reads_writes_and_returns(name, capsys):
     assert f"  {name} " in left(["--help"], capsys)[1]
 
 
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ("lora.target_modules=[q_proj, v_prj]", "lora.target_modules: the base has no module 'v_prj'; it has v_proj"),
+        ("lora.modules_to_save=[head]", "lora.modules_to_save: the base has no module 'head'; name one, as lm_head"),
+    ],
+)
+@pytest.mark.parametrize("name", ["check", "run"])
+def test_a_misspelt_module_is_refused_before_anything_runs(name, change, words, capsys, monkeypatch):
+    monkeypatch.setattr("longcot.run.launch.run", None)
+    status, _, said = left([name, MINIATURE, "--config", change], capsys)
+    assert (status, said) == (1, f"error: miniature: arm reasoner-20-a: {words}\n")
+
+
 def test_alone_it_lists_its_commands(capsys):
     assert left([], capsys) == left(["--help"], capsys) == left(["-h"], capsys)
     status, said, _ = left([], capsys)

@@ -15,7 +15,7 @@ from longcot.qlora.checkpointing import head_of
 from longcot.qlora.memory import check_training, training_memory_gb
 from longcot.qlora.recomputation import knows
 from longcot.qlora.settings import LoraSettings
-from longcot.qlora.target_modules import check_target_modules
+from longcot.qlora.target_modules import check_modules
 from longcot.qlora.training import train_adapter
 
 SIZES = {
@@ -120,9 +120,9 @@ def test_weights_that_four_bits_do_not_reach_are_refused(kind, tmp_path):
 
 def test_one_misspelt_module_of_several_is_refused():
     config = config_of("qwen2", {})
-    check_target_modules(config, ["q_proj", "down_proj"])
-    check_target_modules(config, "all-linear")
-    check_target_modules(config, r".*\.(q|v)_proj")
+    check_modules(config, LoraSettings(target_modules=["q_proj", "down_proj"]))
+    check_modules(config, LoraSettings(target_modules="all-linear"))
+    check_modules(config, LoraSettings(target_modules=r".*\.(q|v)_proj"))
     for names, words in (
         (["q_proj", "vproj"], "has no module 'vproj'; it has v_proj"),
         (["q_proj", "layers"], "no module 'layers'"),  # one that holds modules is none itself
@@ -131,7 +131,7 @@ def test_one_misspelt_module_of_several_is_refused():
         (r".*\.qproj", "name linear layers"),
     ):
         with pytest.raises(BadInput, match=words) as error:
-            check_target_modules(config, names)
+            check_modules(config, LoraSettings(target_modules=names))
         assert "lora.target_modules" in str(error.value) and "\n" not in str(error.value)
     with pytest.raises(BadInput, match="incompatible with Mamba"):
-        check_target_modules(config_of("mamba2", KINDS["mamba2"]), "all-linear")
+        check_modules(config_of("mamba2", KINDS["mamba2"]), LoraSettings())

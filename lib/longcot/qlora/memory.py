@@ -63,7 +63,7 @@ def _sizes(config: PretrainedConfig, lora: LoraSettings) -> "_Sizes":
 class _Sizes:
     """What of the memory does not depend on a trace (`fixed`, GB), and what does (`at`).
 
-    Raises BadInput where the base cannot be had in four bits, and as `check_target_modules`.
+    Raises BadInput where the base cannot be had in four bits, and as `check_modules`.
     """
 
     def __init__(self, config: PretrainedConfig, lora: LoraSettings):

@@ -30,16 +30,16 @@ def lora_config(
     )
 
 
-def check_target_modules(config: PretrainedConfig, target_modules: str | list[str]) -> None:
+def check_modules(config: PretrainedConfig, lora: LoraSettings) -> None:
     """See that a base of this configuration has every module that is named, and that PEFT can put an adapter on it.
 
-    `target_modules` as PEFT has it: "all-linear", a pattern, or a list of names, each a whole name or its end. Nothing
-    is loaded. Raises BadInput with the names there are.
+    Of `lora`, `target_modules` as PEFT has it ("all-linear", a pattern, or a list of names, each a whole name or its
+    end) and `modules_to_save`. Nothing is loaded. Raises BadInput with the names there are.
     """
     with torch.device("meta"):
         model = empty_model(config)
-        check_names(model, target_modules)
-        adapt(model, LoraSettings(target_modules=target_modules))
+        check_names(model, lora.target_modules)
+        adapt(model, lora)
 
 
 def check_names(model: PreTrainedModel, target_modules: str | list[str]) -> None:
@@ -64,8 +64,9 @@ def adapt(model: PreTrainedModel, lora: LoraSettings, tokenizer: PreTrainedToken
 
 
 def _adapt(model: PreTrainedModel, lora: LoraSettings, tokenizer: PreTrainedTokenizerBase | None) -> PeftModel:
+    config = lora_config(model, lora, tokenizer)
     try:
-        return get_peft_model(model, lora_config(model, lora, tokenizer))
+        return get_peft_model(model, config)
     except ValueError as error:
         raise BadInput(
             f"lora.target_modules {lora.target_modules!r}: {error}; name linear layers of the base"

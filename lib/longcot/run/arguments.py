@@ -93,11 +93,13 @@ def checked_study(path: Path, changes: Sequence[str], say: "Callable[[Preview], 
     With `say`, which is told how each model is spoken to, also when that can be done as the study says. Raises
     BadInput.
     """
+    from longcot.run.training_fit import check_named_modules
     from longcot.study.checks import check_inputs
     from longcot.study.preview import previews
 
     study = study_in(path, changes)
     check_inputs(study)
+    check_named_modules(study)
     warn(f"models.{name}: trust_remote_code, so code that comes with it will run" for name in study.trusted)
     for preview in previews(study) if say else ():
         say(preview)

@@ -61,6 +61,24 @@ def training_fit(study: Study) -> dict[str, tuple[bool, str]]:
     return found
 
 
+def check_named_modules(study: Study) -> None:
+    """See that the modules which arms name are their base's. Raises BadInput with the arm, and the names there are.
+
+    Only where an arm names some, since looking takes torch and seconds; a base that is not at hand is passed over.
+    """
+    for arm in study.arms:
+        lora = study.lora_of(arm)
+        if not arm.trained or (lora.target_modules == "all-linear" and not lora.modules_to_save):
+            continue
+        from longcot.qlora.target_modules import check_modules
+
+        if config := model_config(study.models[arm.model]):
+            try:
+                check_modules(config, lora)
+            except BadInput as error:
+                raise BadInput(f"{study.name}: arm {arm.name}: {error}") from None
+
+
 def training_warnings(study: Study) -> list[str]:
     """What cannot be trained here, one line a model. Small models are not looked at, since that takes seconds."""
     if not any(_may_be_large(study.models[name]) for name in _to_train(study)):
