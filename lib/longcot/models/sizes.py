@@ -33,12 +33,12 @@ def cache_numbers(config: "PretrainedConfig") -> int:
     return 2 * own.num_hidden_layers * heads * head
 
 
-def gpus_needed(config: "PretrainedConfig", dtype: str, tokens: int, gpu_gb: float) -> int | None:
-    """The fewest GPUs, `gpu_gb` of each for use, that hold a model and the cache of one response of `tokens`.
+def gpus_needed(config: "PretrainedConfig", weights: float, cache: float, gpu_gb: float) -> int | None:
+    """The fewest GPUs, `gpu_gb` of each for use, that hold so many GB of weights and the cache of one response.
 
     A number that divides the attention heads, as vLLM's tensor parallelism wants it; None where even one GPU a head
     would not do.
     """
-    need = BESIDE * weights_gb(config, dtype) + cache_gb(config, dtype, tokens)
+    need = BESIDE * weights + cache
     heads = getattr(config.get_text_config(), "num_attention_heads", 1)
     return next((count for count in range(1, heads + 1) if heads % count == 0 and need <= count * gpu_gb), None)

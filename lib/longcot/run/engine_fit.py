@@ -23,13 +23,15 @@ def engine_fit(study: Study) -> dict[str, tuple[bool, str]]:
             continue
         dtype = study.lora.compute_dtype if model.precision == "nf4" else model.precision
         tokens = model.context or context_length(config) or study.sampling.max_tokens
-        need = f"{weights_gb(config, dtype):.3g} GB of weights in {dtype}"
-        words = f"{what}: {need} and {cache_gb(config, dtype, tokens):.3g} GB for a full context of {tokens:,} tokens"
+        weights, cache = weights_gb(config, dtype), cache_gb(config, dtype, tokens)
+        words = (
+            f"{what}: {weights:.3g} GB of weights in {dtype} and {cache:.3g} GB for a full context of {tokens:,} tokens"
+        )
         if not sizes or None in sizes:
             found[name] = True, words
             continue
         most = min(sizes)
-        needed = model.engine.tensor_parallel or gpus_needed(config, dtype, tokens, model.engine.gpu_memory * most)
+        needed = model.engine.tensor_parallel or gpus_needed(config, weights, cache, model.engine.gpu_memory * most)
         fits = bool(needed) and needed <= len(sizes)
         words += f"; needs {needed or 'more'} GPUs of {most:.0f} GB, {len(sizes)} here"
         if not fits:

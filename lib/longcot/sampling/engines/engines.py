@@ -173,13 +173,13 @@ def _groups(own: Sequence[Card], engine: Engine, served: Served) -> list[list[Ca
 
 def _reckoned(own: Sequence[Card], engine: Engine, served: Served) -> int:
     """How many GPUs a replica needs by the size of its weights; one where that is not known."""
-    from longcot.models.loading import load_config
-    from longcot.models.sizes import gpus_needed
+    from longcot.models.loading import context_length, load_config
+    from longcot.models.sizes import cache_gb, gpus_needed, weights_gb
 
     sizes = [card.total_gb for card in own]
     if None in sizes:
         return 1
     config = load_config(served.path, served.revision, served.trust_remote_code)
-    tokens = served.context or config.get_text_config().max_position_embeddings
-    found = gpus_needed(config, served.dtype, tokens, engine.gpu_memory * min(sizes))
+    cache = cache_gb(config, served.dtype, served.context or context_length(config) or 0)
+    found = gpus_needed(config, weights_gb(config, served.dtype), cache, engine.gpu_memory * min(sizes))
     return found or len(own) + 1
