@@ -203,6 +203,29 @@ def test_cards_are_dealt_out_to_replicas(stand_in, tiny_model, tmp_path, monkeyp
         engines.serve(large, str(tiny_model), "float32")
 
 
+def test_servers_of_a_small_model_share_a_card(stand_in, tiny_model, tmp_path, monkeypatch):
+    starts = stand_in()
+    own = [Card(str(n), f"GPU-{n}", 80.0, 0.0) for n in range(2)]
+    monkeypatch.setattr(engines_module, "cards", lambda: own)
+    monkeypatch.setattr(engines_module, "used_gb", lambda of: 0.1)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(20))
+    task = arm(tiny_model)
+    with Engines([task], tmp_path, "job") as engines:
+        sample_arm(task, PROBLEMS, tmp_path, 1, engines)
+        seen = [psutil.Process(replica._keeper.pid).environ()["CUDA_VISIBLE_DEVICES"] for replica in engines.replicas]
+    assert seen == ["0", "1", "0", "1", "0", "1"], "20 cores do for three servers on each of two cards"
+    rows = [json.loads(line) for line in starts.read_text().splitlines()]
+    assert {row[row.index("--gpu-memory-utilization") + 1] for row in rows} == {"0.3"}
+    assert all(18.9e9 < int(row[row.index("--kv-cache-memory-bytes") + 1]) < 19e9 for row in rows)
+    with Engines([one := arm(tiny_model, engine={"replicas_per_gpu": 1})], tmp_path, "job") as engines:
+        engines.serve(one, str(tiny_model), "float32")
+        assert len(engines.replicas) == 2
+    many = arm(tiny_model, engine={"replicas_per_gpu": 16})
+    with pytest.raises(BadInput, match="16 servers on one GPU leave each 0.0 GB.*lower engine.replicas_per_gpu"):
+        with Engines([many], tmp_path, "job") as engines:
+            engines.serve(many, str(tiny_model), "float32")
+
+
 def test_memory_that_stays_in_use_is_said(stand_in, tiny_model, tmp_path, monkeypatch):
     stand_in()
     used = iter([0.2, *[30.0] * 100])

@@ -44,6 +44,7 @@ class Engine(Strict):
 
     kind: Literal["vllm"] = "vllm"
     tensor_parallel: int | None = Field(None, ge=1)  # GPUs of one replica; default: as few as hold the model
+    replicas_per_gpu: int | None = Field(None, ge=1)  # servers on one GPU; default: several of a very small model
     gpu_memory: float = Field(0.9, gt=0, le=1)  # share of each GPU, as vLLM's own default is
     concurrency: int = Field(256, ge=1)  # requests in flight at each replica
     start_s: float = Field(1800.0, gt=0)  # longest start: loading, compiling
