@@ -76,10 +76,11 @@ def expected_tokens(study: Study, name: str, model: str, traces: str) -> tuple[f
 
 def _sampling_rows(study: Study, job: Job) -> list[dict[str, Any]]:
     """One row for each arm or teacher of a job of notebook 01."""
-    problems = _problem_count(ProblemSet(**job.settings["problems"]).model_dump_json())
+    given = ProblemSet(**job.settings["problems"])
     models = {arm.name: arm.model for arm in study.arms} | {one.name: one.model for one in study.training_traces}
     rows = []
     for task in job.tasks:
+        problems = _problem_count((task.problems or given).model_dump_json())
         responses = problems * task.sampling.samples * (1 + len(task.edits))
         tokens, source = expected_tokens(study, task.name, models[task.name], task.traces)
         rows.append({"responses": responses, "tokens": responses * tokens, "lengths": source})
@@ -183,11 +184,11 @@ def wall_seconds(jobs: Sequence[Job], seconds: Sequence[float], at_once: int) ->
     return max(free)
 
 
-def plan(study: Study, cores: int) -> str:
+def plan(study: Study, cores: int, gpus: int | None = None) -> str:
     """The plan as text: jobs, models and how they are asked, the whole on so many cores, and how to serve what is to be
-    served.
+    served. `gpus` are those of this machine, None on a cluster, as `study_jobs` takes them.
     """
-    jobs = study_jobs(study)
+    jobs = study_jobs(study, gpus)
     rows = pd.DataFrame([job_row(study, job) for job in jobs])
     models = pd.DataFrame([model_row(study, name, model) for name, model in study.models.items()])
     formats = {"tokens": "{:,.0f}".format, "responses": "{:,}".format, "seconds": "{:,.0f}".format}

@@ -9,6 +9,7 @@ from longcot.files.strict import Strict
 from longcot.models.base import Base, Dtype
 from longcot.problems.problem import Problem
 from longcot.problems.prompts import AskedStyle, Edit, Prompt, Style, style_version
+from longcot.problems.sources import ProblemSet
 
 
 class Sampling(Strict):
@@ -67,6 +68,7 @@ class SampleTask(Strict):
 
     name: str
     base: Base
+    problems: ProblemSet | None = None  # what it is asked, in place of the job's
     adapter: str = ""  # the directory of a PEFT adapter on it
     context: int | None = None  # tokens of prompt and response together; default: what the model has
     server: Server | None = None  # where it is served; none: it is sampled in process
