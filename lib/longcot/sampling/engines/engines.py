@@ -1,5 +1,6 @@
 """The engines of a job: one base at a time, served by as many replicas as fit on the job's cards."""
 
+import math
 import os
 import secrets
 import sys
@@ -18,6 +19,7 @@ from longcot.sampling.engines.command import Served
 from longcot.sampling.engines.places import places
 from longcot.sampling.engines.replica import HOST, Died, Replica
 from longcot.sampling.engines.vllm import environment, last_words, program
+from longcot.sampling.requests import SAMPLES_A_REQUEST
 from longcot.sampling.settings import SampleTask, Server
 
 KEY = "LONGCOT_ENGINE_KEY"  # the variable by which the client finds the key of this job's engines
@@ -63,8 +65,18 @@ class Engines:
         concurrency = engine.concurrency * len(urls)
         return Server(urls=urls, key=KEY, concurrency=concurrency, timeout_s=engine.timeout_s, retries=3)
 
-    def revive(self) -> bool:
-        """Start again what has died, each replica at most `engine.restarts` times; returns whether any had.
+    def arms_at_once(self, task: SampleTask, responses: int) -> int:
+        """How many arms of so many responses keep the engine of `task` busy, one more than fit at once.
+
+        Raises BadInput where the cards are too few for it.
+        """
+        dtype = task.dtype if task.base.precision == "nf4" else task.base.precision
+        servers = len(places(cards(), task.engine, self._served(task, task.base.path, dtype)))
+        return 1 + math.ceil(task.engine.concurrency * servers * SAMPLES_A_REQUEST / max(responses, 1))
+
+    def revive(self, since: int | None = None) -> bool:
+        """Start again what has died, each replica at most `engine.restarts` times; returns whether any had, now or
+        since there were so many starts.
 
         Raises BadInput with a server's last words where it dies once too often.
         """
@@ -72,7 +84,7 @@ class Engines:
         for replica in dead:
             print(f"engine {replica.name}: ended ({last_words(replica.log)}); started again", file=sys.stderr)
         self._begin(dead)
-        return bool(dead)
+        return bool(dead) or (since is not None and self.started > since)
 
     def end(self) -> None:
         """End the servers and see that their cards are free. Raises BadInput where something holds on to them."""
