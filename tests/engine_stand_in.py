@@ -3,9 +3,11 @@
 `python engine_stand_in.py serve MODEL --port N …` answers completions as `scripted_server` does. FAULTS is JSON:
 `start_s` (seconds before it listens), `flags` (refuse the words), `memory` (end for want of it), `starts` (a file that
 counts starts) with `fail_first` (so many starts end at once), `die_after` (requests of one start), `deaf` (a process
-that it starts, and it itself, do not hear SIGTERM), `port` (listens at another).
+that it starts, and it itself, do not hear SIGTERM), `worker` (a process that it starts, which outlives it and takes a name
+as setproctitle does: over its own environment, unless SPT_NOENV is set), `port` (listens at another).
 """
 
+import ctypes
 import json
 import os
 import signal
@@ -60,6 +62,18 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+WORKER = "import engine_stand_in as own, time; own.take_name(); time.sleep(600)"
+
+
+def take_name() -> None:
+    """Write over this process's environment, where setproctitle would."""
+    if not os.environ.get("SPT_NOENV"):
+        start, end = map(
+            int, Path("/proc/self/stat").read_text().rpartition(")")[2].split()[47:49]
+        )  # env_start, env_end
+        ctypes.memset(start, 0, end - start)
+
+
 def main(words: list[str]) -> None:
     """Serve, or fail as FAULTS says."""
     print("INFO starting", words, flush=True)
@@ -78,6 +92,8 @@ def main(words: list[str]) -> None:
     if FAULTS.get("deaf"):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         subprocess.Popen([sys.executable, "-c", "import signal, time; signal.signal(15, 1); time.sleep(600)"])
+    if FAULTS.get("worker"):
+        subprocess.Popen([sys.executable, "-c", WORKER], cwd=Path(__file__).parent)
     time.sleep(FAULTS.get("start_s", 0))
     names = words[words.index("--served-model-name") + 1 :] if "--served-model-name" in words else []
     Handler.models = [name for name in names if not name.startswith("-")][:1]
