@@ -3,8 +3,8 @@
 `python engine_stand_in.py serve MODEL --port N …` answers completions as `scripted_server` does. FAULTS is JSON:
 `start_s` (seconds before it listens), `flags` (refuse the words), `memory` (end for want of it), `starts` (a file that
 counts starts) with `fail_first` (so many starts end at once), `die_after` (requests of one start), `deaf` (a process
-that it starts, and it itself, do not hear SIGTERM), `worker` (a process that it starts, which outlives it and takes a name
-as setproctitle does: over its own environment, unless SPT_NOENV is set), `port` (listens at another).
+that it starts, and it itself, do not hear SIGTERM), `worker` (a process that it starts, which outlives it and takes a
+name as setproctitle does: over its own environment, unless SPT_NOENV is set), `port` (listens at another).
 """
 
 import ctypes
