@@ -21,6 +21,7 @@ import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -63,6 +64,7 @@ VICTIMS = {"kernel": JOB[:1], "job": JOB[1:2], "study": JOB[2:], "these three": 
 VICTIMS |= {"Ctrl-C": (), "server": (SERVER,), "keeper": (KEEPER,)}
 BORNE = ("server", "keeper")
 MOMENTS = ("starting", "sampling", "stopping")
+TIMES = (*MOMENTS, "ended")  # the engine's end
 
 
 @dataclass
@@ -70,7 +72,7 @@ class Run:
     """One run of the study, known by a mark in the environment of all that it starts, and by their sessions."""
 
     file: Path
-    begun: dict[str, float] = field(default_factory=dict)  # when each moment began, and `ended`: the engine's end
+    begun: dict[str, float] = field(default_factory=dict)  # when each of TIMES began
     sessions: set[int] = field(default_factory=set)
 
     def __post_init__(self):
@@ -93,13 +95,22 @@ class Run:
                     found.append((" ".join(process.info["cmdline"] or []), process))
         return found
 
+    @property
+    def lasted(self) -> dict[str, float]:
+        """How long each of the moments lasted that began and were followed by the next."""
+        return {
+            name: self.begun[then] - self.begun[name]
+            for name, then in pairwise(TIMES)
+            if {name, then} <= self.begun.keys()
+        }
+
     def until(self, moment: str = "", delay: float = 0.0) -> bool:
         """Wait for a moment and so many seconds more, at most to its end; False where the run ends before."""
         while self.process.poll() is None:
             self._look()
             if moment in self.begun and (time.monotonic() > self.begun[moment] + delay or "ended" in self.begun):
                 return True
-            time.sleep(0.2)
+            time.sleep(0.3)
         return False
 
     def _look(self) -> None:
@@ -167,31 +178,43 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         file = Path(work) / "study.yaml"
         file.write_text(yaml.safe_dump(STUDY))
-        rows, wrong = kill_often(file, folder, whole, given.kills, rng)
-    print("| moment | victim | kills | longest until nothing was left, s | wrong |\n|---|---|---:|---:|---:|")
-    for moment, victim in ((moment, victim) for moment in MOMENTS for victim in VICTIMS):
-        if took := [seconds for *kind, seconds, _ in rows if kind == [moment, victim]]:
-            faults = sum(one[3] for one in rows if one[:2] == (moment, victim))
-            print(f"| {moment} | {victim} | {len(took)} | {max(took):.1f} | {faults} |")
-    print(f"\n{len(rows)} kills, {len(wrong)} wrong", *wrong, sep="\n")
+        lasted = undisturbed(file)
+        folder.rename(whole)
+        rows, wrong = kill_often(file, whole, lasted, given.kills, rng)
+    print_table(rows, wrong)
     if not wrong:
         shutil.rmtree(folder, ignore_errors=True)
         shutil.rmtree(whole)
     sys.exit(bool(wrong))
 
 
+def print_table(rows: list[tuple[str, str, float, int]], wrong: list[str]) -> None:
+    """What `kill_often` gives."""
+    print("| moment | victim | kills | longest until nothing was left, s | wrong |\n|---|---|---:|---:|---:|")
+    for moment, victim in ((moment, victim) for moment in MOMENTS for victim in VICTIMS):
+        if took := [seconds for *kind, seconds, _ in rows if kind == [moment, victim]]:
+            faults = sum(one[3] for one in rows if one[:2] == (moment, victim))
+            print(f"| {moment} | {victim} | {len(took)} | {max(took):.1f} | {faults} |")
+    print(f"\n{len(rows)} kills, {len(wrong)} wrong", *wrong, sep="\n")
+
+
+def undisturbed(file: Path) -> dict[str, float]:
+    """How long each moment lasts, in seconds, in a run that nobody kills."""
+    run, began = Run(file), time.monotonic()
+    run.until()
+    if run.process.wait():
+        sys.exit(f"fails without a kill:\n{file.with_suffix('.log').read_text()[-2000:]}")
+    print(
+        f"not killed: {time.monotonic() - began:.0f} s", {name: round(run.lasted[name]) for name in MOMENTS}, flush=True
+    )
+    return run.lasted
+
+
 def kill_often(
-    file: Path, folder: Path, whole: Path, kills: int, rng: random.Random
+    file: Path, whole: Path, lasted: dict[str, float], kills: int, rng: random.Random
 ) -> tuple[list[tuple[str, str, float, int]], list[str]]:
     """(moment, victim, seconds until nothing was left, how much was wrong) of each kill, and all that was wrong."""
-    first, began = Run(file), time.monotonic()
-    first.until()
-    if first.process.wait():
-        sys.exit(f"fails without a kill:\n{file.with_suffix('.log').read_text()[-2000:]}")
-    at = [first.begun[name] for name in (*MOMENTS, "ended")]
-    lasted = {name: end - start for name, start, end in zip(MOMENTS, at, at[1:], strict=True)}
-    print(f"not killed: {time.monotonic() - began:.0f} s, {lasted}", flush=True)
-    folder.rename(whole)
+    folder = ROOT / run_of(NAME)
     every, kinds = [(moment, victim) for moment in MOMENTS for victim in VICTIMS], []
     while len(kinds) < kills:
         kinds += rng.sample(every, len(every))
@@ -207,14 +230,15 @@ def kill_often(
             run.until()
             if status := run.process.wait():
                 faults.append(f"ends with {status}: {file.with_suffix('.log').read_text()[-500:]}")
-            else:
-                same = (folder / table("arms")).read_bytes() == (whole / table("arms")).read_bytes()
-                faults += [] if same else ["another table"]
-                faults += [] if trace_lines(folder) == trace_lines(whole) else ["other traces"]
-                print(f"to its end: {'the same table' if same else 'ANOTHER table'}", flush=True)
-        faults += half_files(folder)
+        faults += half_files(folder) + (["traces lost"] if run.there - trace_lines(folder) else [])
         faults += [f"{path.name}: other bytes" for path, old in kept.items() if path.read_bytes() != old]
-        if (folder / table("arms")).is_file():
+        if run.process.poll() == 0:
+            same = (folder / table("arms")).read_bytes() == (whole / table("arms")).read_bytes()
+            faults += [] if same else ["another table"]
+            faults += [] if trace_lines(folder) == trace_lines(whole) else ["other traces"]
+            print(f"to its end: {'the same table' if same else 'ANOTHER table'}", flush=True)
+            if not hit and not run.there:
+                lasted |= run.lasted  # as long as it takes now, on a machine that others use
             shutil.rmtree(folder)
             in_a_row = 0
         if hit:
