@@ -3,8 +3,9 @@
 `python engine_stand_in.py serve MODEL --port N …` answers completions as `scripted_server` does. FAULTS is JSON:
 `start_s` (seconds before it listens), `flags` (refuse the words), `memory` (end for want of it), `starts` (a file that
 counts starts) with `fail_first` (so many starts end at once), `die_after` (requests of one start), `deaf` (a process
-that it starts, and it itself, do not hear SIGTERM), `worker` (a process that it starts, which outlives it and takes a
-name as setproctitle does: over its own environment, unless SPT_NOENV is set), `port` (listens at another).
+that it starts, and it itself, do not hear SIGTERM), `worker` (a process that it starts, which it ends at SIGTERM alone,
+and which takes a name as setproctitle does: over its own environment, unless SPT_NOENV is set), `port` (listens at
+another).
 """
 
 import ctypes
@@ -93,7 +94,8 @@ def main(words: list[str]) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         subprocess.Popen([sys.executable, "-c", "import signal, time; signal.signal(15, 1); time.sleep(600)"])
     if FAULTS.get("worker"):
-        subprocess.Popen([sys.executable, "-c", WORKER], cwd=Path(__file__).parent)
+        worker = subprocess.Popen([sys.executable, "-c", WORKER, str(counted)], cwd=Path(__file__).parent)
+        signal.signal(signal.SIGTERM, lambda *_: (worker.kill(), os._exit(0)))
     time.sleep(FAULTS.get("start_s", 0))
     names = words[words.index("--served-model-name") + 1 :] if "--served-model-name" in words else []
     Handler.models = [name for name in names if not name.startswith("-")][:1]
