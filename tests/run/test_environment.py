@@ -147,6 +147,24 @@ def test_a_notebook_runs_in_this_interpreter_wherever_it_lies(monkeypatch, tmp_p
     assert out.text == scrubbed(f"2 {sys.executable}\n")
 
 
+@pytest.mark.parametrize("length, sockets", [(1, "ipc"), (90, "tcp")])
+def test_a_kernel_needs_no_port_that_another_may_take(monkeypatch, tmp_path, length, sockets):
+    """But where the folder for temporary files is too deep for a socket."""
+    with tempfile.TemporaryDirectory() as temporary:
+        (Path(temporary) / ("t" * length)).mkdir()
+        monkeypatch.setattr(tempfile, "tempdir", f"{temporary}/{'t' * length}")
+        source = "from ipykernel.connect import get_connection_info as info; print(info(unpack=True)['transport'])"
+        cells = [
+            nbformat.v4.new_code_cell("n: int = 1", metadata={"tags": ["parameters"]}),
+            nbformat.v4.new_code_cell(source),
+        ]
+        kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+        nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), tmp_path / "n.ipynb")
+        run_notebook(tmp_path / "n.ipynb", tmp_path / "out.ipynb", {})
+        (out,) = nbformat.read(tmp_path / "out.ipynb", as_version=4).cells[-1].outputs
+        assert out.text == f"{sockets}\n" and not list(Path(tempfile.tempdir).glob("*ipc*"))
+
+
 def test_a_project_wherever_it_lies(tmp_path):
     """A copy of it at an odd path: Snakemake finds the study's jobs, in a bare environment."""
     project = tmp_path / ODD
