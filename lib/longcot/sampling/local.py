@@ -19,6 +19,7 @@ from longcot.models.adapter import adapter_config, without_adapter
 from longcot.models.chat import ended, render, reopened, stop_ids, stop_texts, thought_opening
 from longcot.models.loading import config_stops, context_length, load_model, load_pretrained_tokenizer
 from longcot.models.templates import spoken_as, with_template
+from longcot.sampling.decoding import decode, reserved_cache
 from longcot.sampling.requests import OVERFLOW, Completion, Messages, Request
 from longcot.sampling.settings import Sampling
 from longcot.traces.trace import Key
@@ -165,6 +166,8 @@ class LocalSampler:
         if self._fixed_cache:
             try:
                 torch.manual_seed(seed)
+                if cache := reserved_cache(self.model.config, length):
+                    return self.model.generate(past_key_values=cache, custom_generate=decode, **how)
                 cache = StaticCache(self.model.config, max_cache_len=length)
                 return self.model.generate(past_key_values=cache, **how)
             except Exception as error:  # each architecture has its own; what has another cause comes again below
