@@ -6,7 +6,7 @@ import yaml
 from longcot.files.errors import BadInput
 from longcot.files.paths import ROOT
 from longcot.qlora.settings import LoraSettings
-from longcot.run.jobs import chunks, plotted_arms, study_jobs
+from longcot.run.jobs import chunks, plot_tasks, study_jobs
 from longcot.run.notebook import check_parameters
 from longcot.study.checks import check_inputs
 from longcot.study.reading import load_study
@@ -122,7 +122,7 @@ def test_a_resolved_study_is_the_study(tmp_path):
     again = load_study(tmp_path / "study.yaml")
     jobs = [json.dumps([job.parameters for job in study_jobs(one)]) for one in (study, again)]
     assert again == study and jobs[0] == jobs[1], "or Snakemake takes a job for another, and runs it again"
-    assert [arm["name"] for arm in plotted_arms(tmp_path)] == ARMS
+    assert [arm.name for arm in plot_tasks(again)] == ARMS
 
 
 CURATED = {
@@ -145,7 +145,7 @@ def test_a_condition_is_an_arm_a_draw(tmp_path):
     assert [arm.data.seed for arm in study.arms[1:]] == [11, 12, 13]
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(study.model_dump()))
     assert load_study(tmp_path / "study.yaml") == study, "the resolved study is not drawn once more"
-    plotted = {arm["name"]: arm["condition"] for arm in plotted_arms(tmp_path)}
+    plotted = {arm.name: arm.condition for arm in plot_tasks(study)}
     assert plotted == {"base": {}} | dict.fromkeys(("long-1", "long-2", "long-3"), {"length": "long"})
 
 

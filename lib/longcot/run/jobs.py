@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from longcot.curation.task import CurateTask
 from longcot.figures.task import PlotTask
-from longcot.files.run_directory import STUDY, adapter, benchmark_traces, table, training_set, training_traces
+from longcot.files.run_directory import adapter, benchmark_traces, table, training_set, training_traces
 from longcot.files.strict import Strict
 from longcot.files.writing import write_json
 from longcot.qlora.task import TrainTask
@@ -18,7 +18,6 @@ from longcot.sampling.importing import ImportTask
 from longcot.sampling.task import SampleTask
 from longcot.study.arms import Arm, TrainingTraces
 from longcot.study.cluster import GpuRequest
-from longcot.study.reading import load_study
 from longcot.study.study import Study
 
 T = TypeVar("T")
@@ -298,8 +297,3 @@ def write_jobs(jobs: Sequence[Job], threads: int, path: Path) -> None:
         row = {key: getattr(job, key) for key in ("name", "notebook", "parameters", "after", "products")}
         rows.append(row | {"threads": threads, "resources": {RESOURCES[key]: asked[key] for key in asked}})
     write_json(path, rows)
-
-
-def plotted_arms(run_dir: Path) -> list[dict[str, Any]]:
-    """The arms of the study that a run directory is of, as notebook 04 takes them. Raises BadInput without a study."""
-    return [task.model_dump() for task in plot_tasks(load_study(run_dir / STUDY))]
