@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from longcot.figures import ranked_arms
 from longcot.figures.results import Result, accuracies
 from longcot.figures.style import DASHES, WIDTH, arm_looks, legend, new_axes, source_colours
+from longcot.figures.ticks import in_percent, plain
 from longcot.metrics.draws import draws_interval
 
 
@@ -64,10 +65,10 @@ def draw(table: pd.DataFrame) -> Figure:
     axes.set_xscale("symlog", linthresh=counts[0], linscale=0.5)
     axes.xaxis.set_major_locator(FixedLocator([0, *counts]))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter("{x:g}")
+    plain(axes.xaxis)
     axes.set_xlim(-0.3 * counts[0], counts[-1] * 1.25)
     axes.set_ylim(0, None)
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    in_percent(axes.yaxis)
     axes.set_xlabel(f"training traces (0: {main['arm']})")
     axes.set_ylabel("pass@1, mean with 95% interval")
     axes.grid(axis="y")

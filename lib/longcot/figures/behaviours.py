@@ -8,7 +8,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from longcot.figures.results import Result, length_unit, tidy, who
-from longcot.figures.style import ROW, WIDTH, label, new_axes, source_colours
+from longcot.figures.style import ROW, WIDTH, in_order, label, new_axes, source_colours
 from longcot.traces.behaviours import BEHAVIOURS
 
 
@@ -32,12 +32,12 @@ def table(results: Sequence[Result]) -> pd.DataFrame:
     return tidy(rows if seen else [], ("unit", "behaviour", "count", "length", "rate"), results)
 
 
-def draw(table: pd.DataFrame) -> Figure:
-    """Behaviours found in the responses of each arm, for each 1,000 of their length.
+def draw(table: pd.DataFrame, order: Sequence[str]) -> Figure:
+    """Behaviours found in the responses of each arm, for each 1,000 of their length; arms in `order`.
 
     Shades go by column, since some behaviours are far more common than others.
     """
-    arms, colours = table.drop_duplicates("arm").reset_index(drop=True), source_colours(table)
+    arms, colours = in_order(table, order), source_colours(table)
     names = list(table["behaviour"].unique())
     grid = table.pivot(index="arm", columns="behaviour", values="rate").loc[arms["arm"], names]
     figure, (axes,) = new_axes(WIDTH, 1.9 + 0.9 * ROW * len(arms))
@@ -53,5 +53,8 @@ def draw(table: pd.DataFrame) -> Figure:
     axes.set_yticks([i + 0.5 for i in arms.index], [label(arm) for _, arm in arms.iterrows()], rotation=0)
     for tick, source in zip(axes.get_yticklabels(), arms["source"], strict=True):
         tick.set_color(colours[source])
-    figure.suptitle(f"behaviours in 1,000 {table['unit'].iloc[0]} of responses", fontsize="medium")
+    title = (
+        f"behaviours in 1,000 {table['unit'].iloc[0]} of responses\neach column shaded by itself, from 0 to its highest"
+    )
+    figure.suptitle(title, fontsize="medium")
     return figure

@@ -9,6 +9,7 @@ from IPython.display import display
 from matplotlib.figure import Figure
 
 from longcot.figures.style import DASHES, PALETTE, WIDTH, new_axes
+from longcot.figures.ticks import plain
 
 PATIENCE = 20  # the figure is drawn again when this many times its drawing's seconds have passed, so for 5% of the time
 
@@ -57,7 +58,7 @@ def draw(table: pd.DataFrame) -> Figure:
         look = {"color": PALETTE[i % len(PALETTE)], "ls": DASHES[i // len(PALETTE) % len(DASHES)], "lw": 1.1}
         losses.plot(log["epoch"], log["loss"], label=name, **look)
         rates.plot(log["epoch"], log["learning_rate"], **look)
-    rates.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
+    plain(rates.yaxis)
     for axes, name in ((losses, "training loss, nats a token"), (rates, "learning rate")):
         axes.set(xlabel="epoch", ylabel=name, ylim=(0, None))
         axes.grid(axis="y")
