@@ -155,11 +155,12 @@ def test_lines_are_named_at_their_ends():
         figure = all_figures(count, 3, 0.1, 1)["curves"]
         texts_apart(figure)
         names = [text.get_text() for text in figure.axes[0].texts]
-        assert len(names) == count if count <= MOST else "source 0, n = 5 (21 arms)" in names
+        assert len(names) == count if count <= MOST else "source 0, n = 5 (20 arms)" in names
 
 
 def test_names_keep_their_order_and_their_distance():
     assert spread([0.5], 0.1) == [0.5] and spread([0.1, 0.5], 0.1) == [0.1, 0.5]
     assert spread([0.5, 0.5, 0.5], 0.1) == pytest.approx([0.4, 0.5, 0.6])
+    assert spread([0.95, 1.0, 1.0], 0.1) == pytest.approx([0.8, 0.9, 1.0]), "and within the axes"
     places = spread([0.0, 0.0, 0.01, 0.05, 0.9], 0.1)
     assert places == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.9])

@@ -27,18 +27,19 @@ def end_labels(axes: Axes, height: float, ends: Mapping[str, tuple[float, str]])
 
 
 def spread(wanted: Sequence[float], gap: float) -> list[float]:
-    """Places at least a gap apart, in the order of those wanted (ascending) and near them, from 0 up.
+    """Places at least a gap apart, in the order of those wanted (ascending) and near them, between 0 and 1.
 
     Places that collide make a group around the mean of those wanted: isotonic regression by pooling neighbours.
     """
     groups: list[list[float]] = []  # where a group starts, and how many it has
     for place in wanted:
-        groups.append([max(place, 0.0), 1])
+        groups.append([min(max(place, 0.0), 1.0), 1])
         while len(groups) > 1 and groups[-2][0] + groups[-2][1] * gap > groups[-1][0]:
             start, count = groups.pop()
             before, already = groups[-1]
-            mean = (before * already + (start - already * gap) * count) / (already + count)
-            groups[-1] = [max(mean, 0.0), already + count]
+            whole = already + count
+            mean = (before * already + (start - already * gap) * count) / whole
+            groups[-1] = [max(min(mean, 1 - (whole - 1) * gap), 0.0), whole]
     return [start + i * gap for start, count in groups for i in range(int(count))]
 
 

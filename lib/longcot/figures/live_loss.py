@@ -53,7 +53,7 @@ def table(logs: Mapping[str, Path]) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame) -> Figure:
     """Loss and learning rate of each arm against the epoch."""
-    figure, (losses, rates) = new_axes(WIDTH, 2.8, (1, 1), sharey=False)
+    figure, (losses, rates) = new_axes(WIDTH, 3.2, (1, 1), sharey=False)
     for i, (name, log) in enumerate(table.groupby("arm", sort=False)):
         look = {"color": PALETTE[i % len(PALETTE)], "ls": DASHES[i // len(PALETTE) % len(DASHES)], "lw": 1.1}
         losses.plot(log["epoch"], log["loss"], label=name, **look)

@@ -65,7 +65,7 @@ def _together(table: pd.DataFrame, conditions: Mapping[str, Mapping[str, str]]) 
         for name, value in (conditions.get(arm) or by_source).items():
             groups.setdefault(name, {}).setdefault(value, []).append((log["epoch"], log["loss"]))
     most = max(map(len, groups.values()))
-    figure, panels = new_panels(len(groups), 3, 2.6, 1.7 + 0.07 * most, sharex="all", sharey="all")
+    figure, panels = new_panels(len(groups), 3, 2.6, 1.9 + 0.07 * most, sharex="all", sharey="all")
     for axes, (name, values) in zip(panels, groups.items(), strict=True):
         for i, (value, lines) in enumerate(values.items()):
             look = {"color": PALETTE[i % len(PALETTE)], "lw": 0}
@@ -77,7 +77,8 @@ def _together(table: pd.DataFrame, conditions: Mapping[str, Mapping[str, str]]) 
         axes.set_title(name, fontsize=8.5)
         axes.legend(loc="upper right", fontsize=6.5, labelspacing=0.2, handlelength=1.4)
     figure.supxlabel("epoch", fontsize="medium")
-    figure.supylabel(f"{LOSS_NAME}: median, middle 80%", fontsize="medium")
+    figure.supylabel("nats a token", fontsize="medium")
+    figure.suptitle("training loss, median and middle 80% of arms", fontsize="medium")
     return figure
 
 
