@@ -34,7 +34,11 @@ def test_base_the_best_of_each_source_and_teachers(tmp_path):
     found = find(tmp_path, made(tmp_path, ARMS), "base")
     assert [row.arm for row in found.rows] == ["base", "reasoner", "r-50", "instruct", "i-1"]
     assert found.rows[2] == Row("r-50", "50 traces of reasoner; the best of 2 arms", "95.0 (94.0 to 95.5)", "200")
-    assert found.rows[4].learnt == "1 trace of instruct" and found.rows[0].learnt == "nothing here"
+    assert (
+        found.rows[4].learnt == "1 trace of instruct"
+        and found.rows[0].learnt == "nothing"
+        and found.rows[1].learnt == "nothing here; a teacher"
+    )
     assert found.sentences == [
         "base gets 3.0% of 128 problems right; fine-tuned on 50 traces of reasoner (r-50) it gets 95.0% (+92.0 points, "
         "10.0 to 90.0, paired over problems, p < 0.001 after Holm's correction).",

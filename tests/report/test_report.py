@@ -92,12 +92,12 @@ def test_sections_that_show_nothing_are_left_out(tmp_path):
     nothing = [new_output("stream", name="stderr", text="read: 100%"), new_output("display_data", {"text/html": " "})]
     rows = [
         ("## Empty", None, []), ("### First of empty", "x", nothing), ("Second of empty", "x", []),
-        ("## Half", "x", []), ("### Kept", "x", nothing), ("Stays", "x", said()), ("Goes", "x", nothing), ("## Words", None, []),
-        ("### Told", None, []),
+        ("## Half", "x", []), ("### Kept", "x", nothing), ("Stays", "x", said()), ("Goes", "x", nothing),
+        ("## Words", None, []), ("### Told", None, []),
     ]  # fmt: skip
     write_cells(tmp_path, "04_plot_evaluation", rows)
     html = write_report(tmp_path).read_text()
-    left = re.findall(r"<(?:p|h[23])>(\w[\w ]*)</", html.split("</nav>")[1].split("<details>")[0])
+    left = re.findall(r"<(?:p|h[23])>(\w[\w ]*)</", html.split("</nav>")[1].split("<details")[0])
     assert left == ["Half", "Kept", "Stays", "Words", "Told"]
 
 
@@ -128,6 +128,14 @@ def test_the_order_of_a_report(tmp_path):
     assert [html.index(f"<pre>{code}</pre>") for code in "abcdefg"] == sorted(
         html.index(f"<pre>{code}</pre>") for code in "abcdefg"
     )
+
+
+def test_a_long_table_is_folded(tmp_path):
+    rows = [new_output("execute_result", {"text/html": f"<table>{'<tr><td>x</td></tr>' * count}</table>"})
+            for count in (10, 50)]  # fmt: skip
+    write_cells(tmp_path, "04_plot_evaluation", [("## Short", "a", rows[:1]), ("## Long", "b", rows[1:])])
+    html = write_report(tmp_path).read_text()
+    assert "<summary>table of 50 rows</summary>" in html and html.count("<summary>table of") == 1
 
 
 def test_what_a_figure_is_and_the_files_beside_it(tmp_path):

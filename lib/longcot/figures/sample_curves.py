@@ -57,7 +57,7 @@ def draw_curves(table: pd.DataFrame, value: str, k: str) -> Figure:
     for name, own in lines.items():
         look = looks[own["arm"].iloc[0]]
         axes.fill_between(own["k"], own["low"], own["high"], color=look["color"], alpha=0.12, lw=0)
-        axes.plot(own["k"], own["value"], lw=1.2, ms=5, **look)
+        axes.plot(own["k"], own["value"], lw=1.2, ms=5, clip_on=False, **look)
         ends[str(name)] = (own["value"].iloc[-1], colours[own["source"].iloc[0]])
     counts = sorted(table["k"].unique())
     axes.set_xscale("log")

@@ -115,12 +115,12 @@ def label_scores(breakdown: pd.DataFrame) -> pd.DataFrame | None:
 
 
 def what_arms_are(arms: Sequence[PlotTask], run_dir: Path) -> pd.DataFrame:
-    """One row an arm: its model, whose traces it was given and how many, its files, what it shows and overrides.
+    """One row an arm: its model, whose traces it was given and how many, what it shows and overrides.
 
     The last two only where any arm does, as the chat template, where a model was not spoken to in its own.
     """
     rows = [
-        arm.model_dump(include={"model", "n_train", "data", "traces", "adapter", "training_set"})
+        arm.model_dump(include={"model", "n_train", "data"})
         | {"condition": ", ".join(f"{name}: {value}" for name, value in arm.condition.items())}
         | {"in place of the study's settings": said_instead(arm.own)}
         | {"chat template": read_manifest(run_dir / arm.traces).get("chat_template", "")}

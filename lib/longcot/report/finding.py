@@ -65,7 +65,9 @@ def _learnt(arm: PlotTask, best: dict[str, tuple[PlotTask, int]]) -> str:
     if arm.n_train:
         many = best[arm.data][1]
         return f"{_traces(arm)}{f'; the best of {many} arms' if many > 1 else ''}"
-    return f"sees traces of {arm.data} in its prompt" if arm.data else "nothing here"
+    if arm.data:
+        return f"nothing; traces of {arm.data} in its prompt"
+    return "nothing here; a teacher" if arm.model in best else "nothing"
 
 
 def _traces(arm: PlotTask) -> str:

@@ -47,7 +47,7 @@ def write_report(run_dir: str | Path) -> Path:
     exporter.register_filter("clean_html", _clean)
     exporter.register_filter("shown", _shown)
     exporter.register_filter("caption", lambda name: caption(run, name))
-    exporter.register_filter("files_of", lambda name: _links(run, [f"{figure(name)}.pdf", f"{figure(name)}.csv"]))
+    exporter.register_filter("files_of", lambda name: _files_of(run, name))
     resources = {
         "trace_style": STYLE,
         "title": sections.parameters.get("study") or run.name,
@@ -83,6 +83,12 @@ def _finding(run: Path, sections: Sections) -> Finding:
 def _links(run: Path, files: list[str]) -> list[tuple[str, str]]:
     """(link, name) of those files of the run that are there, relative to its report."""
     return [(file, Path(file).name) for file in files if _LINKED.fullmatch(file) and (run / file).is_file()]
+
+
+def _files_of(run: Path, name: str) -> list[tuple[str, str]]:
+    """(link, PDF or CSV) of the files of a figure that are there."""
+    kinds = [(kind, _links(run, [f"{figure(name)}.{kind.lower()}"])) for kind in ("PDF", "CSV")]
+    return [(link, kind) for kind, found in kinds for link, _ in found]
 
 
 def _shown(text: object) -> str:

@@ -14,6 +14,7 @@ from longcot.files.run_directory import executed, figure
 NOTEBOOK, CURATION = executed("04_plot_evaluation"), executed("02_analyze_curation")
 LAST = "Read"  # the section that says what was read: it comes at the end, with the code
 FOLDED = ("One set, trace by trace", "Its data sheet")  # long, and for few
+LONG = 30  # rows of a table that is folded
 CURATED = "Which traces were chosen"  # the act that notebook 02 is in the report of a study that also evaluates
 BEFORE = "Against the paper"  # the act of notebook 04 before which it stands
 
@@ -186,6 +187,9 @@ def _name(found: Sections, run: Path) -> None:
         cell.metadata["alt"] = heading
         if cell.cell_type == "code":
             _name_pictures(cell, run)
+            rows = sum(output.get("data", {}).get("text/html", "").count("<tr") for output in cell.outputs)
+            if rows > LONG and not cell.metadata.get("hidden"):
+                _fold([cell], f"table of {rows} rows")
 
 
 def _name_pictures(cell: Cell, run: Path) -> None:
