@@ -49,10 +49,10 @@ def draw(table: pd.DataFrame, order: Sequence[str]) -> Figure:
     tones = {"cmap": "Greys", "vmin": 0, "vmax": 170, "cbar": False, "linewidths": 0.5}  # light, for black numbers
     sns.heatmap(shades, ax=axes, **text, **tones)
     nowhere = ", ".join(shown.index.drop(names))
-    axes.set(xlabel=textwrap.fill(f"nowhere: {nowhere}", 60) if nowhere else "", ylabel="")
+    axes.set(xlabel=textwrap.fill(f"nowhere: {nowhere}", 44) if nowhere else "", ylabel="")
     axes.tick_params(axis="both", length=0)
     lines = [name.replace(" of ", " of\n").replace("l s", "l\ns").replace("d c", "d\nc") for name in names]
-    axes.set_xticks([i + 0.5 for i in range(len(names))], lines, rotation=90)
+    axes.set_xticks([i + 0.5 for i in range(len(names))], lines, rotation=90 if len(names) > 3 else 0)
     axes.set_yticks([i + 0.5 for i in arms.index], [label(arm) for _, arm in arms.iterrows()], rotation=0)
     for tick, source in zip(axes.get_yticklabels(), arms["source"], strict=True):
         tick.set_color(colours[source])

@@ -159,9 +159,9 @@ def _fold(cells: list[Cell], summary: str) -> None:
 
 
 def _code(cells: list[Cell]) -> list[tuple[str, str]]:
-    """(heading above it, source) of each code cell that shows something or defines what others show."""
+    """(heading above it, source) of each code cell, but those of sections that show nothing."""
     found, title = [], ""
-    for cell in cells:
+    for cell in _without_empty(cells):
         if cell.cell_type == "markdown":
             title = _title(cell) or title
         elif cell.source.strip():
