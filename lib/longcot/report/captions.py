@@ -13,7 +13,7 @@ def caption(run: Path, name: str) -> str:
     file = run / f"{figure(name)}.csv"
     if name not in CAPTIONS or not file.is_file():
         return ""
-    table = pd.read_csv(file, keep_default_na=False, na_values=[""])
+    table = pd.read_csv(file, dtype={"arm": str}, keep_default_na=False, na_values=[""])
     return CAPTIONS[name](table)
 
 

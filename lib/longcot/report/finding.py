@@ -32,8 +32,7 @@ class Finding:
 
 def find(run: Path, arms: Sequence[PlotTask], main_arm: str) -> Finding:
     """What the tables of a run say of its arms; empty where there are none of these arms."""
-    file = run / table("arms")
-    scores = pd.read_csv(file).set_index("arm") if file.is_file() else pd.DataFrame()
+    scores = _by_arm(run / table("arms"))
     arms = [arm for arm in arms if arm.name in scores.index]
     if main_arm not in {arm.name for arm in arms}:
         return Finding([], [])
@@ -49,6 +48,13 @@ def find(run: Path, arms: Sequence[PlotTask], main_arm: str) -> Finding:
     shown.sort(key=lambda arm: (arm.name != main_arm, -scores.pass_at_1[arm.name]))
     rows = [Row(arm.name, _learnt(arm, best), _right(scores.loc[arm.name]), _tokens(scores, arm)) for arm in shown]
     return Finding(_sentences(run, main, best, others, scores), rows)
+
+
+def _by_arm(file: Path) -> pd.DataFrame:
+    """A table with a row an arm, whatever its name looks like; empty where there is none."""
+    if not file.is_file():
+        return pd.DataFrame()
+    return pd.read_csv(file, dtype={"arm": str}, keep_default_na=False, na_values=[""]).set_index("arm")
 
 
 def _best(arms: Sequence[PlotTask], scores: pd.DataFrame) -> dict[str, tuple[PlotTask, int]]:
@@ -111,8 +117,7 @@ def _sentences(
 
 def _apart(run: Path, arm: str) -> str:
     """The paired difference of an arm to the main one, in half a sentence."""
-    file = run / table("differences")
-    rows = pd.read_csv(file).set_index("arm") if file.is_file() else pd.DataFrame()
+    rows = _by_arm(run / table("differences"))
     if arm not in rows.index:
         return ""
     row = rows.loc[arm]
