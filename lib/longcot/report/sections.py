@@ -49,7 +49,7 @@ def read_sections(run: Path) -> Sections:
         acts = _with_curation(acts, _acts(curated.cells)[1:])
     question = re.search(r"\*\*Question\.\*\* (.+)", about[0].source)
     front, back = [act for act in acts if _title(act[0]) != LAST], [act for act in acts if _title(act[0]) == LAST]
-    cells = [cell for act in front for cell in act]
+    cells = [*about[1:], *(cell for act in front for cell in act)]
     for act in back:
         _fold(act, "what was read")
         cells += act
