@@ -26,8 +26,9 @@ def check(parser: Parser, words: Sequence[str]) -> int:
     """Find what is wrong in a study, before anything runs.
 
     Reads:    the study, and what it starts from: problems, folders of models and adapters, files of traces
-    Writes:   nothing; prints what each model that does not come with the project is sent, learns and stops on
-    Returns:  0 where all is right; 1 after one line of what is wrong first: file, line, key and the fix
+    Writes:   nothing; prints what each model that does not come with the project is sent, learns and stops on, and
+              what was looked at
+    Returns:  0 where all is right; 1 after a line for each thing that is wrong: file, line, key and the fix
     Example:  longcot check params/miniature.yaml
     """
     parser.add_study(nargs="+")
@@ -37,8 +38,9 @@ def check(parser: Parser, words: Sequence[str]) -> int:
     def check_one(path: Path) -> None:
         from longcot.run.training_fit import training_warnings
 
-        warn(training_warnings(checked_study(path, given.config, print)))
-        print(f"{display_path(path)}: nothing wrong")
+        study, told = checked_study(path, given.config, print)
+        warn(training_warnings(study))
+        print(f"{display_path(path)}: nothing wrong", *told, sep="\n")
 
     return each(map(there, given.study), check_one)
 

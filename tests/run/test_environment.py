@@ -124,7 +124,10 @@ def test_a_folder_that_datasets_would_take_for_a_pattern(tmp_path, name):
 def test_an_error_is_one_line_whatever_the_path(tmp_path):
     with pytest.raises(BadInput) as raised:
         load_problems(tmp_path / "a\nb\x1b\t.jsonl")
-    assert str(raised.value) == "a⟨U+000A⟩b⟨U+001B⟩⟨U+0009⟩.jsonl: no such file; check the path in the study"
+    assert (
+        str(raised.value)
+        == "a⟨U+000A⟩b⟨U+001B⟩⟨U+0009⟩.jsonl: no such file; relative paths of a study are looked for in the project"
+    )
 
 
 def test_a_notebook_runs_in_this_interpreter_wherever_it_lies(monkeypatch, tmp_path):

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import PercentFormatter
 
 from longcot.figures.results import Result, accuracies
 from longcot.figures.style import DASHES, GREY, PALETTE, ROW, WIDTH, new_axes
+from longcot.figures.ticks import in_percent
 from longcot.metrics.draws import draws_difference, draws_interval, draws_spread
 from longcot.metrics.intervals import holm
 
@@ -113,7 +113,7 @@ def draw(table: pd.DataFrame, together: pd.DataFrame, others: Sequence[Result]) 
     axes.set_ylim(y - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.set_xlim(-0.01, 1.02)
-    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    in_percent(axes.xaxis)
     axes.set_xlabel("pass@1, with 95% interval over draws and problems")
     axes.grid(axis="x")
     keys = [Line2D([], [], color=PALETTE[0], marker="o", ms=4.5, label="mean (of so many draws)")]

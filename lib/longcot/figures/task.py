@@ -1,4 +1,4 @@
-"""An arm to be plotted, as notebook 04 is given it."""
+"""An arm to be plotted, and all that notebook 04 is given."""
 
 from typing import Any
 
@@ -26,3 +26,15 @@ class PlotTask(Strict):
     own: dict[str, Any] = {}  # what of the study's settings this arm replaces
 
     LATER = frozenset({"condition", "own"})
+
+
+class PlotParameters(Strict):
+    """What notebook 04 is given besides its run directory; see its cell of parameters."""
+
+    study: str
+    tasks: list[PlotTask]
+    problems: dict[str, Any]
+    label_corrections: str
+    main_arm: str
+    deviations: list[str]
+    published: dict[str, Any]

@@ -16,6 +16,7 @@ EVERY_TRACES = "traces/*/*.jsonl"
 EVERY_TRAINING_SET = "training_sets/*.jsonl"
 EVERY_DATA_SHEET = "training_sets/*.md"
 EVERY_ADAPTER = "adapters/*"
+EVERY_SAMPLED_MODEL = "models/*"
 EVERY_MANIFEST = ("traces/*/*.manifest.json", "training_sets/*.manifest.json", "adapters/*.manifest.json")
 EVERY_TABLE, EVERY_FIGURE = "tables/*.csv", ("figures/*.csv", "figures/*.png")
 EVERY_ENGINE_LOG = "engines/*.log"

@@ -5,19 +5,17 @@ training traces ─► curate ─► fine-tune ─► benchmark traces ─► pl
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, TypeVar
 
 from longcot.curation.task import CurateTask
 from longcot.figures.task import PlotTask
-from longcot.files.run_directory import STUDY, adapter, benchmark_traces, table, training_set, training_traces
+from longcot.files.run_directory import adapter, benchmark_traces, table, training_set, training_traces
 from longcot.files.strict import Strict
 from longcot.qlora.task import TrainTask
 from longcot.sampling.importing import ImportTask
 from longcot.sampling.task import SampleTask
 from longcot.study.arms import Arm, TrainingTraces
 from longcot.study.cluster import GpuRequest
-from longcot.study.reading import load_study
 from longcot.study.study import Study
 
 T = TypeVar("T")
@@ -300,8 +298,3 @@ def study_jobs(study: Study, gpus: int | None = None) -> list[Job]:
     if any(arm.reported for arm in study.arms):
         jobs.append(_plot_job(study, [job.name for job in jobs if job.notebook in (GENERATE, FINETUNE)]))
     return jobs
-
-
-def plotted_arms(run_dir: Path) -> list[dict[str, Any]]:
-    """The arms of the study that a run directory is of, as notebook 04 takes them. Raises BadInput without a study."""
-    return [task.model_dump() for task in plot_tasks(load_study(run_dir / STUDY))]

@@ -15,7 +15,7 @@ from longcot.files.run_directory import training_traces
 from longcot.problems.sources import ProblemSet, load_problems
 from longcot.run.engine_fit import engine_fit
 from longcot.run.jobs import FINETUNE, Job, study_jobs
-from longcot.run.training_fit import longest_expected, model_config, training_fit
+from longcot.run.training_fit import longest_expected, model_config, slow_on_cpu, training_fit
 from longcot.sampling.task import SampleTask
 from longcot.study.arms import Arm
 from longcot.study.checks import at_hand
@@ -200,6 +200,7 @@ def plan(study: Study, cores: int, gpus: int | None = None) -> str:
     parts += map(str, previews(study, shipped=True))
     for fit in (engine_fit(study), training_fit(study)):
         parts += ["\n".join(words for _, words in fit.values())] if fit else []
+    parts += [f"warning: {words}" for words in slow_on_cpu(study)]
     starts = [engine_starts(job) for job, row in zip(jobs, rows.to_dict("records"), strict=True) if _open(row)]
     if sum(starts):
         parts.append(f"engine starts: {sum(starts)}, about {study.assume.engine_seconds:g} s each, counted above")

@@ -9,8 +9,15 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import Cache, GenerationConfig, LogitsProcessorList, PretrainedConfig, PreTrainedModel, StaticCache
-from transformers import StoppingCriteriaList
+from transformers import (
+    Cache,
+    GenerationConfig,
+    LogitsProcessorList,
+    PretrainedConfig,
+    PreTrainedModel,
+    StaticCache,
+    StoppingCriteriaList,
+)
 from transformers.cache_utils import StaticLayer
 
 BLOCK = 64  # positions of the cache: what attention reads grows by so many

@@ -1,5 +1,6 @@
 """A study's parameters: strict models of a file in params/. `reading` reads one."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
@@ -79,38 +80,42 @@ class Study(Strict):
 
     @model_validator(mode="after")
     def _names_exist(self) -> "Study":
-        names = [arm.name for arm in self.arms]
-        if twice := {name for name in names if names.count(name) > 1}:
-            raise ValueError(f"arms: {', '.join(sorted(twice))} stands twice; give each arm a name of its own")
-        reported = [arm.name for arm in self.arms if arm.reported]
-        if reported and self.main_arm not in reported:
-            raise ValueError(f"main_arm: no arm {self.main_arm!r}; use one of {', '.join(reported)}")
-        teachers = [teacher.name for teacher in self.training_traces]
-        if twice := {name for name in teachers if teachers.count(name) > 1}:
-            raise ValueError(f"training_traces: {', '.join(sorted(twice))} stands twice; give each a name of its own")
-        for arm in self.arms:
-            if arm.reported and arm.imported is None and arm.model not in self.models:
-                raise ValueError(f"arm {arm.name}: no model {arm.model!r}; use one of {', '.join(self.models)}")
-            if arm.data:
-                self._check_data(arm.name, arm.data)
-            base = self.models.get(arm.model)
-            if arm.trained and (not base or base.precision != "nf4" or base.adapter):
-                raise ValueError(
-                    f"arm {arm.name}: {arm.model!r} is no nf4 base without an adapter; QLoRA trains on one"
-                )
-        for teacher in self.training_traces:
-            if teacher.model and teacher.model not in self.models:
-                raise ValueError(f"training_traces: no model {teacher.model!r}; use one of {', '.join(self.models)}")
-        if self.difficulty_model and self.difficulty_model not in teachers:
-            raise ValueError(f"difficulty_model: no training_traces of {self.difficulty_model!r}; add them")
-        sampled = any(arm.imported is None for arm in self.arms if arm.reported)
-        if sampled and not (self.problems.benchmark and self.sampling):
-            raise ValueError("arms that are sampled need problems.benchmark and sampling; add both")
-        if any(teacher.model for teacher in self.training_traces) and not self.problems.train:
-            raise ValueError("training_traces that are sampled need problems.train; add it")
+        if wrong := list(dict.fromkeys(self._wrong())):
+            raise ValueError("\n".join(wrong))
         for arm in self.arms:
             self._check_own(arm)
         return self
+
+    def _wrong(self) -> Iterator[str]:
+        """What does not go together, a line each."""
+        names = [arm.name for arm in self.arms]
+        if twice := {name for name in names if names.count(name) > 1}:
+            yield f"arms: {', '.join(sorted(twice))} stands twice; give each arm a name of its own"
+        reported = [arm.name for arm in self.arms if arm.reported]
+        if reported and self.main_arm not in reported:
+            yield f"main_arm: no arm {self.main_arm!r}; use one of {', '.join(reported)}"
+        teachers = [teacher.name for teacher in self.training_traces]
+        if twice := {name for name in teachers if teachers.count(name) > 1}:
+            yield f"training_traces: {', '.join(sorted(twice))} stands twice; give each a name of its own"
+        for arm in self.arms:
+            if arm.reported and arm.imported is None and arm.model not in self.models:
+                yield f"arm {arm.name}: no model {arm.model!r}; use one of {', '.join(self.models)}"
+                continue
+            if arm.data:
+                yield from self._wrong_data(arm.name, arm.data)
+            base = self.models.get(arm.model)
+            if arm.trained and (not base or base.precision != "nf4" or base.adapter):
+                yield f"arm {arm.name}: {arm.model!r} is no nf4 base without an adapter; QLoRA trains on one"
+        for teacher in self.training_traces:
+            if teacher.model and teacher.model not in self.models:
+                yield f"training_traces: no model {teacher.model!r}; use one of {', '.join(self.models)}"
+        if self.difficulty_model and self.difficulty_model not in teachers:
+            yield f"difficulty_model: no training_traces of {self.difficulty_model!r}; add them"
+        sampled = any(arm.imported is None for arm in self.arms if arm.reported)
+        if sampled and not (self.problems.benchmark and self.sampling):
+            yield "arms that are sampled need problems.benchmark and sampling; add both"
+        if any(teacher.model for teacher in self.training_traces) and not self.problems.train:
+            yield "training_traces that are sampled need problems.train; add it"
 
     def _check_own(self, arm: Arm) -> None:
         """See that what an arm says in place of the study's settings makes whole ones."""
@@ -130,14 +135,14 @@ class Study(Strict):
         """How an arm is trained."""
         return self.lora.changed(arm.lora)
 
-    def _check_data(self, arm: str, data: Data) -> None:
+    def _wrong_data(self, arm: str, data: Data) -> Iterator[str]:
         teacher = self.teacher(data)
         if teacher is None:
-            raise ValueError(f"arm {arm}: no training_traces of {data.teacher!r}; add them")
+            yield f"arm {arm}: no training_traces of {data.teacher!r}; add them"
         # The stages of imported traces are not known before they are read.
-        if teacher.model and data.stage and data.stage not in teacher.edits:
+        elif teacher.model and data.stage and data.stage not in teacher.edits:
             known = ", ".join(teacher.edits) or "none"
-            raise ValueError(f"arm {arm}: {data.teacher} has no stage {data.stage!r}; its edits: {known}")
+            yield f"arm {arm}: {data.teacher} has no stage {data.stage!r}; its edits: {known}"
 
     @property
     def trusted(self) -> list[str]:
