@@ -277,10 +277,10 @@ def study_jobs(study: Study, gpus: int = 0) -> list[Job]:
             jobs.append(_train_job(study, number, arms))
             training.append(jobs[-1].name)
             if not engine:
-                jobs.append(_benchmark_job(study, f"trained-{number}", arms, training[-1:]))
+                jobs.append(_benchmark_job(study, f"trained-{number}", study.sampled_with(arms), training[-1:]))
             number += 1
         if engine:
-            jobs.append(_benchmark_job(study, f"trained-engine-{place}", group, training))
+            jobs.append(_benchmark_job(study, f"trained-engine-{place}", study.sampled_with(group), training))
     if any(arm.reported for arm in study.arms):
         jobs.append(_plot_job(study, [job.name for job in jobs if job.notebook in (GENERATE, FINETUNE)]))
     return jobs

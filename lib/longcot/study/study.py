@@ -1,5 +1,6 @@
 """A study's parameters: strict models of a file in params/. `reading` reads one."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
@@ -148,6 +149,11 @@ class Study(Strict):
         if arm.checkpoint:
             return f"{adapter(arm.checkpoint.of)}/{epoch_of(arm.checkpoint.epoch)}"
         return adapter(arm.name) if arm.trained else ""
+
+    def sampled_with(self, trained: Sequence[Arm]) -> list[Arm]:
+        """These arms that are trained, each with those that are sampled with its adapter at an epoch."""
+        early = [arm for arm in self.arms if arm.checkpoint]
+        return [one for arm in trained for one in (arm, *(one for one in early if one.checkpoint.of == arm.name))]
 
     def kept_epochs(self, arm: Arm) -> list[int]:
         """The epochs of an arm's training whose adapters others are sampled with."""
