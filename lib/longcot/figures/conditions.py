@@ -35,7 +35,7 @@ def condition_table(results: Sequence[Result]) -> pd.DataFrame:
     and `highest` are single draws; `sd_draws` is how far draws lie apart, `sd_expected` what chance alone would give
     and `sd_own` what is left for the draws (`draws.draws_spread`). The difference is to the property's first value,
     paired over problems (`draws.draws_difference`); `p_corrected` is Holm's over all differences of the table. Where
-    something was foretold of any, a last column `foretold` has it.
+    something was foretold of any that is compared, a last column `foretold` has it.
     """
     rows = []
     for name, values in groups_of(results).items():
@@ -65,7 +65,7 @@ def condition_table(results: Sequence[Result]) -> pd.DataFrame:
                 "mean_tokens": np.mean(tokens) if tokens else np.nan,
                 "finished": np.mean(ends) if ends else np.nan,
                 "compared_to": "" if value == first else first,
-                "foretold": next((arm.arm.foretold for arm in arms if arm.arm.foretold), ""),
+                "foretold": "" if value == first else next((one.arm.foretold for one in arms if one.arm.foretold), ""),
             }
             if value != first:
                 gap = draws_difference(tables[first], table)

@@ -135,13 +135,14 @@ def each_draw(arms: list[Arm]) -> list[Arm]:
 def _each_epoch(arm: Arm) -> list[Arm]:
     """The arm, and one for each epoch at which it is evaluated.
 
-    Where the arm's condition has the property `epochs`, they show it too, each with its own value.
+    Where the arm's condition has the property `epochs`, they show it too, each with its own value; what is foretold of
+    the arm is foretold of them.
     """
     arms = [arm.model_copy(update={"evaluate_at": []})]
     for epoch in arm.evaluate_at:
         changes: dict[str, Any] = {"name": f"{arm.name}-epoch-{epoch}", "condition": None}
         if arm.condition and "epochs" in arm.condition.of:
-            changes["condition"] = Condition(of={"epochs": str(epoch)})
+            changes["condition"] = Condition(of={"epochs": str(epoch)}, foretold=arm.condition.foretold)
         changes |= {"data": None, "lora": None, "loss": None, "evaluate_at": []}
         arms.append(arm.model_copy(update=changes | {"checkpoint": Checkpoint(of=arm.name, epoch=epoch)}))
     return arms
