@@ -58,7 +58,8 @@ def test_the_curation_study_draws_each_condition_five_times_or_more():
 
 
 WORLD_2 = """name=why-world2 problems.train.source=miniature:train@2 problems.benchmark.source=miniature:test@2
-models.base.path=lib/longcot/miniature/weights/world2/base models.reasoner.path=lib/longcot/miniature/weights/world2/base
+models.base.path=lib/longcot/miniature/weights/world2/base
+models.reasoner.path=lib/longcot/miniature/weights/world2/base
 models.reasoner.adapter=lib/longcot/miniature/weights/world2/reasoner
 models.instruct.path=lib/longcot/miniature/weights/world2/base
 models.instruct.adapter=lib/longcot/miniature/weights/world2/instruct"""
