@@ -37,7 +37,7 @@ def table(results: Sequence[Result], run_dir: str | Path) -> pd.DataFrame:
     value of, else whose traces it has. Empty where fewer than three arms of equally many traces differ in anything.
     Raises BadInput for a file that is no training set.
     """
-    arms = [result for result in results if result.arm.training_set]
+    arms = [result for result in results if result.arm.training_set and not result.arm.early]
     sets = [read_rows(Path(run_dir) / result.arm.training_set) for result in arms]
     if not any(sets):
         return tidy([], COLUMNS, results)

@@ -19,7 +19,7 @@ def table(curated: Sequence[CuratedArm]) -> pd.DataFrame:
     first of them with how many more there are. `share` is of the pool.
     """
     ways: dict[str, dict[tuple[str, str, str], Filtered]] = {}
-    for one in curated:
+    for one in (part for arm in curated for part in arm.parts):
         ways.setdefault(one.task.set_name, {})[one.task.pool] = one.filtered
     alike: dict[tuple, list[str]] = {}
     for name, own in ways.items():

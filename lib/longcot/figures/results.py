@@ -113,8 +113,8 @@ def best_first(results: Sequence[Result]) -> list[str]:
 
 
 def one_by_one(results: Sequence[Result]) -> list[Result]:
-    """The arms to be shown one by one: those without a condition, and the main one."""
-    return [result for result in results if not result.arm.condition or result.role == "main"]
+    """The arms to be shown one by one: those without a condition that are trained to their end, and the main one."""
+    return [result for result in results if result.role == "main" or not (result.arm.condition or result.arm.early)]
 
 
 def _behaviours(trace: Trace) -> tuple[int, ...] | None:

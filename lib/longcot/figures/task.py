@@ -23,9 +23,16 @@ class PlotTask(Strict):
     adapter: str = ""
     training_set: str = ""  # the file of the traces that it was fine-tuned on
     condition: dict[str, str] = {}  # property: value, of an arm that is reported with others (see `conditions`)
+    foretold: str = ""  # what was expected of its condition before the study was run
+    epoch: int = Field(0, ge=0)  # the epoch of its adapter, of an arm that is evaluated at several; else 0
     own: dict[str, Any] = {}  # what of the study's settings this arm replaces
 
-    LATER = frozenset({"condition", "own"})
+    LATER = frozenset({"condition", "own", "foretold", "epoch"})
+
+    @property
+    def early(self) -> bool:
+        """Whether it is another arm before the end of its training."""
+        return "checkpoint" in self.own
 
 
 class PlotParameters(Strict):

@@ -49,6 +49,11 @@ def adapter(arm: str) -> str:
     return f"adapters/{arm}"
 
 
+def epoch_of(epoch: int | str) -> str:
+    """In an adapter's folder, that of the adapter as it was after an epoch."""
+    return f"epoch-{epoch}"
+
+
 def sampled_model(model: str) -> str:
     """The folder of a model as its NF4 version computes it, by its name with its revision."""
     return f"models/{model.replace('/', '--')}-nf4"

@@ -65,12 +65,16 @@ def training_fit(study: Study) -> dict[str, tuple[bool, str]]:
 def check_named_modules(study: Study) -> None:
     """See that the modules which arms name are their base's. Raises BadInput with the arm, and the names there are.
 
-    Only where an arm names some, since looking takes torch and seconds; a base that is not at hand is passed over.
+    Modules and layers. Only where an arm names some, since looking takes torch and seconds; a base that is not at hand
+    is passed over.
     """
+    named = {}  # one arm of those with the same settings
     for arm in study.arms:
         lora = study.lora_of(arm)
-        if not arm.trained or (lora.target_modules == "all-linear" and not lora.modules_to_save):
-            continue
+        everywhere = lora.target_modules == "all-linear" and lora.layers is None and not lora.modules_to_save
+        if arm.trained and not everywhere:
+            named.setdefault((arm.model, lora), arm)
+    for (_, lora), arm in named.items():
         from longcot.qlora.target_modules import check_modules
 
         if config := model_config(study.models[arm.model]):

@@ -1,12 +1,12 @@
 """A study's parameters: strict models of a file in params/. `reading` reads one."""
 
-from collections.abc import Iterator
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
 
 from longcot.curation.task import Data
-from longcot.files.run_directory import run_of
+from longcot.files.run_directory import adapter, epoch_of, run_of
 from longcot.files.strict import Strict, parse
 from longcot.models.base import Base
 from longcot.problems.prompts import Prompt
@@ -84,6 +84,10 @@ class Study(Strict):
             raise ValueError("\n".join(wrong))
         for arm in self.arms:
             self._check_own(arm)
+            self._check_loss(arm)
+        for arm in self.arms:
+            if arm.checkpoint:
+                self._check_checkpoint(arm)
         return self
 
     def _wrong(self) -> Iterator[str]:
@@ -120,7 +124,7 @@ class Study(Strict):
     def _check_own(self, arm: Arm) -> None:
         """See that what an arm says in place of the study's settings makes whole ones."""
         for name, changes in arm.own.items():
-            if base := getattr(self, name):
+            if base := getattr(self, name, None):
                 parse(type(base), base.model_dump() | changes, f"arm {arm.name}: {name}")
 
     def sampling_of(self, arm: Arm) -> Sampling:
@@ -135,7 +139,50 @@ class Study(Strict):
         """How an arm is trained."""
         return self.lora.changed(arm.lora)
 
+    def learner(self, arm: Arm) -> Arm:
+        """The arm whose training makes the adapter that this one is sampled with: mostly itself."""
+        return self.arm(arm.checkpoint.of) if arm.checkpoint else arm
+
+    def own_of(self, arm: Arm) -> dict[str, dict[str, Any]]:
+        """What an arm says in place of the study's settings, and how it was trained."""
+        trained = {name: said for name, said in self.learner(arm).own.items() if name in ("lora", "loss")}
+        return trained | arm.own if arm.checkpoint else arm.own
+
+    def adapter_of(self, arm: Arm) -> str:
+        """The adapter that an arm is sampled with, in the run directory; empty for one without one of the study's."""
+        if arm.checkpoint:
+            return f"{adapter(arm.checkpoint.of)}/{epoch_of(arm.checkpoint.epoch)}"
+        return adapter(arm.name) if arm.trained else ""
+
+    def sampled_with(self, trained: Sequence[Arm]) -> list[Arm]:
+        """These arms that are trained, each with those that are sampled with its adapter at an epoch."""
+        early = [arm for arm in self.arms if arm.checkpoint]
+        return [one for arm in trained for one in (arm, *(one for one in early if one.checkpoint.of == arm.name))]
+
+    def kept_epochs(self, arm: Arm) -> list[int]:
+        """The epochs of an arm's training whose adapters others are sampled with."""
+        return sorted({one.checkpoint.epoch for one in self.arms if one.checkpoint and one.checkpoint.of == arm.name})
+
+    def _check_checkpoint(self, arm: Arm) -> None:
+        of, epoch = arm.checkpoint.of, arm.checkpoint.epoch
+        learner = next((one for one in self.arms if one.name == of and one.trained), None)
+        if learner is None or learner.model != arm.model:
+            raise ValueError(f"arm {arm.name}: checkpoint of {of!r}, no arm of {arm.model!r} that is fine-tuned")
+        if epoch >= (epochs := self.lora_of(learner).epochs):
+            raise ValueError(
+                f"arm {of}: evaluate_at {epoch}, but its training ends after {epochs} epochs, where it is evaluated "
+                "anyway; give earlier ones"
+            )
+
+    def _check_loss(self, arm: Arm) -> None:
+        """See that traces which are sampled can be as long as the place from which, or up to which, they are learnt."""
+        place = (arm.loss.first or arm.loss.after or 0) if arm.loss else 0
+        if self.sampling and place > self.sampling.max_tokens and all(one.model for one in self.training_traces):
+            raise ValueError(f"arm {arm.name}: {arm.loss} of traces of {self.sampling.max_tokens} tokens at most")
+
     def _wrong_data(self, arm: str, data: Data) -> Iterator[str]:
+        for part in data.also:
+            yield from self._wrong_data(arm, part)
         teacher = self.teacher(data)
         if teacher is None:
             yield f"arm {arm}: no training_traces of {data.teacher!r}; add them"
