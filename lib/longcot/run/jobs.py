@@ -111,7 +111,8 @@ def _teacher_task(study: Study, teacher: TrainingTraces) -> SampleTask:
     return _sample_task(study, teacher.model, teacher.name, "", **how)
 
 
-def _benchmark_task(study: Study, arm: Arm) -> SampleTask:
+def benchmark_task(study: Study, arm: Arm) -> SampleTask:
+    """How an arm is sampled on the benchmark."""
     folder = f"{study.run_dir}/{adapter(arm.name)}" if arm.trained else ""
     how = {"style": arm.style, "traces": benchmark_traces(arm.name)}
     how |= {"examples": training_set(arm.name) if arm.data and not arm.trained else ""}
@@ -179,7 +180,7 @@ def _curate_job(study: Study, after: list[str]) -> Job:
 
 
 def _benchmark_job(study: Study, name: str, arms: Sequence[Arm], after: list[str]) -> Job:
-    tasks = [_benchmark_task(study, arm) for arm in arms]
+    tasks = [benchmark_task(study, arm) for arm in arms]
     return _generate(study, f"benchmark-{name}", study.problems.benchmark, tasks, after)
 
 
