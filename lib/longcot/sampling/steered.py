@@ -14,7 +14,7 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 from longcot.files.errors import BadInput
 from longcot.files.strict import Strict
 from longcot.models.adapter import beside, without_adapter
-from longcot.models.divergence import divergence
+from longcot.models.divergence import adapter_parts, divergence, switched_off
 from longcot.sampling.local import LocalSampler
 from longcot.sampling.requests import Completion, Messages
 from longcot.sampling.settings import Sampling
@@ -45,7 +45,7 @@ def draw(logits: Tensor, temperature: float, top_p: float, u: Tensor) -> Tensor:
     """
     if not temperature:
         return logits.argmax(-1)
-    chances, tokens = (logits / temperature).softmax(-1).sort(-1, descending=True, stable=True)
+    chances, tokens = (logits / temperature).softmax(-1).sort(dim=-1, descending=True, stable=True)
     reached = chances.cumsum(-1)
     kept = torch.where(reached - chances < top_p, chances, 0).cumsum(-1)
     place = (kept <= u[:, None] * kept[:, -1:]).sum(-1, keepdim=True)
@@ -63,6 +63,7 @@ class _Chooser(LogitsProcessor):
         self.numbers = torch.Generator().manual_seed(seed)
         self.chosen: list[Tensor] = []
         self.changed: list[Tensor] = []
+        self.parts = [module for part in adapter_parts(model).values() for module in part]
         takes = inspect.signature(model.get_base_model().forward).parameters
         self.takes = [name for name in ("position_ids", "logits_to_keep") if name in takes]
 
@@ -89,7 +90,7 @@ class _Chooser(LogitsProcessor):
         new = input_ids[:, -more:] if self.cache is not None else input_ids
         places = (self.mask.cumsum(1) - 1).clamp(min=0)[:, -new.shape[1] :]
         how = {name: value for name, value in (("position_ids", places), ("logits_to_keep", 1)) if name in self.takes}
-        with self.model.disable_adapter():
+        with switched_off(self.parts):  # as disable_adapter does, which takes a quarter of the time
             out = self.model.get_base_model()(
                 input_ids=new, attention_mask=self.mask, past_key_values=self.cache, use_cache=True, **how
             )
