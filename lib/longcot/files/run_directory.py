@@ -11,6 +11,7 @@ SNAKEMAKE = ".snakemake"  # Snakemake's own folder
 SNAKEMAKE_LOCKS, SLURM_LOGS = f"{SNAKEMAKE}/locks", f"{SNAKEMAKE}/slurm_logs"
 SUPERSEDED = "superseded"  # beside a file: where one of another recipe is set aside
 LOSS, TRAINING = "loss.csv", "training.json"  # beside an adapter's weights
+TOKENS, LAYERS, STEERED, FLIPS = "tokens.csv", "layers.csv", "steered.jsonl", "flips.html"  # in that of `located`
 
 EVERY_TRACES = "traces/*/*.jsonl"
 EVERY_TRAINING_SET = "training_sets/*.jsonl"
@@ -72,6 +73,11 @@ def figure(name: str) -> str:
 def behaviour_counts(digest: str) -> str:
     """The explorer's counts of behaviours in files of that digest."""
     return f"explorer/behaviours-{digest}.csv"
+
+
+def located(arm: str) -> str:
+    """The folder of what notebook 06 finds of an arm, figures too; as a run's, they lie in `figures/` there."""
+    return f"locate/{arm}"
 
 
 def executed(job: str) -> str:

@@ -9,7 +9,8 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 from transformers import Trainer
 
-from longcot.qlora.checkpointing import checkpointing, head_of
+from longcot.models.head import head_of
+from longcot.qlora.checkpointing import checkpointing
 from longcot.qlora.keeping import ROWS
 from longcot.qlora.recomputation import Layers, fits, recomputing
 from longcot.qlora.room import is_out_of_memory, take_room

@@ -79,6 +79,20 @@ def trace_html(text: str, spans: Iterable[tuple[int, int, str]] = ()) -> str:
     return f'<div class="trace">{"".join(out)}</div>'
 
 
+def pieces_html(pieces: Iterable[tuple[str, str, str]]) -> str:
+    """A `<div class="trace">` of a text in pieces, (text, classes, title): those with classes are marked.
+
+    Formulas stay as they were written, since a piece may be a part of one. The classes are the caller's own words.
+    """
+    marks = (
+        f'<mark class="{html.escape(classes)}" title="{html.escape(visible(title))}">{_text(text)}</mark>'
+        if classes
+        else _text(text)
+        for text, classes, title in pieces
+    )
+    return f'<div class="trace">{"".join(marks)}</div>'
+
+
 def formula_html(latex: str, display: bool = False) -> str | None:
     """The MathML of a formula without its delimiters; None where it does not convert, or is longer or deeper than any
     real one."""

@@ -43,7 +43,7 @@ class Parser(argparse.ArgumentParser):
     def add_machine(self) -> None:
         """`--cores` and `--profile`, of what runs a study or plans to."""
         cores = "how many to use at once (default: all of this machine, or what the profile says)"
-        self.add_argument("--cores", type=_count, metavar="N", help=cores)
+        self.add_argument("--cores", type=count, metavar="N", help=cores)
         self.add_argument("--profile", help="where jobs run: a folder of params/profiles, or a path (default: here)")
 
     def read(self, words: Sequence[str], more: str = "") -> argparse.Namespace:
@@ -61,7 +61,8 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"error: {message} ({self.prog} --help says more)\n")
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
+    """A number from 1 on, as typed."""
     if not text.isdecimal() or not int(text):
         raise argparse.ArgumentTypeError(f"{text} is no number from 1 on")
     return int(text)

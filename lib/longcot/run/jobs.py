@@ -119,7 +119,8 @@ def _teacher_task(study: Study, teacher: TrainingTraces) -> SampleTask:
     return _sample_task(study, teacher.model, teacher.name, "", **how)
 
 
-def _benchmark_task(study: Study, arm: Arm) -> SampleTask:
+def benchmark_task(study: Study, arm: Arm) -> SampleTask:
+    """How an arm is sampled on the benchmark."""
     own = study.adapter_of(arm)
     folder = f"{study.run_dir}/{own}" if own else ""
     how = {"style": arm.style, "traces": benchmark_traces(arm.name)}
@@ -159,7 +160,7 @@ def _training_jobs(study: Study, teachers: Sequence[TrainingTraces], plain: Sequ
         tasks = [_teacher_task(study, one) for one in group]
         arms = _same_engine(study, plain, group)
         benchmark = {"problems": study.problems.benchmark}
-        tasks += [_benchmark_task(study, arm).model_copy(update=benchmark) for arm in arms]
+        tasks += [benchmark_task(study, arm).model_copy(update=benchmark) for arm in arms]
         name = f"training-{'and-plain-' if arms else ''}{number}"
         jobs.append(_generate(study, name, study.problems.train, tasks, []))
     return jobs
@@ -194,7 +195,7 @@ def _curate_job(study: Study, after: list[str]) -> Job:
 
 
 def _benchmark_job(study: Study, name: str, arms: Sequence[Arm], after: list[str]) -> Job:
-    tasks = [_benchmark_task(study, arm) for arm in arms]
+    tasks = [benchmark_task(study, arm) for arm in arms]
     return _generate(study, f"benchmark-{name}", study.problems.benchmark, tasks, after)
 
 
