@@ -99,14 +99,14 @@ def card(trace: Trace, highlighted: Sequence[str] = BEHAVIOURS) -> str:
     shown = [
         f'<mark class="{name.replace(" ", "-")}">{name} {counts[name]}</mark>' for name in BEHAVIOURS if counts[name]
     ]
-    marks = [tuple(span) for span in spans if span.behaviour in highlighted] + _answer_spans(trace)
+    marks = [tuple(span) for span in spans if span.behaviour in highlighted] + answer_spans(trace)
     return (
         f'<p class="facts">{trace_facts(trace)}</p><p class="facts">{" ".join(shown) or "No behaviour found."}</p>'
         + f'<div class="reading">{_kept_lines(trace_html(trace.text, marks))}</div>'
     )
 
 
-def _answer_spans(trace: Trace) -> list[tuple[int, int, str]]:
+def answer_spans(trace: Trace) -> list[tuple[int, int, str]]:
     """The last box that holds the answer that was graded, or part of it; none where the answer was not in a box."""
     if not trace.answer or "box" not in trace.text:
         return []
