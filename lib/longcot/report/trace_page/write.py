@@ -15,7 +15,6 @@ from typing import Any
 
 import yaml
 
-from longcot.files.errors import BadInput
 from longcot.files.manifest import read_manifest, sha256
 from longcot.files.paths import display_path, resolve
 from longcot.files.run_directory import EVERY_TRACES, REPORT, STUDY, TRACE_PAGE, TRACE_PAGE_DATA
@@ -47,7 +46,7 @@ def write_trace_page(run_dir: str | Path, largest: int = LARGEST) -> str:
     if not size or size > largest:
         page.unlink(missing_ok=True)
         much = (
-            f"its traces have {size / 1e9:,.1f} GB, and the page takes {largest / 1e9:,.1f}; read them in notebook 05"
+            f"its traces have {size / 1e9:,.1f} GB, the page takes {largest / 1e9:,.1f}; read them in notebook 05"
         )
         return f"{display_path(page)}: not written, {much if size else 'there are no traces'}"
     made_of = _MADE_OF.format(_made_of(run, files))
