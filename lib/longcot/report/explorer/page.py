@@ -42,6 +42,9 @@ pre {{ margin: 0; padding: 0; border: 0; background: none; font: inherit; white-
 .facts b.wrong {{ color: #a84300; }}
 .scroll {{ overflow-x: auto; }}
 code {{ overflow-wrap: anywhere; }}
+.place {{ user-select: all; cursor: copy; }}
+[data-jp-theme-light="false"] & .facts b.right {{ color: #7cc4f0; }}
+[data-jp-theme-light="false"] & .facts b.wrong {{ color: #ffa86b; }}
 table {{ white-space: nowrap; }}
 th, td:first-child, td:last-child {{ text-align: left; }}
 }}</style>"""
@@ -56,6 +59,11 @@ def whole(*parts: str) -> str:
 def plain(text: object) -> str:
     """A text as HTML that shows it: a name, an answer, an id."""
     return html.escape(visible(str(text)))
+
+
+def place_html(place: str) -> str:
+    """Where a trace stands, `file:line`; one click selects all of it, to be copied."""
+    return f'<p class="facts"><code class="place" title="a click selects it, to be copied">{plain(place)}</code></p>'
 
 
 def legend() -> str:

@@ -71,7 +71,7 @@ async function search() {
         if (row !== undefined && pattern.test(text)) hits.add(row);
       });
       done++;
-      if (performance.now() - told > 500) { say(); told = performance.now(); }
+      if (performance.now() - told > 1500) { say(); told = performance.now(); }
     }
   };
   await Promise.all([work(), work(), work()]);

@@ -45,9 +45,7 @@ def write_trace_page(run_dir: str | Path, largest: int = LARGEST) -> str:
     size = sum(file.stat().st_size for file in files)
     if not size or size > largest:
         page.unlink(missing_ok=True)
-        much = (
-            f"its traces have {size / 1e9:,.1f} GB, the page takes {largest / 1e9:,.1f}; read them in notebook 05"
-        )
+        much = f"its traces have {size / 1e9:,.1f} GB, the page takes {largest / 1e9:,.1f}; read them in notebook 05"
         return f"{display_path(page)}: not written, {much if size else 'there are no traces'}"
     made_of = _MADE_OF.format(_made_of(run, files))
     if page.is_file() and made_of in page.read_text(encoding="utf-8")[:1000]:
