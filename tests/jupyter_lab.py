@@ -1,4 +1,5 @@
-"""JupyterLab for tests, as `make lab` starts it: on a free port, with folders of its own for all that it keeps, asking nobody outside.
+"""JupyterLab for tests, as `make lab` starts it, but on a free port, with folders of its own for all that it keeps, and
+asking nobody outside.
 
 with jupyter_lab(tmp_path) as address:
     with open_page(address("notebook.ipynb")) as opened: ...

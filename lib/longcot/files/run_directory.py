@@ -69,6 +69,11 @@ def behaviour_counts(digest: str) -> str:
     return f"explorer/behaviours-{digest}.csv"
 
 
+def curves(name: str) -> str:
+    """The folder of an arm's live curves, for TensorBoard."""
+    return f"curves/{name}"
+
+
 def executed(job: str) -> str:
     """The executed copy of a job's notebook."""
     return f"notebooks/{job}.ipynb"

@@ -14,6 +14,7 @@ from longcot.models.sampled_base import sampled_base
 from longcot.problems.problem import Problem
 from longcot.problems.prompts import build_messages
 from longcot.sampling.engines.engines import Engines
+from longcot.sampling.live import Curves
 from longcot.sampling.settings import SampleTask
 from longcot.traces.trace import trace_counts
 
@@ -73,7 +74,8 @@ def sample_arm(
     while True:
         sampler = _sampler(task, base, dtype, threads, engines)
         try:
-            generate_traces(sampler, problems, out, task.sampling, **names, edits=task.edits, **how)
+            with Curves(run_dir, f"{task.name}-{out.stem}") as curves:
+                generate_traces(sampler, problems, out, task.sampling, **names, edits=task.edits, curves=curves, **how)
             break
         except BadInput:
             if not (task.engine and engines.revive()):  # else a server had died: the rest is asked of a new one

@@ -5,6 +5,7 @@ from longcot.files.paths import resolve
 from longcot.models.adapter import check_base
 from longcot.problems.prompts import TEMPLATES
 from longcot.problems.sources import load_problems, local_path
+from longcot.sampling.live import check_trackers
 from longcot.study.published import check_published
 from longcot.study.study import Study
 from longcot.traces.importing import iter_imported
@@ -27,6 +28,7 @@ def check_inputs(study: Study) -> None:
     """
     from longcot.problems.label_corrections import load_corrections
 
+    check_trackers(study.log_to)
     check_published(study.published, [arm.name for arm in study.arms])
     sets = {}
     for kind, problems in (("train", study.problems.train), ("benchmark", study.problems.benchmark)):

@@ -42,6 +42,7 @@ pre {{ margin: 0; padding: 0; border: 0; background: none; font: inherit; white-
 .facts b.wrong {{ color: #a84300; }}
 .scroll {{ overflow-x: auto; }}
 code {{ overflow-wrap: anywhere; }}
+.at {{ margin: 0.2rem 0; }}
 .place {{ user-select: all; cursor: copy; }}
 [data-jp-theme-light="false"] & .facts b.right {{ color: #7cc4f0; }}
 [data-jp-theme-light="false"] & .facts b.wrong {{ color: #ffa86b; }}
@@ -63,7 +64,7 @@ def plain(text: object) -> str:
 
 def place_html(place: str) -> str:
     """Where a trace stands, `file:line`; one click selects all of it, to be copied."""
-    return f'<p class="facts"><code class="place" title="a click selects it, to be copied">{plain(place)}</code></p>'
+    return f'<p class="at"><code class="place" title="a click selects it, to be copied">{plain(place)}</code></p>'
 
 
 def legend() -> str:

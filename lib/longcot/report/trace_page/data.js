@@ -26,7 +26,10 @@ function load(name) {
 
 async function inflate(packed) {
   const bytes = Uint8Array.fromBase64?.(packed) ?? Uint8Array.from(atob(packed), one => one.charCodeAt(0));
-  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"))).text();
+  const unpacking = new DecompressionStream("deflate"), into = unpacking.writable.getWriter();
+  into.write(bytes);
+  into.close();
+  return new Response(unpacking.readable).text();
 }
 
 async function textsOf(piece) {
