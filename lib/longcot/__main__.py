@@ -104,7 +104,7 @@ def run(parser: Parser, words: Sequence[str]) -> None:
 
 
 def figures(parser: Parser, words: Sequence[str]) -> None:
-    """Draw a study's figures, tables and report again from its stored traces.
+    """Draw a study's figures, tables, report and page of traces again from its stored traces.
 
     Reads:    the run directory: traces, training sets, losses; where there is none, the run shipped with the project
     Writes:   tables/, figures/, the executed notebook and report.html in it; of a shipped run in runs/<study>-shipped
@@ -122,18 +122,24 @@ def figures(parser: Parser, words: Sequence[str]) -> None:
 
 
 def report(parser: Parser, words: Sequence[str]) -> int:
-    """Write the report of a run again, from its executed notebook.
+    """Write the report of a run again, from its executed notebook, and the page of its traces.
 
     Reads:    notebooks/04_plot_evaluation.ipynb in the run directory (02_… of a run that only curates); its manifests
-    Writes:   report.html in it
+              and traces
+    Writes:   report.html in it; traces.html with traces_files/, unless the traces have more than 2 GB
     Returns:  0, the report's path printed; 1 after one line of what is wrong
     Example:  longcot report runs/miniature
     """
     parser.add_run(nargs="+")
     given = parser.read(words)
     from longcot.report.page import write_report
+    from longcot.report.trace_page.write import write_trace_page
 
-    return each(map(there, given.run), lambda run: print(display_path(write_report(run))))
+    def report_one(run: Path) -> None:
+        warn(filter(None, [write_trace_page(run)]))
+        print(display_path(write_report(run)))
+
+    return each(map(there, given.run), report_one)
 
 
 def regrade(parser: Parser, words: Sequence[str]) -> int:

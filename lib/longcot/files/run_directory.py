@@ -6,6 +6,7 @@ Light: the Snakefile reads it in each job of a cluster. `<name>` is an arm's, a 
 from pathlib import Path
 
 STUDY, JOBS, REPORT = "study.yaml", "jobs.json", "report.html"
+TRACE_PAGE, TRACE_PAGE_DATA = "traces.html", "traces_files"  # the page of traces, and the folder of what it loads
 LOCK = "lock"  # held by the process that runs the study
 SNAKEMAKE = ".snakemake"  # Snakemake's own folder
 SNAKEMAKE_LOCKS, SLURM_LOGS = f"{SNAKEMAKE}/locks", f"{SNAKEMAKE}/slurm_logs"
@@ -78,6 +79,11 @@ def behaviour_counts(digest: str) -> str:
 def located(arm: str) -> str:
     """The folder of what notebook 06 finds of an arm, figures too; as a run's, they lie in `figures/` there."""
     return f"locate/{arm}"
+
+
+def curves(name: str) -> str:
+    """The folder of an arm's live curves, for TensorBoard."""
+    return f"curves/{name}"
 
 
 def executed(job: str) -> str:

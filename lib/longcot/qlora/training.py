@@ -83,6 +83,7 @@ def train_adapter(
     on_step: Callable[[dict[str, float]], None] | None = None,
     loss: Loss | None = None,
     keep: Sequence[int] = (),
+    callbacks: Sequence[TrainerCallback] = (),
 ) -> dict[str, Any]:
     """Train a fresh LoRA adapter on the conversations of a JSONL file and write it to `out_dir`, whole or not at all.
 
@@ -92,9 +93,9 @@ def train_adapter(
     config that stops on the turn's end, `loss.csv` and `training.json`, which is also returned: `settings, loss` (of
     each step), `steps, traces, dropped` (those too long, by name), `tokens` (of one epoch), `longest` (tokens),
     `seconds, tokens_per_s` (of this call), `peak_memory_gb` (10⁹ bytes, of the GPU, else of the process). `on_step`
-    gets a dict of `LOGGED` each step. `loss` says which tokens are learnt; the adapters after the epochs `keep` lie in
-    `<out_dir>/epoch-<n>`. Raises BadInput for an unusable training set, a checkpoint of another training,
-    and where the GPU's memory runs out, with what to change.
+    gets a dict of `LOGGED` each step; `callbacks` are more of the Trainer's. `loss` says which tokens are learnt; the
+    adapters after the epochs `keep` lie in `<out_dir>/epoch-<n>`. Raises BadInput for an unusable training set, a
+    checkpoint of another training, and where the GPU's memory runs out, with what to change.
     """
     out_dir, work = Path(out_dir), Path(out_dir).with_name(Path(out_dir).name + ".training")
     rows, dropped = read_training_set(
@@ -115,7 +116,8 @@ def train_adapter(
     check_names(base_model, settings.target_modules)
     model = adapt(base_model, settings, tokenizer)
     try:
-        trainer = _trainer(model, tokenizer, rows, work, settings, _Progress(out_dir.name, on_step, keep))
+        watching = [_Progress(out_dir.name, on_step, keep), *callbacks]
+        trainer = _trainer(model, tokenizer, rows, work, settings, watching)
         start = time.perf_counter()
         steps_done = int(checkpoint.name.split("-")[1]) if checkpoint else 0
         with writing(work):
@@ -163,7 +165,7 @@ def _trainer(
     rows: Sequence[dict[str, list[int]]],
     work: Path,
     settings: LoraSettings,
-    progress: TrainerCallback,
+    callbacks: Sequence[TrainerCallback],
 ) -> Trainer:
     """The trainer, `settings.batch_size` traces a step.
 
@@ -203,7 +205,7 @@ def _trainer(
         args=arguments,
         train_dataset=rows,
         data_collator=padded if small else joined,
-        callbacks=[progress],
+        callbacks=list(callbacks),
     )
     trainer.remove_callback(PrinterCallback)
     return trainer

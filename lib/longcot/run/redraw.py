@@ -14,6 +14,7 @@ from longcot.files.paths import ROOT, display_path, resolve
 from longcot.files.run_directory import JOBS, STUDY, TRACES, executed, notebook_source, stamp
 from longcot.report.page import write_report
 from longcot.report.shipped import archive_of, unpack
+from longcot.report.trace_page.write import write_trace_page
 from longcot.run.jobs import study_jobs
 from longcot.run.lock import hold_lock
 from longcot.run.notebook import run_notebook
@@ -46,6 +47,8 @@ def redraw(study: Study, run_dir: Path | None = None) -> Path:
         (run / stamp(job.name)).unlink(missing_ok=True)  # drawn otherwise than the run's study says: it will draw again
     where = str(run.relative_to(ROOT) if run.is_relative_to(ROOT) else run)
     run_notebook(notebook_source(ROOT, job.notebook), run / executed(job.name), job.parameters | {"run_dir": where})
+    if missing := write_trace_page(run):
+        print(missing, file=sys.stderr)
     return write_report(run)
 
 

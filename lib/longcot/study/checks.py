@@ -10,6 +10,7 @@ from longcot.models.adapter import check_base
 from longcot.problems.problem import Problem
 from longcot.problems.prompts import TEMPLATES
 from longcot.problems.sources import ProblemSet, load_problems, local_path
+from longcot.sampling.live import check_trackers
 from longcot.study.arms import Arm, TrainingTraces
 from longcot.study.published import check_published
 from longcot.study.study import Model, Study
@@ -72,6 +73,7 @@ class _Checks:
 
     def everything(self) -> None:
         study = self.study
+        self.attempt(check_trackers, study.log_to)
         self.attempt(check_published, study.published, [arm.name for arm in study.arms])
         sets = {kind: self.problems(kind, given) for kind, given in study.problems if isinstance(given, ProblemSet)}
         if study.problems.label_corrections and sets.get("benchmark"):

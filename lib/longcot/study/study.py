@@ -12,6 +12,7 @@ from longcot.models.base import Base
 from longcot.problems.prompts import Prompt
 from longcot.problems.sources import ProblemSet
 from longcot.qlora.settings import LoraSettings
+from longcot.sampling.live import Tracker
 from longcot.sampling.settings import NamedEngine, Sampling, Server
 from longcot.study.arms import Arm, Name, Text, TrainingTraces, each_draw
 from longcot.study.cluster import Jobs
@@ -77,6 +78,7 @@ class Study(Strict):
     licenses: dict[str, Text] = {}  # of a source, by its path or id as it stands in this file; for the cards
     jobs: Jobs = Jobs()
     assume: Assume = Assume()
+    log_to: list[Tracker] = []  # where loss and accuracy are shown as they come; no result depends on it
 
     @model_validator(mode="after")
     def _names_exist(self) -> "Study":
