@@ -1,6 +1,6 @@
 """The program `longcot`: all that is done to a study and to its run, from the command line.
 
-Each command is a function here: its docstring is its `--help`, the first line what `longcot --help` says of it. A
+Each command is a function here or in `run.commands`: its docstring is its `--help`, the first line what `longcot --help` says of it. A
 command imports what it needs when it runs, so that help, the version and `check` come at once, without torch.
 """
 
@@ -15,6 +15,7 @@ from longcot.files.errors import advice, command
 from longcot.files.paths import display_path, model_source
 from longcot.files.run_directory import STUDY, adapter
 from longcot.run.arguments import Parser, checked_study, each, new, study_in, study_to_run, there, traces_in, warn
+from longcot.run.commands.init import init
 
 ABOUT = """\
 longcot COMMAND --help says what a command reads, writes and returns, with an example. Paths are looked for from where
@@ -246,7 +247,9 @@ def job(parser: Parser, words: Sequence[str]) -> None:
     run_job(there(given.run), given.job)
 
 
-COMMANDS = {does.__name__: does for does in (check, plan, run, figures, report, regrade, publish, merge, ship, job)}
+COMMANDS = {
+    does.__name__: does for does in (init, check, plan, run, figures, report, regrade, publish, merge, ship, job)
+}
 
 
 @command
