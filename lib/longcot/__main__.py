@@ -1,7 +1,8 @@
 """The program `longcot`: all that is done to a study and to its run, from the command line.
 
-Each command is a function here or in `run.commands`: its docstring is its `--help`, the first line what `longcot --help` says of it. A
-command imports what it needs when it runs, so that help, the version and `check` come at once, without torch.
+Each command is a function, here or in `run.commands`: its docstring is its `--help`, the first line what
+`longcot --help` says of it. A command imports what it needs when it runs, so that help, the version and `check` come at
+once, without torch.
 """
 
 import sys
@@ -16,6 +17,7 @@ from longcot.files.paths import display_path, model_source
 from longcot.files.run_directory import STUDY, adapter
 from longcot.run.arguments import Parser, checked_study, each, new, study_in, study_to_run, there, traces_in, warn
 from longcot.run.commands.init import init
+from longcot.run.commands.status import status
 
 ABOUT = """\
 longcot COMMAND --help says what a command reads, writes and returns, with an example. Paths are looked for from where
@@ -248,7 +250,8 @@ def job(parser: Parser, words: Sequence[str]) -> None:
 
 
 COMMANDS = {
-    does.__name__: does for does in (init, check, plan, run, figures, report, regrade, publish, merge, ship, job)
+    does.__name__: does
+    for does in (init, check, plan, run, status, figures, report, regrade, publish, merge, ship, job)
 }
 
 

@@ -48,6 +48,11 @@ def adapter(arm: str) -> str:
     return f"adapters/{arm}"
 
 
+def checkpoint_states(adapter: Path) -> list[Path]:
+    """What the trainer wrote of its steps, in each checkpoint of an adapter that is being trained."""
+    return list(adapter.with_name(f"{adapter.name}.training").glob("checkpoint-*/trainer_state.json"))
+
+
 def sampled_model(model: str) -> str:
     """The folder of a model as its NF4 version computes it, by its name with its revision."""
     return f"models/{model.replace('/', '--')}-nf4"

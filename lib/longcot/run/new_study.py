@@ -128,7 +128,10 @@ def look_at_problems(where: str) -> OwnProblems:
 
 
 def look_at_traces(where: str, name: str, model: OwnModel, benchmark: Sequence[Problem]) -> OwnTraces:
-    """Traces, their keys guessed, the first ones graded, and filters that leave some. Raises BadInput as importing does."""
+    """Traces, their keys guessed, the first ones graded, and filters that leave some.
+
+    Raises BadInput as importing does, and where the filters leave none.
+    """
     from longcot.grading.grade import grade
 
     if not _splits(where, ("train",)):

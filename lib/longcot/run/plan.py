@@ -41,9 +41,13 @@ def _mean_tokens(path: Path, changed: int, size: int) -> float | None:
     return sum(lengths) / len(lengths) if lengths else None
 
 
+def problem_count(problems: ProblemSet) -> int:
+    """How many problems a set has. A Hub set is not loaded for a plan."""
+    return _problem_count(problems.model_dump_json())
+
+
 @functools.cache
 def _problem_count(problems: str) -> int:
-    """How many problems a set (as JSON) has. A Hub set is not loaded for a plan."""
     given = ProblemSet.model_validate_json(problems)
     if given.limit and not at_hand(given.source):
         return given.limit
@@ -76,7 +80,7 @@ def expected_tokens(study: Study, name: str, model: str, traces: str) -> tuple[f
 
 def _sampling_rows(study: Study, job: Job) -> list[dict[str, Any]]:
     """One row for each arm or teacher of a job of notebook 01."""
-    problems = _problem_count(ProblemSet(**job.settings["problems"]).model_dump_json())
+    problems = problem_count(ProblemSet(**job.settings["problems"]))
     models = {arm.name: arm.model for arm in study.arms} | {one.name: one.model for one in study.training_traces}
     rows = []
     for task in job.tasks:

@@ -62,7 +62,8 @@ def _needed(
     if found := _first(row, names, fits, taken):
         return found
     raise BadInput(
-        f"{name}: no column looks like {what}; it has {', '.join(map(str, row))}; call it {names[0]!r}, or write the study by hand"
+        f"{name}: no column looks like {what}; it has {', '.join(map(str, row))}; call it {names[0]!r}, or write the "
+        "study by hand (params/README.md)"
     )
 
 
