@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 
 def text_table(rows: Sequence[Sequence[str]], indent: str = "") -> str:
-    """The rows, the first of them the heads; columns of numbers to the right, others to the left, two spaces between."""
+    """The rows, the first of them the heads; columns of numbers to the right, all others to the left."""
     columns = list(zip(*rows, strict=True))
     sides = [str.rjust if all(map(_is_number, column[1:])) else str.ljust for column in columns]
     widths = [max(map(len, column)) for column in columns]
