@@ -16,6 +16,7 @@ from longcot.files.errors import advice, command
 from longcot.files.paths import display_path, model_source
 from longcot.files.run_directory import STUDY, adapter
 from longcot.run.arguments import Parser, checked_study, each, new, study_in, study_to_run, there, traces_in, warn
+from longcot.run.commands.compare import compare
 from longcot.run.commands.init import init
 from longcot.run.commands.keys import keys
 from longcot.run.commands.status import status
@@ -252,7 +253,7 @@ def job(parser: Parser, words: Sequence[str]) -> None:
 
 COMMANDS = {
     does.__name__: does
-    for does in (init, keys, check, plan, run, status, figures, report, regrade, publish, merge, ship, job)
+    for does in (init, keys, check, plan, run, status, figures, report, compare, regrade, publish, merge, ship, job)
 }
 
 
