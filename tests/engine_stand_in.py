@@ -3,7 +3,8 @@
 `python engine_stand_in.py serve MODEL --port N …` answers completions as `scripted_server` does. FAULTS is JSON:
 `start_s` (seconds before it listens), `flags` (refuse the words), `memory` (end for want of it), `starts` (a file that
 counts starts) with `fail_first` (so many starts end at once), `die_after` (requests of one start), `deaf` (a process
-that it starts, and it itself, do not hear SIGTERM), `port` (listens at another).
+that it starts, and it itself, do not hear SIGTERM), `port` (listens at another), `together` (answers when so many
+models have been asked for), `stall_after` (requests of one start, then answers no more).
 """
 
 import json
@@ -11,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -33,6 +35,8 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     asked = 0
     models: list[str] = []
+    met: set[str] = set()
+    meeting = threading.Condition()
 
     def do_GET(self) -> None:
         if self.path == "/v1/models":
@@ -43,6 +47,12 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         Handler.asked += 1
+        if FAULTS.get("stall_after") and Handler.asked > FAULTS["stall_after"]:
+            time.sleep(600)
+        with Handler.meeting:
+            Handler.met.add(body["model"])
+            Handler.meeting.notify_all()
+            Handler.meeting.wait_for(lambda: len(Handler.met) >= FAULTS.get("together", 1))
         if FAULTS.get("die_after") and Handler.asked > FAULTS["die_after"]:
             os.kill(os.getpid(), signal.SIGKILL)
         self.send(answer(body))

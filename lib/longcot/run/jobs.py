@@ -12,7 +12,6 @@ from longcot.curation.task import CurateTask
 from longcot.figures.task import PlotTask
 from longcot.files.run_directory import STUDY, adapter, benchmark_traces, table, training_set, training_traces
 from longcot.files.strict import Strict
-from longcot.files.writing import write_json
 from longcot.qlora.task import TrainTask
 from longcot.sampling.importing import ImportTask
 from longcot.sampling.task import SampleTask
@@ -72,13 +71,24 @@ def batches(study: Study, arms: Sequence[Arm] | Sequence[TrainingTraces]) -> lis
     ]
 
 
+def _base(study: Study, arm: Arm | TrainingTraces) -> tuple:
+    """An arm's base, whether it is sampled by the job itself, and its engine."""
+    model = study.models[arm.model]
+    return model.base, model.server is None, model.engine
+
+
 def _by_base(study: Study, arms: Sequence[Arm] | Sequence[TrainingTraces]) -> dict[tuple, list[Any]]:
-    """The arms by their base, whether it is served, and its engine."""
+    """The arms by their base."""
     same: dict[tuple, list[Any]] = {}
     for arm in arms:
-        model = study.models[arm.model]
-        same.setdefault((model.base, model.server is None, model.engine), []).append(arm)
+        same.setdefault(_base(study, arm), []).append(arm)
     return same
+
+
+def _same_engine(study: Study, arms: Sequence[Arm], others: Sequence[Arm | TrainingTraces]) -> list[Arm]:
+    """The arms for which no engine need be started that is not started for the others."""
+    engines = {_base(study, other) for other in others if study.models[other.model].engine}
+    return [arm for arm in arms if _base(study, arm) in engines]
 
 
 def _served_as(study: Study, model: str, name: str, folder: str) -> str:
@@ -143,12 +153,17 @@ def on_gpus(jobs: Sequence[Job], count: int) -> list[Job]:
     return asking
 
 
-def _training_jobs(study: Study) -> list[Job]:
-    sampled = [one for one in study.training_traces if one.model]
-    return [
-        _generate(study, f"training-{number}", study.problems.train, [_teacher_task(study, one) for one in group], [])
-        for number, group in enumerate(batches(study, sampled))
-    ]
+def _training_jobs(study: Study, teachers: Sequence[TrainingTraces], plain: Sequence[Arm]) -> list[Job]:
+    """The jobs of teachers; the `plain` arms, asked the benchmark's problems, are sampled by the engines of these."""
+    jobs = []
+    for number, group in enumerate(batches(study, teachers)):
+        tasks = [_teacher_task(study, one) for one in group]
+        arms = _same_engine(study, plain, group)
+        benchmark = {"problems": study.problems.benchmark}
+        tasks += [_benchmark_task(study, arm).model_copy(update=benchmark) for arm in arms]
+        name = f"training-{'and-plain-' if arms else ''}{number}"
+        jobs.append(_generate(study, name, study.problems.train, tasks, []))
+    return jobs
 
 
 def _curate_job(study: Study, after: list[str]) -> Job:
@@ -245,21 +260,29 @@ def _import_job(study: Study) -> Job:
     return Job(f"{GENERATE}-imported", GENERATE, tasks, settings, [], products, study.jobs.request())
 
 
-def study_jobs(study: Study, gpus: int = 0) -> list[Job]:
-    """All jobs of a study, each after those it waits for, cut so that arms are trained on `gpus` side by side."""
+def study_jobs(study: Study, gpus: int | None = None) -> list[Job]:
+    """All jobs of a study, each after those it waits for.
+
+    `gpus` are those of the one machine that runs it: arms are trained on them side by side, and what is sampled by one
+    engine shares its starts, since engines have the machine one after another. None: a cluster's, whose jobs have a
+    machine each, so that none is made to wait for what another could do.
+    """
     jobs = []
     imported = any(one.imported for one in [*study.arms, *study.training_traces])
+    teachers = [one for one in study.training_traces if one.model]
     plain = [arm for arm in study.arms if not arm.imported and not arm.data]
     shown = [arm for arm in study.arms if arm.data and arm.use == "examples"]
     trained = [arm for arm in study.arms if arm.trained]
+    early = _same_engine(study, plain, teachers) if gpus is not None else []  # on the starts of teachers
+    late = _same_engine(study, shown, trained) if gpus is not None else []  # on those of fine-tuned arms
     if imported:
         jobs.append(_import_job(study))
-    jobs += _training_jobs(study)
+    jobs += _training_jobs(study, teachers, early)
     if any(arm.data for arm in study.arms):
         jobs.append(_curate_job(study, [job.name for job in jobs]))
-    for number, group in enumerate(batches(study, plain)):
+    for number, group in enumerate(batches(study, [arm for arm in plain if arm not in early])):
         jobs.append(_benchmark_job(study, f"plain-{number}", group, []))
-    for number, group in enumerate(batches(study, shown)):
+    for number, group in enumerate(batches(study, [arm for arm in shown if arm not in late])):
         jobs.append(_benchmark_job(study, f"examples-{number}", group, [CURATE]))
     number = 0
     for place, ((_, _, engine), group) in enumerate(_by_base(study, trained).items()):
@@ -272,32 +295,11 @@ def study_jobs(study: Study, gpus: int = 0) -> list[Job]:
                 jobs.append(_benchmark_job(study, f"trained-{number}", arms, training[-1:]))
             number += 1
         if engine:
-            jobs.append(_benchmark_job(study, f"trained-engine-{place}", group, training))
+            sampled = [*_same_engine(study, late, group), *group]
+            jobs.append(_benchmark_job(study, f"trained-engine-{place}", sampled, training))
     if any(arm.reported for arm in study.arms):
         jobs.append(_plot_job(study, [job.name for job in jobs if job.notebook in (GENERATE, FINETUNE)]))
     return jobs
-
-
-RESOURCES = {  # our names, and those of Snakemake and of its executor for Slurm
-    "memory_mb": "mem_mb",
-    "gpus": "gpu",
-    "runtime_minutes": "runtime",
-    "partition": "slurm_partition",
-    "account": "slurm_account",
-}
-
-
-def write_jobs(jobs: Sequence[Job], threads: int, path: Path) -> None:
-    """The jobs in a file, for the Snakefile and for `run.notebook`: a process of a job reads no study.
-
-    A job is `{name, notebook, parameters, after, products, threads, resources}`.
-    """
-    rows = []
-    for job in jobs:
-        asked = job.request.model_dump(exclude_none=True)
-        row = {key: getattr(job, key) for key in ("name", "notebook", "parameters", "after", "products")}
-        rows.append(row | {"threads": threads, "resources": {RESOURCES[key]: asked[key] for key in asked}})
-    write_json(path, rows)
 
 
 def plotted_arms(run_dir: Path) -> list[dict[str, Any]]:

@@ -11,7 +11,8 @@ import pandas as pd
 from longcot.figures.task import said_instead
 from longcot.files.manifest import status
 from longcot.files.paths import display_path, resolve
-from longcot.files.run_directory import training_traces
+from longcot.files.run_directory import REPORT, training_traces
+from longcot.files.text_table import text_table
 from longcot.problems.sources import ProblemSet, load_problems
 from longcot.run.engine_fit import engine_fit
 from longcot.run.jobs import FINETUNE, Job, study_jobs
@@ -80,10 +81,11 @@ def expected_tokens(study: Study, name: str, model: str, traces: str) -> tuple[f
 
 def _sampling_rows(study: Study, job: Job) -> list[dict[str, Any]]:
     """One row for each arm or teacher of a job of notebook 01."""
-    problems = problem_count(ProblemSet(**job.settings["problems"]))
+    given = ProblemSet(**job.settings["problems"])
     models = {arm.name: arm.model for arm in study.arms} | {one.name: one.model for one in study.training_traces}
     rows = []
     for task in job.tasks:
+        problems = problem_count(task.problems or given)
         responses = problems * task.sampling.samples * (1 + len(task.edits))
         tokens, source = expected_tokens(study, task.name, models[task.name], task.traces)
         rows.append({"responses": responses, "tokens": responses * tokens, "lengths": source})
@@ -187,19 +189,16 @@ def wall_seconds(jobs: Sequence[Job], seconds: Sequence[float], at_once: int) ->
     return max(free)
 
 
-def plan(study: Study, cores: int) -> str:
+def plan(study: Study, cores: int, gpus: int | None = None) -> str:
     """The plan as text: jobs, models and how they are asked, the whole on so many cores, and how to serve what is to be
-    served.
+    served. `gpus` are those of this machine, None on a cluster, as `study_jobs` takes them.
     """
-    jobs = study_jobs(study)
+    jobs = study_jobs(study, gpus)
     rows = pd.DataFrame([job_row(study, job) for job in jobs])
     models = pd.DataFrame([model_row(study, name, model) for name, model in study.models.items()])
-    formats = {"tokens": "{:,.0f}".format, "responses": "{:,}".format, "seconds": "{:,.0f}".format}
-    formats |= {"disk_mb": "{:,.1f}".format, "parameters": "{:,.0f}".format}
-    formats |= dict.fromkeys(("weights_gb", "cache_gb", "adapter_gb", "disk_gb", "train_gb"), "{:,.3g}".format)
-    parts = [study.title, rows.to_string(index=False, formatters=formats, na_rep="?")]
+    parts = [study.title, *_finished(study, rows), _jobs_table(rows)]
     if len(models):
-        parts.append(models.to_string(index=False, formatters=formats, na_rep="not at hand"))
+        parts.append(_models_table(models))
     parts += map(str, previews(study, shipped=True))
     for fit in (engine_fit(study), training_fit(study)):
         parts += ["\n".join(words for _, words in fit.values())] if fit else []
@@ -210,6 +209,44 @@ def plan(study: Study, cores: int) -> str:
         parts.append("\n".join(["in place of the study's settings:", *own]))
     parts.append(_whole(study, jobs, rows, models, max(cores // study.jobs.threads, 1)))
     return "\n\n".join([*parts, *serve_commands(study)])
+
+
+def _finished(study: Study, rows: pd.DataFrame) -> list[str]:
+    """A line on a study that has run to its end, else none."""
+    report = resolve(study.run_dir) / REPORT
+    if not report.is_file() or any(_open(row) for row in rows.to_dict("records")):
+        return []
+    return [f"finished: all is made, and nothing would run; {display_path(report)}"]
+
+
+def _jobs_table(rows: pd.DataFrame) -> str:
+    """The jobs, and what they ask a cluster for: at once where they ask alike."""
+    table = [("job", "files made", "responses", "tokens", "lengths", "disk, MB", "s")]
+    for row in rows.to_dict("records"):
+        counts = (f"{row['responses']:,}", f"{row['tokens']:,.0f}", row["lengths"], f"{row['disk_mb']:,.1f}")
+        table.append((row["job"], row["files"], *counts, "?" if pd.isna(row["seconds"]) else f"{row['seconds']:,.0f}"))
+    lines = [text_table(table), ""]
+    for asks, jobs in rows.groupby("asks", sort=False)["job"]:
+        whose = "each job asks" if len(jobs) == len(rows) else f"{', '.join(jobs)} ask"
+        lines += [f"{whose} for {asks}"] if asks else []
+    return "\n".join(lines).strip("\n")
+
+
+def _models_table(models: pd.DataFrame) -> str:
+    """The models and their sizes, in GB."""
+    sizes = [column for column in models if column.endswith("_gb")]
+    names = [name.removesuffix("_gb").replace("_", " ") + ", GB" for name in sizes]
+    rest = [column for column in ("at_once",) if column in models]
+    table = [("model", "precision", "parameters", *names, *(name.replace("_", " ") for name in rest))]
+    for row in models.to_dict("records"):
+        known = not pd.isna(row.get("parameters"))
+        numbers = [f"{row['parameters']:,.0f}" if known else "not at hand", *(_short(row[size]) for size in sizes)]
+        table.append((row["model"], row["precision"], *numbers, *(_short(row[name]) for name in rest)))
+    return text_table(table)
+
+
+def _short(number: float) -> str:
+    return "?" if pd.isna(number) else f"{number:,.3g}"
 
 
 def _open(row: Mapping[str, Any]) -> bool:

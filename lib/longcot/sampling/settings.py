@@ -9,6 +9,7 @@ from longcot.files.strict import Strict
 from longcot.models.base import Base, Dtype
 from longcot.problems.problem import Problem
 from longcot.problems.prompts import AskedStyle, Edit, Prompt, Style, style_version
+from longcot.problems.sources import ProblemSet
 
 
 class Sampling(Strict):
@@ -44,6 +45,7 @@ class Engine(Strict):
 
     kind: Literal["vllm"] = "vllm"  # of an engine; `engine: vllm` says this alone
     tensor_parallel: int | None = Field(None, ge=1)  # GPUs of one replica; default: as few as hold the model
+    replicas_per_gpu: int | None = Field(None, ge=1)  # servers on one GPU; default: several of a very small model
     gpu_memory: float = Field(0.9, gt=0, le=1)  # share of each GPU, as vLLM's own default is
     concurrency: int = Field(256, ge=1)  # requests in flight at each replica
     start_s: float = Field(1800.0, gt=0)  # longest start: loading, compiling
@@ -66,6 +68,7 @@ class SampleTask(Strict):
 
     name: str
     base: Base
+    problems: ProblemSet | None = None  # what it is asked, in place of the job's
     adapter: str = ""  # the directory of a PEFT adapter on it
     context: int | None = None  # tokens of prompt and response together; default: what the model has
     server: Server | None = None  # where it is served; none: it is sampled in process
