@@ -10,7 +10,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -31,16 +31,13 @@ from longcot.files.run_directory import (
     error_line,
     executed,
     stamp,
-    table,
     training_traces,
 )
-from longcot.files.text_table import text_table
 from longcot.run.jobs import Job
-from longcot.run.plan import expected_tokens, problem_count, wall_seconds
+from longcot.run.plan import BYTES_PER_TOKEN, expected_tokens, problem_count, wall_seconds
 from longcot.study.reading import load_study
 from longcot.study.study import Study
 
-EVERY_S = 60.0  # seconds between two lines of a run on how far it is
 _TOKENS = re.compile(rb'"completion_tokens":(\d+)')
 _RIGHT = b'"correct":true'  # no text holds it: quotes within one are written with a backslash
 
@@ -54,6 +51,12 @@ class Counts:
     rows: int = 0
     right: int = 0
     tokens: int = 0
+    size: int = 0  # bytes
+
+    @property
+    def mean_tokens(self) -> float:
+        """The mean length; about that, where the traces say no lengths."""
+        return (self.tokens or self.size / BYTES_PER_TOKEN) / max(self.rows, 1)
 
 
 @dataclass(frozen=True)
@@ -156,22 +159,27 @@ def _state(run_dir: Path, job: str, alive: bool) -> State:
 
 def _sampled(study: Study, run_dir: Path) -> dict[str, Sampled]:
     """Every file of traces of the study, by its path in the run directory."""
-    found, sets = {}, study.problems
-    for arm in study.arms:
-        if arm.reported:
-            samples = None if arm.imported else study.sampling_of(arm).samples
-            found[benchmark_traces(arm.name)] = (arm.name, arm.model, sets.benchmark, samples)
+    found: dict[str, Sampled] = {}
     for one in study.training_traces:
         samples = None if one.imported else one.samples * (1 + len(one.edits))
-        found[training_traces(one.name)] = (one.name, one.model, sets.train, samples)
-    sampled = {}
-    for path, (name, model, problems, samples) in found.items():
-        counts, expected, mean = counts_in(run_dir / path), None, 0.0
-        if samples is not None:
-            expected = problem_count(problems) * samples
-            mean = counts.tokens / counts.rows if counts.rows else expected_tokens(study, name, model, path)[0]
-        sampled[path] = Sampled(name, run_dir / path, counts, expected, mean)
-    return sampled
+        path, problems = training_traces(one.name), study.problems.train
+        counts = counts_in(run_dir / path)
+        known = counts.rows or not (one.model or study.sampling)
+        mean = counts.mean_tokens if known else expected_tokens(study, one.name, one.model, path)[0]
+        expected = samples and problem_count(problems) * samples
+        found[path] = Sampled(one.name, run_dir / path, counts, expected, mean)
+    for arm in filter(lambda arm: arm.reported, study.arms):
+        path, problems = benchmark_traces(arm.name), study.problems.benchmark
+        counts = counts_in(run_dir / path)
+        if counts.rows or arm.imported:
+            mean = counts.mean_tokens
+        elif arm.trained:  # as long as what it learns from
+            mean = found[training_traces(arm.data.teacher)].mean_tokens
+        else:
+            mean = expected_tokens(study, arm.name, arm.model, path)[0]
+        expected = None if arm.imported else problem_count(problems) * study.sampling_of(arm).samples
+        found[path] = Sampled(arm.name, run_dir / path, counts, expected, mean)
+    return found
 
 
 def counts_in(path: Path) -> Counts:
@@ -189,7 +197,7 @@ def _counts(path: Path, size: int, changed: int) -> Counts:
             if line.endswith(b"\n"):  # a last one without was torn by a kill
                 rows, right = rows + 1, right + (_RIGHT in line)
                 tokens += int(found[1]) if (found := _TOKENS.search(line)) else 0
-    return Counts(rows, right, tokens)
+    return Counts(rows, right, tokens, size)
 
 
 def _loss(folder: Path) -> float | None:
@@ -224,8 +232,7 @@ def _seconds_left(
             tokens, rate = sampled[product].tokens_left if product in sampled else 0.0, sampling
             if product in to_train and status(run_dir / product) != "done":
                 data, lora = to_train[product].data, study.lora_of(to_train[product])
-                teacher = study.teacher(data)
-                mean = expected_tokens(study, teacher.name, teacher.model, training_traces(teacher.name))[0]
+                mean = sampled[training_traces(data.teacher)].mean_tokens
                 tokens, rate = data.n * mean * lora.epochs, training
             if tokens and not rate:
                 return None
@@ -256,72 +263,3 @@ def _left(seconds: float | None) -> str:
     if seconds is None:
         return "time left not known before something is made"
     return f"about {seconds / 3600:.1f} hours left" if seconds > 5400 else f"about {seconds / 60:.0f} min left"
-
-
-def status_text(now: Progress) -> str:
-    """How far a run is, for the terminal: its jobs, its arms, and what to do next."""
-    where = display_path(now.run_dir)
-    head = f"{where}: {now.work()}"
-    host, _, pid = now.alive.rpartition(":")
-    head += f"; process {pid} on {host} runs it" if now.alive else "" if now.done else "; nothing runs it now"
-    rows = [("state", "job", "made of what it makes")]
-    parts = [now.study.title, head]
-    products = {row["name"]: row["products"] for row in json.loads((now.run_dir / JOBS).read_text(encoding="utf-8"))}
-    for job, state in now.jobs.items():
-        states = [status(now.run_dir / product) for product in products[job]]
-        rows.append((state, job, f"{states.count('done')} of {len(states)}"))
-    parts.append(text_table(rows))
-    if now.done:
-        parts += [scores_text(now.run_dir), f"report: {display_path(now.run_dir / REPORT)}"]
-        return "\n\n".join(filter(None, parts))
-    arms = [("arm", "traces", "of", "right, %", "tokens", "loss")]
-    for arm in now.arms:
-        so_far, loss = arm.so_far, now.losses.get(arm.name)
-        scores = (
-            (f"{100 * so_far.right / so_far.rows:.1f}", f"{so_far.tokens / so_far.rows:.0f}")
-            if so_far.rows
-            else ("", "")
-        )
-        expected = "" if arm.expected is None else f"{arm.expected:,}"
-        arms.append((arm.name, f"{so_far.rows:,}", expected, *scores, f"{loss:.3f}" if loss is not None else ""))
-    parts += [text_table(arms)] if len(arms) > 1 else []
-    parts += [(now.run_dir / error_line(job)).read_text(encoding="utf-8").strip() for job in now.of("failed")]
-    if not now.alive:
-        parts.append(f"longcot run {where} goes on with it")
-    return "\n\n".join(parts)
-
-
-def scores_text(run_dir: Path) -> str:
-    """The table of scores of a finished run, percent with 95% intervals; empty of one that has none."""
-    file = run_dir / table("arms")
-    if not file.is_file():
-        return ""
-    with open(file, encoding="utf-8", newline="") as lines:
-        scores = list(csv.DictReader(lines))
-    rows = [("arm", "traces", "pass@1, %", "95% interval", "majority, %", "tokens")]
-    for row in scores:
-        one, low, high, vote = (
-            f"{100 * float(row[key]):.1f}" for key in ("pass_at_1", "pass_at_1_low", "pass_at_1_high", "maj_at_k")
-        )
-        n, tokens = row["n_train"] if row["n_train"] != "0" else "", row["mean_tokens"]
-        rows.append((row["arm"], n, one, f"{low} to {high}", vote, f"{float(tokens):.0f}" if tokens else ""))
-    return text_table(rows)
-
-
-def end_text(run_dir: Path) -> str:
-    """What a run ends with: its table of scores, and where its report is."""
-    return "\n\n".join(filter(None, ["", scores_text(run_dir), f"report: {display_path(run_dir / REPORT)}"]))
-
-
-def follow(run_dir: Path, say: Callable[[str], object], every_s: float = EVERY_S) -> None:
-    """Say in a line now and then how far the run is, without end: for a thread that dies with the run."""
-    last = ""
-    while True:
-        time.sleep(every_s)
-        try:
-            line = read_progress(run_dir).line()
-        except (OSError, ValueError):  # of a file that is just being written; BadInput is a ValueError
-            continue
-        if line != last:
-            say(f"[{run_dir.name}] {line}")
-        last = line

@@ -15,6 +15,7 @@ def status(parser: Parser, words: Sequence[str]) -> int:
     """
     parser.add_run(nargs="+")
     given = parser.read(words)
-    from longcot.run.progress import read_progress, status_text
+    from longcot.run.progress import read_progress
+    from longcot.run.status import status_text
 
     return each(map(there, given.run), lambda run: print(status_text(read_progress(run))))
