@@ -86,8 +86,10 @@ class OwnTraces:
             return NOT_HERE
         count, right = len(self.traces), sum(bool(trace.correct) for trace in self.traces)
         problems = len({trace.problem_id for trace in self.traces})
-        words = f"{'the first ' if count == LOOKED_AT else ''}{count} traces of {problems} problems, {right} right"
-        return f"{words}, {len(self.kept)} to choose from" + (f" of stage {self.stage}" if self.stage else "")
+        words = f"{'the first ' if count == LOOKED_AT else ''}{count} traces of {problems} problems"
+        words += f", {right} right" if right else ", none right, so the filter `correct` is left out"
+        stage = f" of stage {' '.join(self.stage.split())}" if self.stage else ""  # in one line, whatever it is
+        return visible(f"{words}, {len(self.kept)} to choose from{stage}")
 
 
 def look_at_model(given: str, where: str) -> OwnModel:
@@ -251,7 +253,7 @@ def study_text(name: str, model: OwnModel, problems: OwnProblems, traces: Sequen
         more += [f"  # - {again} # another draw", f"  # - {shown} # in the prompt"]
     lines += ["  # More to compare, without the first #:", *more]
     lines += ["  # - {name: asked-to-think, model: base, style: reasoning_style} # another prompt, no training"]
-    return visible("\n".join(lines)) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def _rounded(tokens: float) -> int:

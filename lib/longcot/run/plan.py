@@ -2,6 +2,7 @@
 
 import functools
 import heapq
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from longcot.study.preview import previews
 from longcot.study.study import Model, Study
 from longcot.traces.trace import iter_traces
 
+COLUMNS = 100  # of a terminal, which tables fit
 BYTES_PER_TOKEN = 4  # of a trace on disk, about: English and LaTeX in the tokens of Qwen2.5
 BYTES_PER_TRACE = 600  # the rest of its line
 BYTES_PER_LORA_WEIGHT = 4  # the adapter itself; checkpoints, three times that, go when it is done
@@ -196,9 +198,9 @@ def plan(study: Study, cores: int, gpus: int | None = None) -> str:
     jobs = study_jobs(study, gpus)
     rows = pd.DataFrame([job_row(study, job) for job in jobs])
     models = pd.DataFrame([model_row(study, name, model) for name, model in study.models.items()])
-    parts = [study.title, *_finished(study, rows), _jobs_table(rows)]
+    parts = [study.title, *_finished(study, rows), jobs_table(rows)]
     if len(models):
-        parts.append(_models_table(models))
+        parts.append(models_table(models))
     parts += map(str, previews(study, shipped=True))
     for fit in (engine_fit(study), training_fit(study)):
         parts += ["\n".join(words for _, words in fit.values())] if fit else []
@@ -219,7 +221,7 @@ def _finished(study: Study, rows: pd.DataFrame) -> list[str]:
     return [f"finished: all is made, and nothing would run; {display_path(report)}"]
 
 
-def _jobs_table(rows: pd.DataFrame) -> str:
+def jobs_table(rows: pd.DataFrame) -> str:
     """The jobs, and what they ask a cluster for: at once where they ask alike."""
     table = [("job", "files made", "responses", "tokens", "lengths", "disk, MB", "s")]
     for row in rows.to_dict("records"):
@@ -228,11 +230,11 @@ def _jobs_table(rows: pd.DataFrame) -> str:
     lines = [text_table(table), ""]
     for asks, jobs in rows.groupby("asks", sort=False)["job"]:
         whose = "each job asks" if len(jobs) == len(rows) else f"{', '.join(jobs)} ask"
-        lines += [f"{whose} for {asks}"] if asks else []
+        lines += textwrap.wrap(f"{whose} for {asks}", COLUMNS, subsequent_indent="  ") if asks else []
     return "\n".join(lines).strip("\n")
 
 
-def _models_table(models: pd.DataFrame) -> str:
+def models_table(models: pd.DataFrame) -> str:
     """The models and their sizes, in GB."""
     sizes = [column for column in models if column.endswith("_gb")]
     names = [name.removesuffix("_gb").replace("_", " ") + ", GB" for name in sizes]

@@ -59,6 +59,6 @@ def init(parser: Parser, words: Sequence[str]) -> None:
 
 
 def _mapping(ours_to_theirs: dict[str, str]) -> str:
-    """`; problem is question, text is messages`, of the names that differ."""
+    """`; problem is 'question', text is 'messages'`, of the names that differ."""
     words = [f"{ours} is {theirs!r}" for ours, theirs in ours_to_theirs.items() if ours != theirs]
     return f"; {', '.join(words)}" if words else ""
