@@ -222,29 +222,37 @@ def _finished(study: Study, rows: pd.DataFrame) -> list[str]:
 
 
 def jobs_table(rows: pd.DataFrame) -> str:
-    """The jobs, and what they ask a cluster for: at once where they ask alike."""
-    table = [("job", "files made", "responses", "tokens", "lengths", "disk, MB", "s")]
+    """The jobs, where their lengths are from, and what they ask a cluster for."""
+    table = [("job", "made", "responses", "tokens", "disk, MB", "s")]
     for row in rows.to_dict("records"):
-        counts = (f"{row['responses']:,}", f"{row['tokens']:,.0f}", row["lengths"], f"{row['disk_mb']:,.1f}")
+        counts = (f"{row['responses']:,}", f"{row['tokens']:,.0f}", f"{row['disk_mb']:,.1f}")
         table.append((row["job"], row["files"], *counts, "?" if pd.isna(row["seconds"]) else f"{row['seconds']:,.0f}"))
-    lines = [text_table(table), ""]
-    for asks, jobs in rows.groupby("asks", sort=False)["job"]:
-        whose = "each job asks" if len(jobs) == len(rows) else f"{', '.join(jobs)} ask"
-        lines += textwrap.wrap(f"{whose} for {asks}", COLUMNS, subsequent_indent="  ") if asks else []
+    lines = [text_table(table), "", *_alike(rows, "lengths", "lengths: "), *_alike(rows, "asks", "asked for a job: ")]
     return "\n".join(lines).strip("\n")
 
 
+def _alike(rows: pd.DataFrame, column: str, what: str) -> list[str]:
+    """What stands in a column, once for all jobs that are alike in it, and their names where they differ."""
+    said = rows[rows[column] != ""]
+    lines = []
+    for value, jobs in said.groupby(column, sort=False)["job"]:
+        whose = "" if len(jobs) == len(said) else f" ({', '.join(jobs)})"
+        lines += textwrap.wrap(f"{what}{value}{whose}", COLUMNS, subsequent_indent="  ", break_on_hyphens=False)
+    return lines
+
+
 def models_table(models: pd.DataFrame) -> str:
-    """The models and their sizes, in GB."""
+    """The models and their sizes, in GB; ? of what is not at hand."""
     sizes = [column for column in models if column.endswith("_gb")]
-    names = [name.removesuffix("_gb").replace("_", " ") + ", GB" for name in sizes]
+    names = [name.removesuffix("_gb") for name in sizes]
     rest = [column for column in ("at_once",) if column in models]
     table = [("model", "precision", "parameters", *names, *(name.replace("_", " ") for name in rest))]
     for row in models.to_dict("records"):
         known = not pd.isna(row.get("parameters"))
-        numbers = [f"{row['parameters']:,.0f}" if known else "not at hand", *(_short(row[size]) for size in sizes)]
+        numbers = [f"{row['parameters']:,.0f}" if known else "?", *(_short(row[size]) for size in sizes)]
         table.append((row["model"], row["precision"], *numbers, *(_short(row[name]) for name in rest)))
-    return text_table(table)
+    missing = "; ? of a model that is not at hand" if models.isna().any(axis=None) else ""
+    return f"{text_table(table)}\n\nsizes in GB{missing}"
 
 
 def _short(number: float) -> str:
