@@ -261,5 +261,5 @@ def _rate(spent: Sequence[tuple[float, float]]) -> float | None:
 
 def _left(seconds: float | None) -> str:
     if seconds is None:
-        return "time left not known before something is made"
+        return "time left not known yet"
     return f"about {seconds / 3600:.1f} hours left" if seconds > 5400 else f"about {seconds / 60:.0f} min left"
