@@ -28,9 +28,9 @@ PAGE = "comparison.html"
 HEADS = ("arm", "traces", "pass@1, %", "95% interval", "problems", "difference", "95% interval", "shared", "p, Holm")
 STYLE = """\
 :root { color-scheme: light dark; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; display: block; overflow-x: auto; }
-th, td { padding: 0.2rem 0.7rem; text-align: right; border-bottom: 1px solid #8884; white-space: nowrap; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto; padding: 0 1rem; }
+table { border-collapse: collapse; display: block; overflow-x: auto; font-size: 0.9rem; }
+th, td { padding: 0.2rem 0.5rem; text-align: right; border-bottom: 1px solid #8884; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
 img { max-width: 100%; background: white; }
 """
@@ -198,7 +198,7 @@ def _page(comparison: Comparison, pictures: Sequence[str]) -> str:
         return html.escape(visible(str(text)))
 
     heads, *rows = comparison.rows()
-    title = safe(f"{len(rows)} arms compared with {comparison.main}")
+    title = safe(f"Arms compared with {comparison.main}")
     body = "".join(f"<tr>{''.join(f'<td>{safe(cell)}</td>' for cell in row)}</tr>\n" for row in rows)
     table = f"<table><thead><tr>{''.join(f'<th>{safe(cell)}</th>' for cell in heads)}</tr></thead>\n{body}</table>"
     names = ("How far each arm lies from the first, with 95% intervals", "Arms by pass@1, with 95% intervals")
