@@ -1,7 +1,8 @@
 """The program `longcot`: all that is done to a study and to its run, from the command line.
 
-Each command is a function here: its docstring is its `--help`, the first line what `longcot --help` says of it. A
-command imports what it needs when it runs, so that help, the version and `check` come at once, without torch.
+Each command is a function, here or in `run.commands`: its docstring is its `--help`, the first line what
+`longcot --help` says of it. A command imports what it needs when it runs, so that help, the version and `check` come at
+once, without torch.
 """
 
 import sys
@@ -12,12 +13,11 @@ from typing import get_args
 
 from longcot import __version__
 from longcot.files.errors import advice, command
-from longcot.files.paths import ROOT, display_path, model_source
-from longcot.files.run_directory import STUDY, adapter, executed, located, notebook_source
+from longcot.files.paths import display_path, model_source
+from longcot.files.run_directory import STUDY, adapter
 from longcot.run.arguments import (
     Parser,
     checked_study,
-    count,
     each,
     new,
     study_in,
@@ -26,8 +26,12 @@ from longcot.run.arguments import (
     traces_in,
     warn,
 )
+from longcot.run.commands.compare import compare
+from longcot.run.commands.init import init
+from longcot.run.commands.keys import keys
+from longcot.run.commands.locate import locate
+from longcot.run.commands.status import status
 
-LOCATE = "06_locate_effect"
 ABOUT = """\
 longcot COMMAND --help says what a command reads, writes and returns, with an example. Paths are looked for from where
 you are, then from the project. Exit status: 0; 1 after one line of what is wrong; 2 where the words are not understood.
@@ -233,33 +237,6 @@ def merge(parser: Parser, words: Sequence[str]) -> None:
     print(display_path(merge_adapter(base, tuned, new(given.folder), given.dtype, revision or "main")))
 
 
-def locate(parser: Parser, words: Sequence[str]) -> None:
-    """See where a fine-tuned arm of a run parts from its base, token by token, and whether that makes it right.
-
-    Reads:    the run directory: study.yaml, the arm's adapter, graded benchmark traces
-    Writes:   locate/<arm>/ in it: tables, figures, flips.html; and the executed notebook 06
-    Returns:  0, the folder printed; 1 after one line of what is wrong
-    Example:  longcot locate runs/miniature reasoner-20-a --problems 32
-    """
-    parser.add_run()
-    parser.add_argument("arm", metavar="ARM", help="the name of a fine-tuned arm")
-    parser.add_argument(
-        "--traces", default="", metavar="ARM", help="whose benchmark traces both read (default: its own)"
-    )
-    parser.add_argument("--problems", type=count, metavar="N", default=64, help="at most so many (default: 64)")
-    parser.add_argument("--threads", type=count, metavar="N", default=2, help="CPU threads (default: 2)")
-    given = parser.read(words)
-    run_dir = there(given.run)
-    from longcot.run.compared import compared
-    from longcot.run.notebook import run_notebook
-
-    own = {"arm": given.arm, "traces": given.traces, "problems": given.problems}
-    compared(run_dir, **own)
-    parameters = own | {"run_dir": str(run_dir), "threads": given.threads}
-    run_notebook(notebook_source(ROOT, LOCATE), run_dir / executed(f"{LOCATE}-{given.arm}"), parameters)
-    print(display_path(run_dir / located(given.arm)))
-
-
 def ship(parser: Parser, words: Sequence[str]) -> None:
     """Put a run's tables and figures into the project, with --traces all that they are drawn from.
 
@@ -295,7 +272,11 @@ def job(parser: Parser, words: Sequence[str]) -> None:
 
 
 COMMANDS = {
-    does.__name__: does for does in (check, plan, run, figures, report, regrade, publish, merge, locate, ship, job)
+    does.__name__: does
+    for does in (
+        *(init, keys, check, plan, run, status, figures, report, compare, regrade, publish, merge, locate, ship),
+        job,
+    )
 }
 
 

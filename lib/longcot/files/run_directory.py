@@ -56,6 +56,11 @@ def epoch_of(epoch: int | str) -> str:
     return f"epoch-{epoch}"
 
 
+def checkpoint_states(adapter: Path) -> list[Path]:
+    """What the trainer wrote of its steps, in each checkpoint of an adapter that is being trained."""
+    return list(adapter.with_name(f"{adapter.name}.training").glob("checkpoint-*/trainer_state.json"))
+
+
 def sampled_model(model: str) -> str:
     """The folder of a model as its NF4 version computes it, by its name with its revision."""
     return f"models/{model.replace('/', '--')}-nf4"

@@ -2,6 +2,7 @@
 
 import functools
 import heapq
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from longcot.curation.task import Data
 from longcot.figures.task import said_instead
 from longcot.files.manifest import status
 from longcot.files.paths import display_path, resolve
-from longcot.files.run_directory import training_traces
+from longcot.files.run_directory import REPORT, training_traces
+from longcot.files.text_table import text_table
 from longcot.problems.sources import ProblemSet, load_problems
 from longcot.run.engine_fit import engine_fit
 from longcot.run.jobs import FINETUNE, Job, study_jobs
@@ -24,6 +26,7 @@ from longcot.study.preview import previews
 from longcot.study.study import Model, Study
 from longcot.traces.trace import iter_traces
 
+COLUMNS = 100  # of a terminal, which tables fit
 BYTES_PER_TOKEN = 4  # of a trace on disk, about: English and LaTeX in the tokens of Qwen2.5
 BYTES_PER_TRACE = 600  # the rest of its line
 BYTES_PER_LORA_WEIGHT = 4  # the adapter itself; checkpoints, three times that, go when it is done
@@ -42,9 +45,13 @@ def _mean_tokens(path: Path, changed: int, size: int) -> float | None:
     return sum(lengths) / len(lengths) if lengths else None
 
 
+def problem_count(problems: ProblemSet) -> int:
+    """How many problems a set has. A Hub set is not loaded for a plan."""
+    return _problem_count(problems.model_dump_json())
+
+
 @functools.cache
 def _problem_count(problems: str) -> int:
-    """How many problems a set (as JSON) has. A Hub set is not loaded for a plan."""
     given = ProblemSet.model_validate_json(problems)
     if given.limit and not at_hand(given.source):
         return given.limit
@@ -88,7 +95,7 @@ def _sampling_rows(study: Study, job: Job) -> list[dict[str, Any]]:
     models = {arm.name: arm.model for arm in study.arms} | {one.name: one.model for one in study.training_traces}
     rows = []
     for task in job.tasks:
-        problems = _problem_count((task.problems or given).model_dump_json())
+        problems = problem_count(task.problems or given)
         responses = problems * task.sampling.samples * (1 + len(task.edits))
         tokens, source = expected_tokens(study, task.name, models[task.name], task.traces)
         rows.append({"responses": responses, "tokens": responses * tokens, "lengths": source})
@@ -198,12 +205,9 @@ def plan(study: Study, cores: int, gpus: int | None = None) -> str:
     jobs = study_jobs(study, gpus)
     rows = pd.DataFrame([job_row(study, job) for job in jobs])
     models = pd.DataFrame([model_row(study, name, model) for name, model in study.models.items()])
-    formats = {"tokens": "{:,.0f}".format, "responses": "{:,}".format, "seconds": "{:,.0f}".format}
-    formats |= {"disk_mb": "{:,.1f}".format, "parameters": "{:,.0f}".format}
-    formats |= dict.fromkeys(("weights_gb", "cache_gb", "adapter_gb", "disk_gb", "train_gb"), "{:,.3g}".format)
-    parts = [study.title, rows.to_string(index=False, formatters=formats, na_rep="?")]
+    parts = [study.title, *_finished(study, rows), jobs_table(rows)]
     if len(models):
-        parts.append(models.to_string(index=False, formatters=formats, na_rep="not at hand"))
+        parts.append(models_table(models))
     parts += map(str, previews(study, shipped=True))
     for fit in (engine_fit(study), training_fit(study)):
         parts += ["\n".join(words for _, words in fit.values())] if fit else []
@@ -215,6 +219,52 @@ def plan(study: Study, cores: int, gpus: int | None = None) -> str:
         parts.append("\n".join(["in place of the study's settings:", *own]))
     parts.append(_whole(study, jobs, rows, models, max(cores // study.jobs.threads, 1)))
     return "\n\n".join([*parts, *serve_commands(study)])
+
+
+def _finished(study: Study, rows: pd.DataFrame) -> list[str]:
+    """A line on a study that has run to its end, else none."""
+    report = resolve(study.run_dir) / REPORT
+    if not report.is_file() or any(_open(row) for row in rows.to_dict("records")):
+        return []
+    return [f"finished: all is made, and nothing would run; {display_path(report)}"]
+
+
+def jobs_table(rows: pd.DataFrame) -> str:
+    """The jobs, where their lengths are from, and what they ask a cluster for."""
+    table = [("job", "made", "responses", "tokens", "disk, MB", "s")]
+    for row in rows.to_dict("records"):
+        counts = (f"{row['responses']:,}", f"{row['tokens']:,.0f}", f"{row['disk_mb']:,.1f}")
+        table.append((row["job"], row["files"], *counts, "?" if pd.isna(row["seconds"]) else f"{row['seconds']:,.0f}"))
+    lines = [text_table(table), "", *_alike(rows, "lengths", "lengths: "), *_alike(rows, "asks", "asked for a job: ")]
+    return "\n".join(lines).strip("\n")
+
+
+def _alike(rows: pd.DataFrame, column: str, what: str) -> list[str]:
+    """What stands in a column, once for all jobs that are alike in it, and their names where they differ."""
+    said = rows[rows[column] != ""]
+    lines = []
+    for value, jobs in said.groupby(column, sort=False)["job"]:
+        whose = "" if len(jobs) == len(said) else f" ({', '.join(jobs)})"
+        lines += textwrap.wrap(f"{what}{value}{whose}", COLUMNS, subsequent_indent="  ", break_on_hyphens=False)
+    return lines
+
+
+def models_table(models: pd.DataFrame) -> str:
+    """The models and their sizes, in GB; ? of what is not at hand."""
+    sizes = [column for column in models if column.endswith("_gb")]
+    names = [name.removesuffix("_gb") for name in sizes]
+    rest = [column for column in ("at_once",) if column in models]
+    table = [("model", "precision", "parameters", *names, *(name.replace("_", " ") for name in rest))]
+    for row in models.to_dict("records"):
+        known = not pd.isna(row.get("parameters"))
+        numbers = [f"{row['parameters']:,.0f}" if known else "?", *(_short(row[size]) for size in sizes)]
+        table.append((row["model"], row["precision"], *numbers, *(_short(row[name]) for name in rest)))
+    missing = "; ? of a model that is not at hand" if models.isna().any(axis=None) else ""
+    return f"{text_table(table)}\n\nsizes in GB{missing}"
+
+
+def _short(number: float) -> str:
+    return "?" if pd.isna(number) else f"{number:,.3g}"
 
 
 def _open(row: Mapping[str, Any]) -> bool:

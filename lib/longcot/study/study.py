@@ -22,8 +22,8 @@ from longcot.study.published import Counterparts
 class Problems(Strict):
     """Where training traces come from, and what is reported."""
 
-    train: ProblemSet | None = None
-    benchmark: ProblemSet | None = None
+    train: ProblemSet | None = None  # what teachers are asked
+    benchmark: ProblemSet | None = None  # what every arm is asked
     label_corrections: str = ""  # a file of the benchmark's wrong labels; scores are then reported with both
 
 
@@ -62,8 +62,8 @@ class Assume(Strict):
 class Study(Strict):
     """A table of arms, and all that is needed to fill it."""
 
-    name: str = Name
-    title: str
+    name: str = Name  # of the run directory, runs/NAME
+    title: str  # of the report
     problems: Problems = Problems()
     models: dict[Annotated[str, Name], Model] = {}
     prompt: Prompt = Prompt()
@@ -73,7 +73,7 @@ class Study(Strict):
     lora: LoraSettings = LoraSettings()
     arms: Annotated[list[Arm], Field(min_length=1), AfterValidator(each_draw)]
     main_arm: str = ""  # the one that others are compared with; none where all are only curated
-    deviations: list[str] = []
+    deviations: list[str] = []  # from the paper, a sentence each, for the report
     published: Counterparts = Counterparts()
     licenses: dict[str, Text] = {}  # of a source, by its path or id as it stands in this file; for the cards
     jobs: Jobs = Jobs()

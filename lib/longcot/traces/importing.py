@@ -26,10 +26,10 @@ class Imported(Strict):
     """Traces that somebody else made: where, our names mapped to their keys, and which rows to take."""
 
     source: str  # a file, a Hub dataset, or the miniature's
-    keys: dict[str, str]
-    where: Where = {}
-    split: str = "train"
-    revision: str | None = None
+    keys: dict[str, str]  # our names: the source's; problem, expected_answer and text are needed
+    where: Where = {}  # key: its value, or one of several, in the rows to take
+    split: str = "train"  # of a dataset
+    revision: str | None = None  # of a Hub id: branch, tag or commit
 
 
 def iter_imported(
