@@ -102,6 +102,8 @@ def data_sheet(
     empty = ", nothing was edited here"
     if (recipe.get("prompt") or {}).get("empty_thoughts"):
         empty = ", but for an empty block of thoughts before those that mark none"
+    if kinds := dict.fromkeys(row["transform"]["kind"] for row in rows if row.get("transform")):
+        empty += f"; they were then changed on purpose ({', '.join(kinds)}), as each row says"
     return f"""# Data sheet: {name}
 
 ## Motivation

@@ -12,6 +12,7 @@ from longcot.curation.data_sheet import write_data_sheet
 from longcot.curation.filtering import Filtered, FilterSpec, filter_stage, read_filter, row_outcomes
 from longcot.curation.pool import Pool
 from longcot.curation.training_set import training_rows, write_training_set
+from longcot.curation.transforms import NamedTransform, transform_traces
 from longcot.files.errors import BadInput
 from longcot.files.manifest import Product
 from longcot.files.paths import model_name
@@ -33,10 +34,14 @@ class Data(Choice):
     filters: list[Annotated[FilterSpec, AfterValidator(_known_filter)]] = ["correct", "finished"]
     also: list["Data"] = []  # more traces, of other teachers or chosen otherwise, on other problems than these
 
-    LATER = frozenset({"also"})
+    transform: NamedTransform | None = None  # what is done to the chosen ones before they are learnt
+
+    LATER = frozenset({"also", "transform"})
 
     @model_validator(mode="after")
     def _one_level(self) -> "Data":
+        if self.transform and self.transform.kind == "swap_traces" and self.n == 1:
+            raise ValueError("transform swap_traces of one trace; take more")
         if any(part.also for part in self.also):
             raise ValueError("also within also; name all parts beside each other")
         return self
@@ -58,8 +63,10 @@ class Data(Choice):
 
     def drawn(self, draw: int) -> "Data":
         """The same with seeds that are as much higher, for another draw."""
-        also = [part.drawn(draw) for part in self.also]
-        return self.model_copy(update={"seed": self.seed + draw, "also": also})
+        changes: dict[str, Any] = {"seed": self.seed + draw, "also": [part.drawn(draw) for part in self.also]}
+        if self.transform:
+            changes["transform"] = self.transform.model_copy(update={"seed": self.transform.seed + draw})
+        return self.model_copy(update=changes)
 
 
 class CurateTask(Strict):
@@ -171,13 +178,23 @@ def _choose(
     task: CurateTask, parts: Sequence[CurateTask], found: Sequence[Filtered], pools: Sequence[Pool], making: Product
 ) -> None:
     """Choose the traces of each part and write them all."""
-    rows, removed, fates = [], {}, []
+    rows, removed, fates, changes = [], {}, [], []
     for part, filtered, pool in zip(parts, found, pools, strict=True):
         taken = {row["problem_id"] for row in rows}
         free = [trace for trace in filtered.kept if trace.problem_id not in taken]
         chosen = pick_traces(free, part.data, pool, task.name)
         known, how = (dict(pool.problems), dict(pool.pass_rates)), task.prompt.wording
-        own = training_rows(chosen, *known, **how, empty_thoughts=task.prompt.empty_thoughts)
+        told: list[dict[str, Any]] = [{} for _ in chosen]
+        learnt = chosen
+        if part.data.transform:
+            made = transform_traces(chosen, part.data.transform, task.name)
+            learnt, told = (
+                [one.trace for one in made],
+                [{"transform": one.row(part.data.transform.kind)} for one in made],
+            )
+            changes += [[one.problem_id, one.sample, said["transform"]] for one, said in zip(chosen, told, strict=True)]
+        own = training_rows(learnt, *known, **how, empty_thoughts=task.prompt.empty_thoughts)
+        own = [row | said for row, said in zip(own, told, strict=True)]
         if not task.also:
             rows, removed, fates = own, filtered.removed, row_outcomes(filtered, chosen)
             continue
@@ -185,4 +202,4 @@ def _choose(
         removed |= {f"{part.data.teacher}: {label}": count for label, count in filtered.removed.items()}
         fates += [[*fate, part.data.teacher] for fate in row_outcomes(filtered, chosen)]
     write_training_set(making.path, rows)
-    making.finish(removed=removed, rows=fates)
+    making.finish(removed=removed, rows=fates, **({"transformed": changes} if changes else {}))

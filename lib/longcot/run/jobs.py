@@ -117,7 +117,7 @@ def _benchmark_task(study: Study, arm: Arm) -> SampleTask:
     how = {"style": arm.style, "traces": benchmark_traces(arm.name)}
     how |= {"examples": training_set(arm.name) if arm.data and not arm.trained else ""}
     how |= {"sampling": study.sampling_of(arm), "prompt": study.prompt_of(arm)}
-    how |= {"own": {name: said for name, said in arm.own.items() if name not in ("lora", "loss")}}
+    how |= {"own": {name: said for name, said in arm.own.items() if name not in ("lora", "loss", "transform")}}
     return _sample_task(study, arm.model, arm.name, folder, **how)
 
 

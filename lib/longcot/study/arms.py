@@ -105,6 +105,7 @@ class Arm(Strict):
         named = {name: getattr(self, name) for name in ("sampling", "prompt", "lora", "checkpoint")}
         said = {name: changes.model_dump() for name, changes in named.items() if changes}
         said |= {"loss": self.loss.said} if self.loss else {}
+        said |= {"transform": self.data.transform.said} if self.data and self.data.transform else {}
         return {name: changes for name, changes in said.items() if changes}
 
     @property

@@ -141,7 +141,7 @@ class Study(Strict):
 
     def own_of(self, arm: Arm) -> dict[str, dict[str, Any]]:
         """What an arm says in place of the study's settings, and how it was trained."""
-        trained = {name: said for name, said in self.learner(arm).own.items() if name in ("lora", "loss")}
+        trained = {name: said for name, said in self.learner(arm).own.items() if name in ("lora", "loss", "transform")}
         return trained | arm.own if arm.checkpoint else arm.own
 
     def adapter_of(self, arm: Arm) -> str:
