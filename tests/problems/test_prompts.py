@@ -40,7 +40,7 @@ def test_an_edit_gives_the_trace_back_as_it_is():
         assert user["content"].count(trace) == 1 and user["content"].count(PROBLEM.problem) == 1
         assert user["content"].index(PROBLEM.problem) < user["content"].index(trace)
         assert user["content"].endswith("nothing else.") and "\\boxed{}" in user["content"]
-    assert list(EDITS) == ["explore", "verify", "backtrack", "join"]
+    assert list(EDITS) == ["explore", "verify", "backtrack", "join", "paraphrase"]
 
 
 def test_no_prompt_answers_itself():
@@ -64,6 +64,7 @@ def test_a_changed_wording_has_a_new_version():
         "verify/1": "ac5f201b",
         "backtrack/1": "4445a6dc",
         "join/1": "c175339d",
+        "paraphrase/1": "42795eec",
     }
 
 
