@@ -23,7 +23,7 @@ def locate(parser: Parser, words: Sequence[str]) -> None:
         "--traces", default="", metavar="ARM", help="whose benchmark traces both read (default: its own)"
     )
     parser.add_argument("--problems", type=count, metavar="N", default=32, help="at most so many (default: 32)")
-    parser.add_argument("--threads", type=count, metavar="N", default=2, help="CPU threads (default: 2)")
+    parser.add_argument("--threads", type=count, metavar="N", default=1, help="CPU threads (default: 1)")
     given = parser.read(words)
     run_dir = there(given.run)
     from longcot.run.compared import compared
