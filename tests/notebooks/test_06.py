@@ -43,7 +43,7 @@ def run(tmp_path_factory) -> Path:
         "main_arm": "base",
         "arms": [
             {"name": "base", "model": "base"},
-            {"name": "tuned", "model": "base", "data": {"teacher": "reasoner", "n": 2}},
+            {"name": "tuned", "model": "base", "data": {"teacher": "reasoner", "n": 2}, "evaluate_at": [3]},
         ],
     }
     (folder / "study.yaml").write_text(yaml.safe_dump(study))
@@ -106,7 +106,7 @@ def goes_on_where_it_was_cut(run: Path, folder: Path, monkeypatch) -> None:
 @pytest.mark.parametrize(
     "arm, more, message",
     [
-        ("base", {}, "arm base is not fine-tuned, and has no adapter; use one of tuned"),
+        ("base", {}, "arm base is not fine-tuned, and has no adapter; use one of tuned, tuned-epoch-3"),
         ("tuned-2", {}, "arm tuned-2 is not there; did you mean tuned?"),
         ("tuned", {"traces": "tund"}, "traces: no arm 'tund' with benchmark traces; did you mean tuned?"),
         ("tuned", {"shares": [5]}, "shares: 5 is no share of tokens; give numbers between 0 and 1, as 0.05"),
@@ -117,6 +117,11 @@ def test_what_cannot_be_compared_is_said_in_a_line(run, arm, more, message):
     with pytest.raises(BadInput) as error:
         compared(run, arm, **more)
     assert str(error.value).endswith(message)
+
+
+def test_an_arm_of_an_epoch_has_the_adapter_of_that_epoch(run):
+    one = compared(run, "tuned-epoch-3", traces="tuned")
+    assert one.adapter == run / adapter("tuned") / "epoch-3" and one.folder == run / located("tuned-epoch-3")
 
 
 def test_a_run_without_adapters(run, tmp_path, capsys):

@@ -2,9 +2,9 @@
 
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
 from longcot.figures.style import GREY, PALETTE, ROW, WIDTH, new_axes
+from longcot.figures.ticks import in_percent
 from longcot.models.token_kinds import KINDS
 
 
@@ -39,7 +39,7 @@ def draw(table: pd.DataFrame) -> Figure:
         right.plot([row["of_tokens"], row["of_divergence"]], [at, at], color=GREY, lw=1)
     right.plot(table["of_tokens"], places, ls="", marker="o", color=GREY, markerfacecolor="white", label="of tokens")
     right.plot(table["of_divergence"], places, ls="", marker="o", color=PALETTE[1], label="of divergence")
-    right.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    in_percent(right.xaxis)
     right.set(xlabel="share of all", xlim=(0, None))
     for axes in (left, right):
         axes.grid(axis="x")

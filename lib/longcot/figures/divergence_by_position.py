@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator, PercentFormatter
 
 from longcot.figures.style import PALETTE, WIDTH, new_panels
+from longcot.figures.ticks import in_percent, log_ticks
 
 STEPS = (1, 1.5)  # where a bin begins, times powers of two: 1, 2, 3, 4, 6, 8, 12, …
 
@@ -39,8 +39,7 @@ def draw(table: pd.DataFrame) -> Figure:
         panel.plot(middle, table[column], marker="o", ms=4, lw=1.2, color=PALETTE[0])
         panel.set(xscale="log", ylabel=name, ylim=(0, None))
         panel.grid(axis="y")
-    axes[1].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes[1].xaxis.set_major_formatter("{x:,.0f}")
-    axes[1].xaxis.set_minor_locator(NullLocator())
+    in_percent(axes[1].yaxis)
+    log_ticks(axes[1].xaxis, pd.concat([table["first"], table["last"]]))
     axes[1].set_xlabel("position in the response, tokens")
     return figure

@@ -2,9 +2,9 @@
 
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
 from longcot.figures.style import DASHES, GREY, PALETTE, WIDTH, new_axes
+from longcot.figures.ticks import in_percent
 from longcot.metrics.intervals import holm, paired_interval, pass_at_1_interval
 
 WHO = {"divergence": "where the two part most", "chance": "as many by chance"}
@@ -44,20 +44,25 @@ def against_chance(steered: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """Accuracy with its interval against the share of tokens that the adapter chose, as it came about."""
+    """Accuracy with its interval against the share of tokens that the adapter chose, as it came about; the share that
+    was meant stands beside a point.
+    """
     figure, (axes,) = new_axes(WIDTH, 3.6)
     for name, colour, dash in (("adapter", PALETTE[1], DASHES[0]), ("base", GREY, DASHES[1])):
         (alone,) = table.loc[table["by"] == name, "pass_at_1"]
         axes.axhline(alone, color=colour, ls=dash, lw=1, label=f"{name} alone")
     for (by, name), colour, marker in zip(WHO.items(), (PALETTE[0], PALETTE[4]), ("o", "s"), strict=True):
-        own = table[table["by"] == by].sort_values("chosen")
+        own = table[table["by"] == by].sort_values("share")
         bars = [own["pass_at_1"] - own["low"], own["high"] - own["pass_at_1"]]
         look = {"color": colour, "marker": marker, "ms": 5, "lw": 1.2, "elinewidth": 1, "capsize": 2}
         axes.errorbar(own["chosen"], own["pass_at_1"], yerr=bars, label=name, **look)
-    axes.set(xlim=(0, None), ylim=(0, 1.02), xlabel="share of the response's tokens that the adapter chose")
+        for place, row in enumerate(own.itertuples() if by == "divergence" else ()):
+            above = (5, 4 + 11 * (place % 2))  # neighbours at two heights, as the smallest shares lie close together
+            axes.annotate(f"{100 * row.share:g}%", (row.chosen, row.pass_at_1), above, textcoords="offset points")
+    axes.set(xlim=(0, None), ylim=(-0.03, 1.03), xlabel="share of the response's tokens that the adapter chose")
     axes.set_ylabel("pass@1, with 95% interval")
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(PercentFormatter(1, decimals=0))
+        in_percent(axis)
     axes.grid(axis="y")
     figure.legend(loc="outside lower center", ncols=2)
     return figure

@@ -16,7 +16,7 @@ from longcot.models.sampled_base import sampled_base
 from longcot.problems.problem import Problem
 from longcot.problems.prompts import build_messages
 from longcot.qlora.tokens import IGNORED, tokenize
-from longcot.report.publish.finished_arm import trained_arm
+from longcot.run.arguments import study_in
 from longcot.run.jobs import benchmark_task
 from longcot.sampling.settings import SampleTask
 from longcot.sampling.steered import SteeredSampler
@@ -33,6 +33,7 @@ class Compared:
 
     run: Path
     arm: str
+    adapter: Path
     task: SampleTask
     source: Path
     traces: list[Trace]
@@ -43,11 +44,6 @@ class Compared:
     def folder(self) -> Path:
         """Where the tables go."""
         return self.run / located(self.arm)
-
-    @property
-    def adapter(self) -> Path:
-        """The folder of the adapter."""
-        return self.run / adapter(self.arm)
 
     @cached_property
     def problems(self) -> list[Problem]:
@@ -92,7 +88,7 @@ def compared(
     run_dir: Path,
     arm: str,
     traces: str = "",
-    problems: int = 64,
+    problems: int = 32,
     shares: Sequence[float] = (),
     seed: int = 0,
     threads: int = 1,
@@ -104,8 +100,12 @@ def compared(
     study's where it is 0. Raises BadInput where the arm, its adapter or the traces are not there, and for shares
     that are none.
     """
-    study, found = trained_arm(run_dir, arm)
-    if status(run_dir / adapter(arm)) != "done":
+    study = study_in(run_dir)
+    with_adapter = {one.name: one for one in study.arms if study.adapter_of(one)}
+    if (found := with_adapter.get(arm)) is None:
+        what = "is not fine-tuned, and has no adapter" if arm in {one.name for one in study.arms} else "is not there"
+        raise BadInput(f"{display_path(run_dir)}: arm {arm} {what}; {advice(arm, with_adapter)}")
+    if status(run_dir / adapter(found.checkpoint.of if found.checkpoint else arm)) != "done":
         raise BadInput(
             f"{display_path(run_dir)}: no finished adapter of {arm} in it (a run that is shipped has none); run the "
             "study first (longcot run)"
@@ -127,4 +127,13 @@ def compared(
     # In process wherever the study samples it: no server shows what two models make of each token.
     changes = {"sampling": task.sampling.model_copy(update=own), "server": None, "engine": None}
     task = task.model_copy(update=changes)
-    return Compared(run_dir, arm, task, source, [firsts[name] for name in names], tuple(shares), threads)
+    return Compared(
+        run_dir,
+        arm,
+        run_dir / study.adapter_of(found),
+        task,
+        source,
+        [firsts[name] for name in names],
+        tuple(shares),
+        threads,
+    )

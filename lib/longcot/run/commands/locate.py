@@ -22,8 +22,8 @@ def locate(parser: Parser, words: Sequence[str]) -> None:
     parser.add_argument(
         "--traces", default="", metavar="ARM", help="whose benchmark traces both read (default: its own)"
     )
-    parser.add_argument("--problems", type=count, metavar="N", default=64, help="at most so many (default: 64)")
-    parser.add_argument("--threads", type=count, metavar="N", default=2, help="CPU threads (default: 2)")
+    parser.add_argument("--problems", type=count, metavar="N", default=32, help="at most so many (default: 32)")
+    parser.add_argument("--threads", type=count, metavar="N", default=1, help="CPU threads (default: 1)")
     given = parser.read(words)
     run_dir = there(given.run)
     from longcot.run.compared import compared
