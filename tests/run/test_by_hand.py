@@ -29,7 +29,7 @@ def finished(tmp_path_factory):
     """A run of imported traces that ended: what the defaults of 02 read, and three arms to plot."""
     made = tmp_path_factory.mktemp("made")
     name = f"test-{os.getpid()}-by-hand"
-    problems = make_problems(made / "problems.jsonl", 28)
+    problems = make_problems(made / "problems.jsonl", 40)
     source = {arm[0]: str(made / make_arm(made, arm, problems, samples=1)["traces"]) for arm in ARMS[:4]}
     imported = {arm: {"source": file, "keys": {key: key for key in KEYS}} for arm, file in source.items()}
     arms = [{"name": arm, "imported": imported[arm]} for arm in ("base", "instruct", "reasoner")]
