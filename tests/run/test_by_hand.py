@@ -100,6 +100,7 @@ def test_a_study_that_only_curates_has_nothing_to_plot(tmp_path):
 def test_figures_drawn_otherwise_are_drawn_again_by_the_study(tmp_path, monkeypatch):
     """With --config, or from a study file that was changed since."""
     monkeypatch.setattr(redraw, "run_notebook", lambda *given: None)
+    monkeypatch.setattr(redraw, "hold_lock", lambda run: "")  # held for the life of a process
     monkeypatch.setattr(redraw, "write_report", lambda run: run / "report.html")
     study, stamp = load_study("params/miniature.yaml"), tmp_path / "stamps/04_plot_evaluation.done"
     write_jobs(study_jobs(study), 1, tmp_path / "jobs.json")
