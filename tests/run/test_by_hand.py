@@ -29,7 +29,7 @@ def finished(tmp_path_factory):
     """A run of imported traces that ended: what the defaults of 02 read, and three arms to plot."""
     made = tmp_path_factory.mktemp("made")
     name = f"test-{os.getpid()}-by-hand"
-    problems = make_problems(made / "problems.jsonl", 28)
+    problems = make_problems(made / "problems.jsonl", 40)
     source = {arm[0]: str(made / make_arm(made, arm, problems, samples=1)["traces"]) for arm in ARMS[:4]}
     imported = {arm: {"source": file, "keys": {key: key for key in KEYS}} for arm, file in source.items()}
     arms = [{"name": arm, "imported": imported[arm]} for arm in ("base", "instruct", "reasoner")]
@@ -100,6 +100,7 @@ def test_a_study_that_only_curates_has_nothing_to_plot(tmp_path):
 def test_figures_drawn_otherwise_are_drawn_again_by_the_study(tmp_path, monkeypatch):
     """With --config, or from a study file that was changed since."""
     monkeypatch.setattr(redraw, "run_notebook", lambda *given: None)
+    monkeypatch.setattr(redraw, "hold_lock", lambda run: "")  # held for the life of a process
     monkeypatch.setattr(redraw, "write_report", lambda run: run / "report.html")
     study, stamp = load_study("params/miniature.yaml"), tmp_path / "stamps/04_plot_evaluation.done"
     write_jobs(study_jobs(study), 1, tmp_path / "jobs.json")

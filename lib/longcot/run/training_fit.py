@@ -94,7 +94,8 @@ def training_warnings(study: Study) -> list[str]:
 
 def slow_on_cpu(study: Study) -> list[str]:
     """What is to be said of training in 16 bits without a GPU. The type is left as it is: results hang on it."""
-    if study.lora.compute_dtype == "float32" or not _to_train(study) or cards():
+    small = any(not _may_be_large(study.models[name]) for name in _to_train(study))
+    if study.lora.compute_dtype == "float32" or not small or cards():
         return []
     return [
         f"lora.compute_dtype is {study.lora.compute_dtype}, and there is no NVIDIA GPU here: most CPUs train many "

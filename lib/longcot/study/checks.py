@@ -61,7 +61,11 @@ class _Checks:
         ]
         seen = [f"{count} {one if count == 1 else more}" for count, one, more in counts if count]
         lines = ["  checked: " + ", ".join(["keys and values", *self.seen, *seen])]
-        return lines + (["  not at hand, and left to the run: " + ", ".join(self.unseen)] if self.unseen else [])
+        return lines + (
+            ["  not in the project, so ids of the Hub, left to the run: " + ", ".join(self.unseen)]
+            if self.unseen
+            else []
+        )
 
     def attempt(self, do: Callable[..., Any], *given: Any) -> Any:
         """What `do` gives; None, and kept, where it raises BadInput."""
@@ -111,7 +115,7 @@ class _Checks:
         if resolve(model.path).is_dir():
             self.folders += 1
         else:
-            self.unseen.append(f"models.{name} ({model.path}: no folder of the project, so an id of the Hub)")
+            self.unseen.append(f"models.{name} ({model.path})")
 
     def imported(self, name: str, imported: Imported) -> None:
         if not _is_local(imported.source):
