@@ -68,7 +68,7 @@ def test_places_are_counted_as_a_browser_counts(tmp_path):
 
 
 def test_a_page_that_is_not_written_says_why(tmp_path, capsys):
-    assert "there are no traces" in write_trace_page(tmp_path)
+    assert write_trace_page(tmp_path) == "" and not (tmp_path / "traces.html").exists()
     write_traces(tmp_path / "traces/base/benchmark.jsonl", [trace(0, 0, True, "text")])
     assert write_trace_page(tmp_path) == ""
     page = tmp_path / "traces.html"
@@ -78,6 +78,9 @@ def test_a_page_that_is_not_written_says_why(tmp_path, capsys):
     assert write_trace_page(tmp_path) == "" and page.stat().st_mtime_ns > before
     assert "takes 0.0; read them in notebook 05" in write_trace_page(tmp_path, largest=10)
     assert not page.exists()
+    (tmp_path / "traces/base/training.jsonl").write_text("{}\n")
+    assert "traces.html: not written, training.jsonl:1: not a trace" in write_trace_page(tmp_path)
+    (tmp_path / "traces/base/training.jsonl").unlink()
     assert main(["report", str(tmp_path)]) == 1 and page.is_file()
     capsys.readouterr()
 

@@ -28,8 +28,8 @@ def drawn(folder) -> dict[str, list[tuple[int, float]]]:
 
 def test_a_package_that_is_missing_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(live, "find_spec", lambda name: None)
-    with pytest.raises(BadInput, match="log_to: wandb is not installed; run .venv/bin/pip install wandb"):
-        check_trackers(["wandb"])
+    with pytest.raises(BadInput, match="log_to: tensorboard is not installed; run .venv/bin/pip install tensorboard"):
+        check_trackers(["tensorboard"])
     with Curves(tmp_path, "base-benchmark") as curves:  # nothing is asked
         assert curves.callbacks == [] and not (tmp_path / "curves").exists()
     (tmp_path / "study.yaml").write_text("log_to: [tensorboard]\n")

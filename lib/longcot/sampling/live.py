@@ -1,10 +1,9 @@
-"""Live curves: loss and accuracy as they come, sent to TensorBoard or W&B by transformers' own callbacks for them.
+"""Live curves: loss and accuracy as they come, shown in TensorBoard through transformers' own callback for it.
 
 A study asks for it by `log_to`. It is read from the run directory, so it enters no task and no recipe: no result
-depends on it. Where nothing is asked, nothing is imported or sent.
+depends on it. Where nothing is asked, nothing is imported. Nothing leaves the machine; TensorBoard's files name it.
 """
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
@@ -19,7 +18,7 @@ from longcot.files.run_directory import STUDY, curves
 if TYPE_CHECKING:
     from longcot.traces.trace import Trace
 
-Tracker = Literal["tensorboard", "wandb"]
+Tracker = Literal["tensorboard"]
 
 
 def check_trackers(names: Sequence[str]) -> None:
@@ -30,7 +29,7 @@ def check_trackers(names: Sequence[str]) -> None:
 
 
 def trackers(run_dir: Path) -> list[str]:
-    """Where the study of a run directory sends its curves; nowhere without a study."""
+    """Where the study of a run directory shows its curves; nowhere without a study."""
     file = run_dir / STUDY
     study = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else {}
     return list(study.get("log_to") or [])
@@ -39,28 +38,21 @@ def trackers(run_dir: Path) -> list[str]:
 class Curves:
     """The curves of one arm's training or sampling, `name`; as a context manager it ends them.
 
-    `callbacks` are transformers', for its Trainer. TensorBoard's files lie in `curves/<name>` of the run directory; on
-    W&B it is a run of that name, of the project WANDB_PROJECT, else the run directory's name.
+    `callbacks` are transformers', for its Trainer; the files lie in `curves/<name>` of the run directory.
     """
 
     def __init__(self, run_dir: Path, name: str):
         names = trackers(run_dir)
         check_trackers(names)
-        self.name, self._folder = name, run_dir / curves(name)
-        self.callbacks = [self._callback(kind, run_dir.name) for kind in names]
+        self._folder = run_dir / curves(name)
+        self.callbacks = [self._tensorboard() for _ in names]
         self._counts: dict[str, Counter[str]] = {}
 
-    def _callback(self, kind: str, project: str) -> Any:
-        from transformers import integrations
+    def _tensorboard(self) -> Any:
+        from torch.utils.tensorboard import SummaryWriter
+        from transformers.integrations import TensorBoardCallback
 
-        if kind == "tensorboard":
-            from torch.utils.tensorboard import SummaryWriter
-
-            return integrations.TensorBoardCallback(SummaryWriter(str(self._folder)))
-        import wandb
-
-        wandb.init(project=os.environ.get("WANDB_PROJECT", project), name=self.name)
-        return integrations.WandbCallback()
+        return TensorBoardCallback(SummaryWriter(str(self._folder)))
 
     def __enter__(self) -> "Curves":
         return self
@@ -89,7 +81,4 @@ class Curves:
 
     def __exit__(self, *_: object) -> None:
         for callback in self.callbacks:
-            if hasattr(callback, "tb_writer"):
-                callback.on_train_end(None, None, None)
-            else:
-                callback._wandb.finish()
+            callback.on_train_end(None, None, None)

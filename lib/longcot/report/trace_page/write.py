@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from longcot.files.errors import BadInput
 from longcot.files.manifest import read_manifest, sha256
 from longcot.files.paths import display_path, resolve
 from longcot.files.run_directory import EVERY_TRACES, REPORT, STUDY, TRACE_PAGE, TRACE_PAGE_DATA
@@ -34,26 +35,30 @@ _MADE_OF = '<meta name="made-of" content="{}">'
 
 
 def write_trace_page(run_dir: str | Path, largest: int = LARGEST) -> str:
-    """Write the page of a run's traces; returns why there is none, in a line, else nothing.
+    """Write the page of a run's traces, if it has any; returns why it could not be written, in a line, else nothing.
 
-    It is left as it is where the traces, their manifests and this code are what it was made of. Where the files of
-    traces have more than `largest` bytes, or there are none, a page of before is removed. Raises BadInput where a line
-    is no trace.
+    It is left as it is where the traces, their manifests and this code are what it was made of. Where there is none to
+    write, the files of traces have more than `largest` bytes, or one cannot be read, a page of before is removed.
     """
     run = resolve(run_dir)
     page, files = run / TRACE_PAGE, sorted(run.glob(EVERY_TRACES))
     size = sum(file.stat().st_size for file in files)
-    if not size or size > largest:
+    if not size:
         page.unlink(missing_ok=True)
-        much = f"its traces have {size / 1e9:,.1f} GB, the page takes {largest / 1e9:,.1f}; read them in notebook 05"
-        return f"{display_path(page)}: not written, {much if size else 'there are no traces'}"
-    made_of = _MADE_OF.format(_made_of(run, files))
-    if page.is_file() and made_of in page.read_text(encoding="utf-8")[:1000]:
         return ""
-    index = read_index(run)
-    with whole_folder(run / TRACE_PAGE_DATA) as folder:
-        write_script(folder, "index", json.dumps(_index(index, folder), ensure_ascii=False, separators=(",", ":")))
-    write_whole(page, _page(_title(run), made_of))
+    try:
+        if size > largest:
+            limit = f"the page takes {largest / 1e9:,.1f}"
+            raise BadInput(f"its traces have {size / 1e9:,.1f} GB, {limit}; read them in notebook 05")
+        made_of = _MADE_OF.format(_made_of(run, files))
+        if not page.is_file() or made_of not in page.read_text(encoding="utf-8")[:1000]:
+            index = read_index(run)
+            with whole_folder(run / TRACE_PAGE_DATA) as folder:
+                write_script(folder, "index", json.dumps(_index(index, folder), ensure_ascii=False))
+            write_whole(page, _page(_title(run), made_of))
+    except BadInput as error:
+        page.unlink(missing_ok=True)
+        return f"{display_path(page)}: not written, {error}"
     return ""
 
 
