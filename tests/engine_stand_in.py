@@ -3,10 +3,13 @@
 `python engine_stand_in.py serve MODEL --port N …` answers completions as `scripted_server` does. FAULTS is JSON:
 `start_s` (seconds before it listens), `flags` (refuse the words), `memory` (end for want of it), `starts` (a file that
 counts starts) with `fail_first` (so many starts end at once), `die_after` (requests of one start), `deaf` (a process
-that it starts, and it itself, do not hear SIGTERM), `port` (listens at another), `together` (answers when so many
-models have been asked for), `stall_after` (requests of one start, then answers no more).
+that it starts, and it itself, do not hear SIGTERM), `worker` (a process that it starts, which it ends at SIGTERM alone,
+and which takes a name as setproctitle does: over its own environment, unless SPT_NOENV is set), `port` (listens at
+another), `together` (answers when so many models have been asked for), `stall_after` (requests of one start, then
+answers no more).
 """
 
+import ctypes
 import json
 import os
 import signal
@@ -70,6 +73,18 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+WORKER = "import engine_stand_in as own, time; own.take_name(); time.sleep(600)"
+
+
+def take_name() -> None:
+    """Write over this process's environment, where setproctitle would."""
+    if not os.environ.get("SPT_NOENV"):
+        start, end = map(
+            int, Path("/proc/self/stat").read_text().rpartition(")")[2].split()[47:49]
+        )  # env_start, env_end
+        ctypes.memset(start, 0, end - start)
+
+
 def main(words: list[str]) -> None:
     """Serve, or fail as FAULTS says."""
     print("INFO starting", words, flush=True)
@@ -88,6 +103,9 @@ def main(words: list[str]) -> None:
     if FAULTS.get("deaf"):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         subprocess.Popen([sys.executable, "-c", "import signal, time; signal.signal(15, 1); time.sleep(600)"])
+    if FAULTS.get("worker"):
+        worker = subprocess.Popen([sys.executable, "-c", WORKER, str(counted)], cwd=Path(__file__).parent)
+        signal.signal(signal.SIGTERM, lambda *_: (worker.kill(), os._exit(0)))
     time.sleep(FAULTS.get("start_s", 0))
     names = words[words.index("--served-model-name") + 1 :] if "--served-model-name" in words else []
     Handler.models = [name for name in names if not name.startswith("-")][:1]

@@ -121,6 +121,12 @@ def test_input_that_cannot_be_used_is_one_line_and_status_1(words, message, caps
     assert not (ROOT / "hub").exists()
 
 
+CHECKED = (
+    "  checked: keys and values, 256 training problems, 128 benchmark problems, "
+    "whether reasoner, instruct can give as many traces as arms want, 3 folders of models\n"
+)
+
+
 @pytest.fixture
 def run_dir():
     """The directory of a run of the miniature study under a name of its own."""
@@ -138,10 +144,10 @@ def test_a_run_directory_stands_for_its_study(run_dir, capsys, monkeypatch):
     monkeypatch.chdir(run_dir.parent)
     given = f"runs/{run_dir.name}"
     assert left(["check", run_dir.name, MINIATURE], capsys) == (
-        0, f"{given}: nothing wrong\n{MINIATURE}: nothing wrong\n", ""
+        0, f"{given}: nothing wrong\n{CHECKED}{MINIATURE}: nothing wrong\n{CHECKED}", ""
     )  # fmt: skip
     copy = run_dir.rename(run_dir.with_name(f"{run_dir.name}-copy"))
-    assert left(["check", copy.name], capsys) == (0, f"{given}-copy: nothing wrong\n", "")
+    assert left(["check", copy.name], capsys) == (0, f"{given}-copy: nothing wrong\n{CHECKED}", "")
     status, said, error = left(["plan", str(copy)], capsys)
     assert (status, said) == (1, "")
     fix = f"give {given}-copy/study.yaml if you mean to run it there"

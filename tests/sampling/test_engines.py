@@ -156,6 +156,15 @@ def test_an_engine_that_dies_is_started_again_and_what_is_there_stays(stand_in, 
     assert len(starts.read_text().splitlines()) == 2 and not ours()
 
 
+def test_a_worker_that_outlives_its_server_is_ended_whatever_it_calls_itself(stand_in, tiny_model, tmp_path):
+    starts = stand_in(worker=True, die_after=3)
+    task = arm(tiny_model, engine={"restarts": 2, "concurrency": 2})
+    with Engines([task], tmp_path, "job") as engines:
+        sample_arm(task, PROBLEMS, tmp_path, 1, engines)
+        assert engines.started == 2
+    assert not [one for one in psutil.process_iter(["cmdline"]) if str(starts) in (one.info["cmdline"] or ())]
+
+
 def test_one_that_dies_once_too_often_says_its_last_words(stand_in, tiny_model, tmp_path):
     starts = stand_in(fail_first=9)
     with pytest.raises(BadInput, match="engine m: ended 2 times, the last time with: OSError: .*Address already"):
@@ -219,7 +228,7 @@ with Engines([task], Path({run!r}), "job") as engines:
 
 @pytest.mark.parametrize("victim", ["job", "keeper", "both"])
 def test_killed_in_any_way_nothing_stays(stand_in, tiny_model, tmp_path, victim, monkeypatch):
-    stand_in(deaf=victim != "both")
+    stand_in(**({"worker": True} if victim == "both" else {"deaf": True}))
     monkeypatch.setenv("LONGCOT_GRACE_S", "1")
     path = [str(ROOT / "tests/sampling"), str(ROOT / "tests"), str(ROOT / "lib")]
     code = CHILD.format(path=path, model=str(tiny_model), run=str(tmp_path))

@@ -13,7 +13,7 @@ from longcot.problems.wordings import EDITS, STYLES
 
 Style = Literal["zero_shot", "reasoning_style", "outline", "few_shot"]
 AskedStyle = Literal["zero_shot", "reasoning_style", "outline"]  # in a study few_shot is `use: examples`
-Edit = Literal["explore", "verify", "backtrack", "join"]
+Edit = Literal["explore", "verify", "backtrack", "join", "paraphrase"]
 
 
 TEMPLATES = ("own", "chatml", "plain")  # chat templates by name; any other name is a Jinja file of the project

@@ -5,19 +5,17 @@ training traces ─► curate ─► fine-tune ─► benchmark traces ─► pl
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, TypeVar
 
 from longcot.curation.task import CurateTask
 from longcot.figures.task import PlotTask
-from longcot.files.run_directory import STUDY, adapter, benchmark_traces, table, training_set, training_traces
+from longcot.files.run_directory import adapter, benchmark_traces, table, training_set, training_traces
 from longcot.files.strict import Strict
 from longcot.qlora.task import TrainTask
 from longcot.sampling.importing import ImportTask
 from longcot.sampling.task import SampleTask
 from longcot.study.arms import Arm, TrainingTraces
 from longcot.study.cluster import GpuRequest
-from longcot.study.reading import load_study
 from longcot.study.study import Study
 
 T = TypeVar("T")
@@ -121,12 +119,14 @@ def _teacher_task(study: Study, teacher: TrainingTraces) -> SampleTask:
     return _sample_task(study, teacher.model, teacher.name, "", **how)
 
 
-def _benchmark_task(study: Study, arm: Arm) -> SampleTask:
-    folder = f"{study.run_dir}/{adapter(arm.name)}" if arm.trained else ""
+def benchmark_task(study: Study, arm: Arm) -> SampleTask:
+    """How an arm is sampled on the benchmark."""
+    own = study.adapter_of(arm)
+    folder = f"{study.run_dir}/{own}" if own else ""
     how = {"style": arm.style, "traces": benchmark_traces(arm.name)}
     how |= {"examples": training_set(arm.name) if arm.data and not arm.trained else ""}
     how |= {"sampling": study.sampling_of(arm), "prompt": study.prompt_of(arm)}
-    how |= {"own": {name: said for name, said in arm.own.items() if name != "lora"}}
+    how |= {"own": {name: said for name, said in arm.own.items() if name not in ("lora", "loss", "transform")}}
     return _sample_task(study, arm.model, arm.name, folder, **how)
 
 
@@ -160,7 +160,7 @@ def _training_jobs(study: Study, teachers: Sequence[TrainingTraces], plain: Sequ
         tasks = [_teacher_task(study, one) for one in group]
         arms = _same_engine(study, plain, group)
         benchmark = {"problems": study.problems.benchmark}
-        tasks += [_benchmark_task(study, arm).model_copy(update=benchmark) for arm in arms]
+        tasks += [benchmark_task(study, arm).model_copy(update=benchmark) for arm in arms]
         name = f"training-{'and-plain-' if arms else ''}{number}"
         jobs.append(_generate(study, name, study.problems.train, tasks, []))
     return jobs
@@ -172,6 +172,7 @@ def _curate_job(study: Study, after: list[str]) -> Job:
             name=arm.name,
             use=arm.use,
             traces=training_traces(arm.data.teacher),
+            also=[training_traces(part.teacher) for part in arm.data.also],
             training_set=training_set(arm.name),
             data=arm.data,
             prompt=study.prompt_of(arm),
@@ -180,7 +181,7 @@ def _curate_job(study: Study, after: list[str]) -> Job:
         for arm in study.arms
         if arm.data
     ]
-    against = any("decontaminated" in str(task.data.filters) for task in tasks)
+    against = any("decontaminated" in str([part.filters for part in task.data.parts]) for task in tasks)
     settings = {
         "run_dir": study.run_dir,
         "problems": study.problems.train.model_dump() if study.problems.train else {},
@@ -194,7 +195,7 @@ def _curate_job(study: Study, after: list[str]) -> Job:
 
 
 def _benchmark_job(study: Study, name: str, arms: Sequence[Arm], after: list[str]) -> Job:
-    tasks = [_benchmark_task(study, arm) for arm in arms]
+    tasks = [benchmark_task(study, arm) for arm in arms]
     return _generate(study, f"benchmark-{name}", study.problems.benchmark, tasks, after)
 
 
@@ -206,8 +207,10 @@ def _train_job(study: Study, number: int, arms: Sequence[Arm]) -> Job:
             training_set=training_set(arm.name),
             adapter=adapter(arm.name),
             lora=study.lora_of(arm),
+            loss=arm.loss,
+            keep=study.kept_epochs(arm),
             prompt=study.prompt_of(arm),
-            own={name: said for name, said in arm.own.items() if name == "lora"},
+            own={name: said for name, said in arm.own.items() if name in ("lora", "loss")},
         )
         for arm in arms
     ]
@@ -218,21 +221,25 @@ def _train_job(study: Study, number: int, arms: Sequence[Arm]) -> Job:
 
 def plot_tasks(study: Study) -> list[PlotTask]:
     """The arms of a study that are reported."""
-    return [
-        PlotTask(
-            name=arm.name,
-            model=arm.model or arm.name,
-            n_train=arm.data.n if arm.trained else 0,
-            data=arm.data.teacher if arm.data else "",
-            traces=benchmark_traces(arm.name),
-            adapter=adapter(arm.name) if arm.trained else "",
-            training_set=training_set(arm.name) if arm.trained else "",
-            condition=arm.condition.of if arm.condition else {},
-            own=arm.own,
-        )
-        for arm in study.arms
-        if arm.reported
-    ]
+    return [_plot_task(study, arm, study.learner(arm)) for arm in study.arms if arm.reported]
+
+
+def _plot_task(study: Study, arm: Arm, learner: Arm) -> PlotTask:
+    """An arm to be plotted; `learner` is the one whose training made its adapter, itself but for a checkpoint."""
+    compared = arm.checkpoint or study.kept_epochs(arm)
+    return PlotTask(
+        name=arm.name,
+        model=arm.model or arm.name,
+        n_train=learner.data.size if learner.trained else 0,
+        data=learner.data.source if learner.data else "",
+        traces=benchmark_traces(arm.name),
+        adapter=study.adapter_of(arm),
+        training_set=training_set(learner.name) if learner.trained else "",
+        condition=arm.condition.of if arm.condition else {},
+        foretold=arm.condition.foretold if arm.condition else "",
+        epoch=(arm.checkpoint.epoch if arm.checkpoint else study.lora_of(arm).epochs) if compared else 0,
+        own=study.own_of(arm),
+    )
 
 
 def _plot_job(study: Study, after: list[str]) -> Job:
@@ -270,7 +277,7 @@ def study_jobs(study: Study, gpus: int | None = None) -> list[Job]:
     jobs = []
     imported = any(one.imported for one in [*study.arms, *study.training_traces])
     teachers = [one for one in study.training_traces if one.model]
-    plain = [arm for arm in study.arms if not arm.imported and not arm.data]
+    plain = [arm for arm in study.arms if not arm.imported and not arm.data and not arm.checkpoint]
     shown = [arm for arm in study.arms if arm.data and arm.use == "examples"]
     trained = [arm for arm in study.arms if arm.trained]
     early = _same_engine(study, plain, teachers) if gpus is not None else []  # on the starts of teachers
@@ -292,16 +299,11 @@ def study_jobs(study: Study, gpus: int | None = None) -> list[Job]:
             jobs.append(_train_job(study, number, arms))
             training.append(jobs[-1].name)
             if not engine:
-                jobs.append(_benchmark_job(study, f"trained-{number}", arms, training[-1:]))
+                jobs.append(_benchmark_job(study, f"trained-{number}", study.sampled_with(arms), training[-1:]))
             number += 1
         if engine:
-            sampled = [*_same_engine(study, late, group), *group]
+            sampled = [*_same_engine(study, late, group), *study.sampled_with(group)]
             jobs.append(_benchmark_job(study, f"trained-engine-{place}", sampled, training))
     if any(arm.reported for arm in study.arms):
         jobs.append(_plot_job(study, [job.name for job in jobs if job.notebook in (GENERATE, FINETUNE)]))
     return jobs
-
-
-def plotted_arms(run_dir: Path) -> list[dict[str, Any]]:
-    """The arms of the study that a run directory is of, as notebook 04 takes them. Raises BadInput without a study."""
-    return [task.model_dump() for task in plot_tasks(load_study(run_dir / STUDY))]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from longcot.curation.task import Data
 from longcot.figures.task import said_instead
 from longcot.files.manifest import status
 from longcot.files.paths import display_path, resolve
@@ -17,7 +18,7 @@ from longcot.files.text_table import text_table
 from longcot.problems.sources import ProblemSet, load_problems
 from longcot.run.engine_fit import engine_fit
 from longcot.run.jobs import FINETUNE, Job, study_jobs
-from longcot.run.training_fit import longest_expected, model_config, training_fit
+from longcot.run.training_fit import longest_expected, model_config, slow_on_cpu, training_fit
 from longcot.sampling.task import SampleTask
 from longcot.study.arms import Arm
 from longcot.study.checks import at_hand
@@ -71,14 +72,21 @@ def expected_tokens(study: Study, name: str, model: str, traces: str) -> tuple[f
         return measured, "measured"
     if name in assumed:
         return assumed[name], "assumed"
-    if (arm := _arm(study, name)) and arm.trained:
-        teacher = study.teacher(arm.data)
-        return expected_tokens(study, teacher.name, teacher.model, training_traces(teacher.name))
+    if (arm := _arm(study, name)) and study.adapter_of(arm):
+        return _learnt_tokens(study, study.learner(arm).data)
     if model in assumed:
         return assumed[model], "assumed"
     sampling = study.sampling_of(arm) if (arm := _arm(study, name)) else study.sampling
     limits = [sampling.max_tokens, study.models[model].context if model else None]
     return min(filter(None, limits)), "the limit"
+
+
+def _learnt_tokens(study: Study, data: Data) -> tuple[float, str]:
+    """(mean length of the traces that an arm's data choose from, where the figure is from)."""
+    teachers = [study.teacher(part) for part in data.parts]
+    found = [expected_tokens(study, one.name, one.model, training_traces(one.name)) for one in teachers]
+    tokens = sum(part.n * length for part, (length, _) in zip(data.parts, found, strict=True))
+    return tokens / data.size, ", ".join(dict.fromkeys(source for _, source in found))
 
 
 def _sampling_rows(study: Study, job: Job) -> list[dict[str, Any]]:
@@ -114,9 +122,8 @@ def job_row(study: Study, job: Job) -> dict[str, Any]:
         rate = study.assume.training_tokens_per_s
         for task in job.tasks:
             data = study.arm(task.name).data
-            teacher = study.teacher(data)
-            tokens, row["lengths"] = expected_tokens(study, teacher.name, teacher.model, training_traces(teacher.name))
-            row["tokens"] += data.n * tokens * task.lora.epochs
+            tokens, row["lengths"] = _learnt_tokens(study, data)
+            row["tokens"] += data.size * tokens * task.lora.epochs
     states = [status(resolve(study.run_dir) / product) for product in job.products]
     row["seconds"] = study.assume.job_seconds + row["tokens"] / rate if rate else None
     if rate and states.count("done") < len(states):
@@ -204,6 +211,7 @@ def plan(study: Study, cores: int, gpus: int | None = None) -> str:
     parts += map(str, previews(study, shipped=True))
     for fit in (engine_fit(study), training_fit(study)):
         parts += ["\n".join(words for _, words in fit.values())] if fit else []
+    parts += [f"warning: {words}" for words in slow_on_cpu(study)]
     starts = [engine_starts(job) for job, row in zip(jobs, rows.to_dict("records"), strict=True) if _open(row)]
     if sum(starts):
         parts.append(f"engine starts: {sum(starts)}, about {study.assume.engine_seconds:g} s each, counted above")

@@ -17,6 +17,7 @@ from longcot.problems.problem import Problem
 from longcot.problems.prompts import build_messages
 from longcot.problems.sources import ProblemSet, load_problems
 from longcot.sampling.engines.engines import Engines
+from longcot.sampling.live import Curves
 from longcot.sampling.settings import SampleTask
 from longcot.sampling.side_by_side import side_by_side
 from longcot.traces.trace import trace_counts
@@ -105,7 +106,8 @@ def sample_arm(
         with _ONE_AT_A_TIME:
             sampler, started = _sampler(task, base, dtype, threads, engines), engines.started if engines else 0
         try:
-            generate_traces(sampler, problems, out, task.sampling, **names, edits=task.edits, **how)
+            with Curves(run_dir, f"{task.name}-{out.stem}") as curves:
+                generate_traces(sampler, problems, out, task.sampling, **names, edits=task.edits, curves=curves, **how)
             break
         except BadInput:
             with _ONE_AT_A_TIME:
