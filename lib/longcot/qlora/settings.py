@@ -14,8 +14,8 @@ MARKS = (*BEHAVIOURS, "answer")  # what of a response may be learnt alone, or le
 class Share(Strict):
     """A share of a base's layers, in whole ones, one at least: the first or the last of them."""
 
-    first: float | None = Field(None, gt=0, le=1)
-    last: float | None = Field(None, gt=0, le=1)
+    first: float | None = Field(None, gt=0, le=1)  # share, from the input on
+    last: float | None = Field(None, gt=0, le=1)  # share, up to the output
 
     @model_validator(mode="after")
     def _one(self) -> "Share":

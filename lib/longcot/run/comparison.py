@@ -185,7 +185,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
     The page holds no script, loads nothing, and shows all names as text.
     """
     with whole_folder(folder) as draft:
-        drawn = differences.draw(comparison.differences, comparison.main)
+        drawn = differences.draw(comparison.differences, comparison.main, list(comparison.scores["arm"]))
         save_figure(drawn, comparison.differences, draft / "differences")
         save_figure(ranked_arms.draw(comparison.scores), comparison.scores, draft / "scores")
         pictures = [b64encode((draft / f"{name}.png").read_bytes()).decode() for name in ("differences", "scores")]

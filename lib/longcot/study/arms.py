@@ -61,7 +61,7 @@ class Condition(Strict):
 class Checkpoint(Strict):
     """Another arm's adapter as it was after an epoch of its training."""
 
-    of: str = Name
+    of: str = Name  # the arm
     epoch: int = Field(ge=1)  # of its training, counted from 1
 
 

@@ -54,8 +54,9 @@ def init(parser: Parser, words: Sequence[str]) -> None:
             print(f"           filters: {traces[-1].filters}")
     write_whole(path, study_text(name_of(path.stem), model, problems, traces))
     print(f"written    {given.study}\n")
-    checked_study(path, [], print)
-    print(f"{display_path(path)}: nothing wrong\n\nNow: longcot plan {given.study}, then longcot run {given.study}")
+    _, told = checked_study(path, [], print)
+    print(f"{display_path(path)}: nothing wrong", *told, sep="\n")
+    print(f"\nNow: longcot plan {given.study}, then longcot run {given.study}")
 
 
 def _mapping(ours_to_theirs: dict[str, str]) -> str:
