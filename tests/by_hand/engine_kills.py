@@ -37,14 +37,14 @@ from kill import environment, marked  # noqa: E402
 
 NAME = "by-hand-engine-kills"
 LIMIT_S = 30.0
-IN_A_ROW = 3
+IN_A_ROW = 4
 WEIGHTS = "lib/longcot/miniature/weights/world1"
 STUDY = {
     "name": NAME,
     "title": "To be killed, with an engine",
     "problems": {
-        "train": {"source": "miniature:train", "limit": 16},
-        "benchmark": {"source": "miniature:test", "limit": 48},
+        "train": {"source": "miniature:train", "limit": 8},
+        "benchmark": {"source": "miniature:test", "limit": 24},
     },
     "models": {
         "base": {"path": f"{WEIGHTS}/base", "engine": "vllm"},
@@ -106,9 +106,10 @@ class Run:
 
     def until(self, moment: str = "", delay: float = 0.0) -> bool:
         """Wait for a moment and so many seconds more, at most to its end; False where the run ends before."""
+        then = dict(pairwise(TIMES)).get(moment)
         while self.process.poll() is None:
             self._look()
-            if moment in self.begun and (time.monotonic() > self.begun[moment] + delay or "ended" in self.begun):
+            if moment in self.begun and (time.monotonic() > self.begun[moment] + delay or then in self.begun):
                 return True
             time.sleep(0.3)
         return False
