@@ -37,14 +37,14 @@ from kill import environment, marked  # noqa: E402
 
 NAME = "by-hand-engine-kills"
 LIMIT_S = 30.0
-IN_A_ROW = 3
+IN_A_ROW = 4
 WEIGHTS = "lib/longcot/miniature/weights/world1"
 STUDY = {
     "name": NAME,
     "title": "To be killed, with an engine",
     "problems": {
-        "train": {"source": "miniature:train", "limit": 16},
-        "benchmark": {"source": "miniature:test", "limit": 48},
+        "train": {"source": "miniature:train", "limit": 8},
+        "benchmark": {"source": "miniature:test", "limit": 24},
     },
     "models": {
         "base": {"path": f"{WEIGHTS}/base", "engine": "vllm"},
@@ -106,9 +106,10 @@ class Run:
 
     def until(self, moment: str = "", delay: float = 0.0) -> bool:
         """Wait for a moment and so many seconds more, at most to its end; False where the run ends before."""
+        then = dict(pairwise(TIMES)).get(moment)
         while self.process.poll() is None:
             self._look()
-            if moment in self.begun and (time.monotonic() > self.begun[moment] + delay or "ended" in self.begun):
+            if moment in self.begun and (time.monotonic() > self.begun[moment] + delay or then in self.begun):
                 return True
             time.sleep(0.3)
         return False
@@ -126,8 +127,8 @@ class Run:
     def kill(self, victim: str) -> tuple[float, list[str]]:
         """Kill one kind of its processes, or interrupt it as Ctrl-C in its terminal does.
 
-        Returns the seconds until nothing was left of the run, or of the engine where the run bears it, and what was
-        left after LIMIT_S.
+        Returns the seconds until nothing was left of the run, or of the engine where the run bears it, at most twenty
+        times LIMIT_S, and what was left after LIMIT_S.
         """
         there, ports, sessions = self.running(), set(), set()
         for words, process in there:
@@ -140,7 +141,7 @@ class Run:
             if any(part in words for part in VICTIMS[victim]) and (KEEPER not in words or KEEPER in VICTIMS[victim]):
                 with suppress(psutil.Error):
                     process.kill()
-        began = time.monotonic()
+        began, late = time.monotonic(), []
         while True:
             left = [
                 (words, process) for words, process in self.running() if victim not in BORNE or _of(process, sessions)
@@ -150,8 +151,9 @@ class Run:
                 listening = {at.laddr.port for at in psutil.net_connections("inet") if at.status == psutil.CONN_LISTEN}
                 found += [f"port {port}" for port in ports & listening]
             took = time.monotonic() - began
-            if not found or took > LIMIT_S:
-                return took, [f"left after {LIMIT_S:.0f} s: {words}" for words in found]
+            late = late or [f"left after {LIMIT_S:.0f} s: {words}" for words in found if took > LIMIT_S]
+            if not found or took > 20 * LIMIT_S:
+                return took, late
             time.sleep(0.1)
 
 
