@@ -7,6 +7,7 @@ import csv
 import resource
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from longcot.models.loading import config_stops, context_length
 from longcot.models.nf4 import load_base_4bit, save_dequantized
 from longcot.qlora.checkpoints import finish_checkpoint, last_checkpoint, remove, tidy
 from longcot.qlora.memory import advice
+from longcot.qlora.plain_layers import add_in_one_pass, plain_layers
 from longcot.qlora.room import is_out_of_memory
 from longcot.qlora.settings import LoraSettings
 from longcot.qlora.target_modules import adapt, check_names
@@ -45,6 +47,15 @@ __all__ = ["LoraSettings", "load_base_4bit", "save_dequantized", "tokenize", "tr
 
 LOGGED = ("step", "epoch", "loss", "learning_rate", "grad_norm")
 SMALL = 2**24  # tokens x layers x width of a padded batch whose activations, about 100 bytes each, can simply be kept
+SAVED_EPOCHS = 5  # of small batches, whose epoch takes about as long as ten checkpoints
+
+
+class SmallTrainer(Trainer):
+    """A Trainer that does not count the model's parameters in each step, for a figure that nobody reads."""
+
+    def floating_point_ops(self, inputs: dict[str, Any]) -> int:
+        """Not counted."""
+        return 0
 
 
 class _Progress(TrainerCallback):
@@ -82,13 +93,13 @@ def train_adapter(
     """Train a fresh LoRA adapter on the conversations of a JSONL file and write it to `out_dir`, whole or not at all.
 
     The base comes from `load_base_4bit` and is as before afterwards, so one load serves many adapters. A checkpoint
-    after each epoch lies in `<out_dir>.training/`: a killed call goes on from there, on a CPU to the same bytes, on a
-    GPU to the same final loss within 0.002 (tests/benchmarks/README.md). In `out_dir` lie PEFT's files, a generation
-    config that stops on the turn's end, `loss.csv` and `training.json`, which is also returned: `settings, loss` (of
-    each step), `steps, traces, dropped` (those too long, by name), `tokens` (of one epoch), `longest` (tokens),
-    `seconds, tokens_per_s` (of this call), `peak_memory_gb` (10⁹ bytes, of the GPU, else of the process). `on_step`
-    gets a dict of `LOGGED` each step. Raises BadInput for an unusable training set, a checkpoint of another training,
-    and where the GPU's memory runs out, with what to change.
+    after each epoch (of small batches after each fifth) lies in `<out_dir>.training/`: a killed call goes on from
+    there, on a CPU to the same bytes, on a GPU to the same final loss within 0.002 (tests/benchmarks/README.md). In
+    `out_dir` lie PEFT's files, a generation config that stops on the turn's end, `loss.csv` and `training.json`, which
+    is also returned: `settings, loss` (of each step), `steps, traces, dropped` (those too long, by name), `tokens` (of
+    one epoch), `longest` (tokens), `seconds, tokens_per_s` (of this call), `peak_memory_gb` (10⁹ bytes, of the GPU,
+    else of the process). `on_step` gets a dict of `LOGGED` each step. Raises BadInput for an unusable training set, a
+    checkpoint of another training, and where the GPU's memory runs out, with what to change.
     """
     out_dir, work = Path(out_dir), Path(out_dir).with_name(Path(out_dir).name + ".training")
     rows, dropped = read_training_set(
@@ -104,45 +115,50 @@ def train_adapter(
         torch.cuda.reset_peak_memory_stats()
     set_seed(settings.seed)
     check_names(base_model, settings.target_modules)
-    model = adapt(base_model, settings, tokenizer)
-    try:
-        trainer = _trainer(model, tokenizer, rows, work, settings, _Progress(out_dir.name, on_step))
-        start = time.perf_counter()
-        steps_done = int(checkpoint.name.split("-")[1]) if checkpoint else 0
-        with writing(work):
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        seconds = time.perf_counter() - start
-        log = [row for row in trainer.state.log_history if "loss" in row]
-        tokens = sum(len(row["input_ids"]) for row in rows)
-        share = 1 - steps_done / trainer.state.max_steps
-        peak = (
-            torch.cuda.max_memory_allocated() if on_gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        )
-        report = {
-            "settings": settings.recipe(),
-            "loss": [row["loss"] for row in log],
-            "steps": trainer.state.max_steps,
-            "traces": len(rows),
-            "dropped": dropped,
-            "tokens": tokens,
-            "longest": longest,
-            "seconds": round(seconds, 3),
-            "tokens_per_s": round(tokens * settings.epochs * share / seconds, 1),
-            "peak_memory_gb": round(peak / 1e9, 3),
-        }
-        _save(model, tokenizer, out_dir, log, report)
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
-            raise
-        size = torch.cuda.get_device_properties(0).total_memory / 1e9 if on_gpu else 0.0
-        words = advice(base_model.config, settings, longest, size)
-        raise BadInput(
-            f"{out_dir.name}: out of memory; {words}; with the same parameters and nothing else on the GPU, training "
-            f"goes on from its last checkpoint in {display_path(work)}"
-        ) from None
-    finally:
-        without_adapter(model)
-        base_model.eval()
+    small = settings.batch_size * longest * _numbers_of_a_token(base_model) <= SMALL
+    plain = small and not on_gpu and settings.compute_dtype == "float32"
+    with plain_layers(base_model) if plain else nullcontext():
+        model = adapt(base_model, settings, tokenizer)
+        model.create_or_update_model_card = lambda *_: None  # an empty form that `tidy` removes: 0.1 s a checkpoint
+        if plain:
+            add_in_one_pass(model)
+        try:
+            trainer = _trainer(model, tokenizer, rows, work, settings, small, _Progress(out_dir.name, on_step))
+            start = time.perf_counter()
+            steps_done = int(checkpoint.name.split("-")[1]) if checkpoint else 0
+            with writing(work):
+                trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            seconds = time.perf_counter() - start
+            log = [row for row in trainer.state.log_history if "loss" in row]
+            tokens = sum(len(row["input_ids"]) for row in rows)
+            share = 1 - steps_done / trainer.state.max_steps
+            host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+            peak = torch.cuda.max_memory_allocated() if on_gpu else host
+            report = {
+                "settings": settings.recipe(),
+                "loss": [row["loss"] for row in log],
+                "steps": trainer.state.max_steps,
+                "traces": len(rows),
+                "dropped": dropped,
+                "tokens": tokens,
+                "longest": longest,
+                "seconds": round(seconds, 3),
+                "tokens_per_s": round(tokens * settings.epochs * share / seconds, 1),
+                "peak_memory_gb": round(peak / 1e9, 3),
+            }
+            _save(model, tokenizer, out_dir, log, report)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            size = torch.cuda.get_device_properties(0).total_memory / 1e9 if on_gpu else 0.0
+            words = advice(base_model.config, settings, longest, size)
+            raise BadInput(
+                f"{out_dir.name}: out of memory; {words}; with the same parameters and nothing else on the GPU, "
+                f"training goes on from its last checkpoint in {display_path(work)}"
+            ) from None
+        finally:
+            without_adapter(model)
+            base_model.eval()
     remove(work)
     return report
 
@@ -153,6 +169,7 @@ def _trainer(
     rows: Sequence[dict[str, list[int]]],
     work: Path,
     settings: LoraSettings,
+    small: bool,
     progress: TrainerCallback,
 ) -> Trainer:
     """The trainer, `settings.batch_size` traces a step.
@@ -160,9 +177,6 @@ def _trainer(
     A small batch is padded and goes through the model as it is, a large one through an `AdapterTrainer`. Either way a
     step's loss is the mean over the learnt tokens of all its traces.
     """
-    longest = max(len(row["input_ids"]) for row in rows)
-    config = model.get_base_model().config.get_text_config()
-    small = settings.batch_size * longest * config.num_hidden_layers * config.hidden_size <= SMALL
     on_gpu = model.device.type == "cuda"
     arguments = TrainingArguments(
         output_dir=str(work),
@@ -180,7 +194,8 @@ def _trainer(
         fp16=settings.compute_dtype == "float16",
         use_cpu=not on_gpu,
         dataloader_pin_memory=on_gpu,
-        save_strategy="epoch",
+        save_strategy="steps" if small else "epoch",
+        save_steps=SAVED_EPOCHS * -(-len(rows) // settings.batch_size),
         save_total_limit=1,
         logging_strategy="steps",
         logging_steps=1,
@@ -188,7 +203,7 @@ def _trainer(
         report_to="none",
     )
     padded = DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=IGNORED)
-    trainer = (Trainer if small else AdapterTrainer)(
+    trainer = (SmallTrainer if small else AdapterTrainer)(
         model=model,
         args=arguments,
         train_dataset=rows,
@@ -197,6 +212,11 @@ def _trainer(
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+
+def _numbers_of_a_token(base_model: PreTrainedModel) -> int:
+    config = base_model.config.get_text_config()
+    return config.num_hidden_layers * config.hidden_size
 
 
 def _what(base_model: PreTrainedModel, training_set_path: str | Path, settings: LoraSettings) -> dict[str, Any]:

@@ -6,7 +6,7 @@ training traces ─► curate ─► fine-tune ─► benchmark traces ─► pl
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from longcot.curation.task import CurateTask
 from longcot.figures.task import PlotTask
@@ -14,6 +14,7 @@ from longcot.files.run_directory import STUDY, adapter, benchmark_traces, table,
 from longcot.files.strict import Strict
 from longcot.files.writing import write_json
 from longcot.qlora.task import TrainTask
+from longcot.run.expected import dealt, reckoned_seconds
 from longcot.sampling.importing import ImportTask
 from longcot.sampling.task import SampleTask
 from longcot.study.arms import Arm, TrainingTraces
@@ -21,7 +22,6 @@ from longcot.study.cluster import GpuRequest
 from longcot.study.reading import load_study
 from longcot.study.study import Study
 
-T = TypeVar("T")
 GENERATE, CURATE, FINETUNE, PLOT = (
     "01_generate_traces",
     "02_analyze_curation",
@@ -54,22 +54,20 @@ class Job:
         return self.settings | given
 
 
-def chunks(arms: Sequence[T], size: int) -> list[list[T]]:
-    """The arms in as few jobs of at most `size` as it takes, dealt out in turn so that long ones spread."""
-    count = -(-len(arms) // size)
-    return [list(arms[start::count]) for start in range(count)]
-
-
 def batches(study: Study, arms: Sequence[Arm] | Sequence[TrainingTraces]) -> list[list[Any]]:
-    """The arms (or training traces) in jobs of one base each, since a job loads its weights once; then in chunks.
+    """The arms (or training traces) in jobs of one base each, since a job loads its weights once.
 
     Only where they are sampled parts arms of one base. An engine is started once for all of them, on all GPUs.
     """
-    return [
-        chunk
-        for (_, _, engine), group in _by_base(study, arms).items()
-        for chunk in ([group] if engine else chunks(group, study.jobs.arms_per_job))
-    ]
+    groups = _by_base(study, arms).items()
+    return [job for (_, _, engine), group in groups for job in ([group] if engine else _dealt(study, group))]
+
+
+def _dealt(study: Study, arms: Sequence[Any], side_by_side: int = 1) -> list[list[Any]]:
+    """Arms of one base in as few jobs as it takes, or the next multiple of `side_by_side`, which take about as long."""
+    least = -(-len(arms) // study.jobs.arms_per_job)
+    count = min(-(-least // side_by_side) * side_by_side, len(arms))
+    return dealt(arms, count, study.jobs.arms_per_job, lambda arm: reckoned_seconds(study, arm))
 
 
 def _by_base(study: Study, arms: Sequence[Arm] | Sequence[TrainingTraces]) -> dict[tuple, list[Any]]:
@@ -245,13 +243,18 @@ def _import_job(study: Study) -> Job:
     return Job(f"{GENERATE}-imported", GENERATE, tasks, settings, [], products, study.jobs.request())
 
 
-def study_jobs(study: Study, gpus: int = 0) -> list[Job]:
-    """All jobs of a study, each after those it waits for, cut so that arms are trained on `gpus` side by side."""
+def study_jobs(study: Study, side_by_side: int = 0) -> list[Job]:
+    """All jobs of a study, each after those it waits for.
+
+    Cut for a cluster; or for a machine on which so many run `side_by_side`, where what follows the choice of traces
+    then keeps all of it busy, few starts being better than many small jobs.
+    """
     jobs = []
     imported = any(one.imported for one in [*study.arms, *study.training_traces])
     plain = [arm for arm in study.arms if not arm.imported and not arm.data]
     shown = [arm for arm in study.arms if arm.data and arm.use == "examples"]
-    trained = [arm for arm in study.arms if arm.trained]
+    beside = [arm for arm in shown if side_by_side and not study.models[arm.model].engine]  # sampled with trained ones
+    later = [arm for arm in study.arms if arm.trained or arm in beside]
     if imported:
         jobs.append(_import_job(study))
     jobs += _training_jobs(study)
@@ -259,17 +262,17 @@ def study_jobs(study: Study, gpus: int = 0) -> list[Job]:
         jobs.append(_curate_job(study, [job.name for job in jobs]))
     for number, group in enumerate(batches(study, plain)):
         jobs.append(_benchmark_job(study, f"plain-{number}", group, []))
-    for number, group in enumerate(batches(study, shown)):
+    for number, group in enumerate(batches(study, [arm for arm in shown if arm not in beside])):
         jobs.append(_benchmark_job(study, f"examples-{number}", group, [CURATE]))
     number = 0
-    for place, ((_, _, engine), group) in enumerate(_by_base(study, trained).items()):
-        size = min(study.jobs.arms_per_job, -(-len(group) // gpus)) if gpus else study.jobs.arms_per_job
+    for place, ((_, _, engine), group) in enumerate(_by_base(study, later).items()):
         training: list[str] = []
-        for arms in chunks(group, size):
-            jobs.append(_train_job(study, number, arms))
-            training.append(jobs[-1].name)
+        for arms in _dealt(study, group, side_by_side or 1):
+            if own := [arm for arm in arms if arm.trained]:
+                jobs.append(_train_job(study, number, own))
+                training.append(jobs[-1].name)
             if not engine:
-                jobs.append(_benchmark_job(study, f"trained-{number}", arms, training[-1:]))
+                jobs.append(_benchmark_job(study, f"trained-{number}", arms, training[-1:] if own else [CURATE]))
             number += 1
         if engine:
             jobs.append(_benchmark_job(study, f"trained-engine-{place}", group, training))

@@ -1,9 +1,7 @@
 """What a study would do and what it would cost, before anything runs. Lengths are measured ones where traces exist."""
 
-import functools
 import heapq
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,16 +10,14 @@ from longcot.figures.task import said_instead
 from longcot.files.manifest import status
 from longcot.files.paths import display_path, resolve
 from longcot.files.run_directory import training_traces
-from longcot.problems.sources import ProblemSet, load_problems
+from longcot.problems.sources import ProblemSet
 from longcot.run.engine_fit import engine_fit
+from longcot.run.expected import expected_tokens, problem_count
 from longcot.run.jobs import FINETUNE, Job, study_jobs
 from longcot.run.training_fit import longest_expected, model_config, training_fit
 from longcot.sampling.task import SampleTask
-from longcot.study.arms import Arm
-from longcot.study.checks import at_hand
 from longcot.study.preview import previews
 from longcot.study.study import Model, Study
-from longcot.traces.trace import iter_traces
 
 BYTES_PER_TOKEN = 4  # of a trace on disk, about: English and LaTeX in the tokens of Qwen2.5
 BYTES_PER_TRACE = 600  # the rest of its line
@@ -29,54 +25,9 @@ BYTES_PER_LORA_WEIGHT = 4  # the adapter itself; checkpoints, three times that, 
 ASKED = {"gpus": "{} GPU", "memory_mb": "{} MB", "runtime_minutes": "{} min", "partition": "{}", "account": "{}"}
 
 
-def measured_tokens(path: Path) -> float | None:
-    """The mean length of the traces in a file, in tokens; None without any that says it."""
-    return _mean_tokens(path, path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else None
-
-
-@functools.cache  # of a file as it was then: every arm that learns from a teacher asks for the teacher's
-def _mean_tokens(path: Path, changed: int, size: int) -> float | None:
-    found = [trace.completion_tokens for trace in iter_traces(path)]
-    lengths = [tokens for tokens in found if tokens is not None]
-    return sum(lengths) / len(lengths) if lengths else None
-
-
-@functools.cache
-def _problem_count(problems: str) -> int:
-    """How many problems a set (as JSON) has. A Hub set is not loaded for a plan."""
-    given = ProblemSet.model_validate_json(problems)
-    if given.limit and not at_hand(given.source):
-        return given.limit
-    return len(load_problems(**given.model_dump()))
-
-
-def _arm(study: Study, name: str) -> Arm | None:
-    return next((arm for arm in study.arms if arm.name == name), None)
-
-
-def expected_tokens(study: Study, name: str, model: str, traces: str) -> tuple[float, str]:
-    """(mean length of a response, where the figure is from) for an arm or for training traces of that name.
-
-    A fine-tuned arm is reckoned to write as long as the traces that it learns from.
-    """
-    run_dir, assumed = resolve(study.run_dir), study.assume.tokens
-    if (measured := measured_tokens(run_dir / traces)) is not None:
-        return measured, "measured"
-    if name in assumed:
-        return assumed[name], "assumed"
-    if (arm := _arm(study, name)) and arm.trained:
-        teacher = study.teacher(arm.data)
-        return expected_tokens(study, teacher.name, teacher.model, training_traces(teacher.name))
-    if model in assumed:
-        return assumed[model], "assumed"
-    sampling = study.sampling_of(arm) if (arm := _arm(study, name)) else study.sampling
-    limits = [sampling.max_tokens, study.models[model].context if model else None]
-    return min(filter(None, limits)), "the limit"
-
-
 def _sampling_rows(study: Study, job: Job) -> list[dict[str, Any]]:
     """One row for each arm or teacher of a job of notebook 01."""
-    problems = _problem_count(ProblemSet(**job.settings["problems"]).model_dump_json())
+    problems = problem_count(ProblemSet(**job.settings["problems"]).model_dump_json())
     models = {arm.name: arm.model for arm in study.arms} | {one.name: one.model for one in study.training_traces}
     rows = []
     for task in job.tasks:
@@ -183,11 +134,11 @@ def wall_seconds(jobs: Sequence[Job], seconds: Sequence[float], at_once: int) ->
     return max(free)
 
 
-def plan(study: Study, cores: int) -> str:
+def plan(study: Study, cores: int, side_by_side: int = 0) -> str:
     """The plan as text: jobs, models and how they are asked, the whole on so many cores, and how to serve what is to be
-    served.
+    served. `side_by_side` is `study_jobs`'.
     """
-    jobs = study_jobs(study)
+    jobs = study_jobs(study, side_by_side)
     rows = pd.DataFrame([job_row(study, job) for job in jobs])
     models = pd.DataFrame([model_row(study, name, model) for name, model in study.models.items()])
     formats = {"tokens": "{:,.0f}".format, "responses": "{:,}".format, "seconds": "{:,.0f}".format}

@@ -1,16 +1,23 @@
 """Decoding a batch on a CPU: what `generate` gives, to the bit, for less work.
 
 Rows that have ended leave the batch, and attention reads of the reserved cache only what is in use. Neither changes a
-float of another row: products of 8 rows and more give each row the same bits whatever the others are, and a softmax over
-blocks of 64 positions the same as over all, where what lies behind is masked (tests/benchmarks/README.md).
+float of another row: products of 8 rows and more give each row the same bits whatever the others are, and attention to
+blocks of 64 positions the same as to all, where what lies behind is masked (tests/benchmarks/README.md).
 """
 
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import Cache, GenerationConfig, LogitsProcessorList, PretrainedConfig, PreTrainedModel, StaticCache
-from transformers import StoppingCriteriaList
+from transformers import (
+    Cache,
+    GenerationConfig,
+    LogitsProcessorList,
+    PretrainedConfig,
+    PreTrainedModel,
+    StaticCache,
+    StoppingCriteriaList,
+)
 from transformers.cache_utils import StaticLayer
 
 BLOCK = 64  # positions of the cache: what attention reads grows by so many
@@ -70,7 +77,7 @@ def decode(
 ) -> Tensor:
     """The loop of `generate(custom_generate=decode)` with a `reserved_cache`: prompts and what follows (batch, length).
 
-    Behind its end a row is padded. A row's random numbers are those of its place in the whole batch, ended rows counted.
+    Behind its end a row is padded. A row's random numbers are those of its place in the whole batch.
     """
     batch, pad = len(input_ids), generation_config.pad_token_id
     place, running = torch.arange(batch), torch.ones(batch, dtype=torch.bool)  # of the rows that are computed

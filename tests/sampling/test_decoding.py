@@ -1,0 +1,55 @@
+"""The loop for a CPU gives the tokens of transformers' own, with less work."""
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, Gemma3TextConfig, GenerationConfig, StaticCache
+
+from longcot.sampling.decoding import BLOCK, ROWS, decode, reserved_cache
+from longcot.sampling.local import LocalSampler
+
+LENGTHS = [*range(3, 130, 6), 130, 130, 20]  # tokens of each row's response
+
+
+@pytest.mark.parametrize("sampled", [True, False])
+def test_tokens_are_those_of_generate(tiny_model, sampled, monkeypatch):
+    sampler = LocalSampler(tiny_model, threads=1, device="cpu")
+    model, stop, rows = sampler.model, sampler.stops[0], len(LENGTHS)
+    widths = [5 + n % 7 for n in range(rows)]
+    torch.manual_seed(3)
+    ids = torch.tensor([[stop] * (12 - width) + torch.randint(5, 300, (width,)).tolist() for width in widths])
+    mask = torch.tensor([[0] * (12 - width) + [1] * width for width in widths])
+    how = {"max_new_tokens": 130, "eos_token_id": stop, "pad_token_id": stop, "do_sample": sampled, "top_k": 0}
+    config = GenerationConfig(**how, **({"temperature": 0.8, "top_p": 0.9} if sampled else {}))
+
+    class Ends:
+        """Each row, known by its prompt, ends at its length."""
+
+        def __call__(self, ids: torch.Tensor, scores: torch.Tensor, **_) -> torch.Tensor:
+            return torch.tensor([ids.shape[1] - 12 >= of[tuple(row[:12].tolist())] for row in ids])
+
+    of = {tuple(row.tolist()): length for row, length in zip(ids, LENGTHS, strict=True)}
+    seen, forward = [], model.forward
+
+    def watched(**given):
+        seen.append(given["attention_mask"]["full_attention"].shape)
+        return forward(**given)
+
+    monkeypatch.setattr(model, "forward", watched)
+
+    def tokens(cache, **more):
+        torch.manual_seed(7)
+        given = {"past_key_values": cache, "generation_config": config, "stopping_criteria": [Ends()]}
+        with torch.inference_mode():
+            return model.generate(ids, attention_mask=mask, **given, **more)
+
+    whole = tokens(StaticCache(model.config, max_cache_len=142))
+    seen.clear()
+    assert torch.equal(tokens(reserved_cache(model.config, 142), custom_generate=decode), whole)
+    assert {shape[0] for shape in seen} == {25, *range(ROWS, 25, ROWS)}, "ended rows leave"
+    assert {shape[-1] for shape in seen} == {BLOCK, 2 * BLOCK, 142}, "what is in use is attended to"
+
+
+def test_a_model_that_keeps_a_window_has_no_such_cache(tiny_model):
+    window = Gemma3TextConfig(num_hidden_layers=2, layer_types=["sliding_attention", "full_attention"])
+    assert reserved_cache(window, 100) is None
+    assert reserved_cache(AutoModelForCausalLM.from_pretrained(tiny_model).config, 100) is not None
