@@ -2,10 +2,12 @@
 
 import pytest
 import torch
+from torch.nn import functional as F
 from transformers import AutoModelForCausalLM, Gemma3TextConfig, GenerationConfig, StaticCache
 
 from longcot.sampling.decoding import BLOCK, ROWS, decode, reserved_cache
 from longcot.sampling.local import LocalSampler
+from longcot.sampling.same_bits import attention_same, products_same
 
 LENGTHS = [*range(3, 130, 6), 130, 130, 20]  # tokens of each row's response
 
@@ -44,12 +46,30 @@ def test_tokens_are_those_of_generate(tiny_model, sampled, monkeypatch):
 
     whole = tokens(StaticCache(model.config, max_cache_len=142))
     seen.clear()
-    assert torch.equal(tokens(reserved_cache(model.config, 142), custom_generate=decode), whole)
+    assert torch.equal(tokens(reserved_cache(model, 142), custom_generate=decode), whole)
     assert {shape[0] for shape in seen} == {25, *range(ROWS, 25, ROWS)}, "ended rows leave"
     assert {shape[-1] for shape in seen} == {BLOCK, 2 * BLOCK, 142}, "what is in use is attended to"
 
 
 def test_a_model_that_keeps_a_window_has_no_such_cache(tiny_model):
-    window = Gemma3TextConfig(num_hidden_layers=2, layer_types=["sliding_attention", "full_attention"])
-    assert reserved_cache(window, 100) is None
-    assert reserved_cache(AutoModelForCausalLM.from_pretrained(tiny_model).config, 100) is not None
+    window = Gemma3TextConfig(
+        hidden_size=32,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        vocab_size=50,
+        layer_types=["sliding_attention", "full_attention"],
+    )
+    assert reserved_cache(AutoModelForCausalLM.from_config(window), 100) is None
+    assert reserved_cache(AutoModelForCausalLM.from_pretrained(tiny_model), 100) is not None
+
+
+def test_other_bits_are_seen(tiny_model, monkeypatch):
+    """On a machine whose kernels go by the size of what they are given."""
+    model = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32)
+    assert products_same(model, 24, ROWS) and attention_same(model.config, torch.float32, 150, BLOCK)
+    assert not products_same(model, 3, 1) or torch.backends.cpu.get_cpu_capability() != "AVX2"
+    attention = F.scaled_dot_product_attention
+    by_size = lambda q, k, v, **how: attention(q, k, v, **how) * (1 + 1e-6 * k.shape[2])  # noqa: E731
+    monkeypatch.setattr(F, "scaled_dot_product_attention", by_size)
+    assert not attention_same(model.config, torch.float32, 151, BLOCK)
+    assert {layer.block for layer in reserved_cache(model, 151).layers} == {151}

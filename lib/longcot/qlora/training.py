@@ -47,7 +47,6 @@ __all__ = ["LoraSettings", "load_base_4bit", "save_dequantized", "tokenize", "tr
 
 LOGGED = ("step", "epoch", "loss", "learning_rate", "grad_norm")
 SMALL = 2**24  # tokens x layers x width of a padded batch whose activations, about 100 bytes each, can simply be kept
-SAVED_EPOCHS = 5  # of small batches, whose epoch takes about as long as ten checkpoints
 
 
 class SmallTrainer(Trainer):
@@ -93,12 +92,13 @@ def train_adapter(
     """Train a fresh LoRA adapter on the conversations of a JSONL file and write it to `out_dir`, whole or not at all.
 
     The base comes from `load_base_4bit` and is as before afterwards, so one load serves many adapters. A checkpoint
-    after each epoch (of small batches after each fifth) lies in `<out_dir>.training/`: a killed call goes on from
-    there, on a CPU to the same bytes, on a GPU to the same final loss within 0.002 (tests/benchmarks/README.md). In
-    `out_dir` lie PEFT's files, a generation config that stops on the turn's end, `loss.csv` and `training.json`, which
-    is also returned: `settings, loss` (of each step), `steps, traces, dropped` (those too long, by name), `tokens` (of
-    one epoch), `longest` (tokens), `seconds, tokens_per_s` (of this call), `peak_memory_gb` (10⁹ bytes, of the GPU,
-    else of the process). `on_step` gets a dict of `LOGGED` each step. Raises BadInput for an unusable training set, a
+    after each epoch lies in `<out_dir>.training/`: a killed call goes on from there, on a CPU to the same bytes, on a
+    GPU to the same final loss within 0.002 (tests/benchmarks/README.md). In `out_dir` lie PEFT's files, a generation
+    config that stops on the turn's end, `loss.csv` and `training.json`, which is also returned: `settings, loss` (of
+    each step), `steps, traces, dropped` (those too long, by name), `tokens` (of one epoch), `longest` (tokens),
+    `seconds, tokens_per_s` (of this call), `peak_memory_gb` (10⁹ bytes, of the GPU, else of the process). `on_step`
+    gets a dict of `LOGGED` each step; `callbacks` are more of the Trainer's. `loss` says which tokens are learnt; the
+    adapters after the epochs `keep` lie in `<out_dir>/epoch-<n>`. Raises BadInput for an unusable training set, a
     checkpoint of another training, and where the GPU's memory runs out, with what to change.
     """
     out_dir, work = Path(out_dir), Path(out_dir).with_name(Path(out_dir).name + ".training")
@@ -194,8 +194,7 @@ def _trainer(
         fp16=settings.compute_dtype == "float16",
         use_cpu=not on_gpu,
         dataloader_pin_memory=on_gpu,
-        save_strategy="steps" if small else "epoch",
-        save_steps=SAVED_EPOCHS * -(-len(rows) // settings.batch_size),
+        save_strategy="epoch",
         save_total_limit=1,
         logging_strategy="steps",
         logging_steps=1,

@@ -1,8 +1,7 @@
 """Decoding a batch on a CPU: what `generate` gives, to the bit, for less work.
 
-Rows that have ended leave the batch, and attention reads of the reserved cache only what is in use. Neither changes a
-float of another row: products of 8 rows and more give each row the same bits whatever the others are, and attention to
-blocks of 64 positions the same as to all, where what lies behind is masked (tests/benchmarks/README.md).
+Rows that have ended leave the batch, and attention reads of the reserved cache only what is in use. Where this
+machine's products or its attention would round otherwise then (`same_bits`), the one or the other is left as it is.
 """
 
 from typing import Any
@@ -13,12 +12,13 @@ from transformers import (
     Cache,
     GenerationConfig,
     LogitsProcessorList,
-    PretrainedConfig,
     PreTrainedModel,
     StaticCache,
     StoppingCriteriaList,
 )
 from transformers.cache_utils import StaticLayer
+
+from longcot.sampling.same_bits import attention_same, products_same
 
 BLOCK = 64  # positions of the cache: what attention reads grows by so many
 ROWS = 8  # the batch shrinks by so many, and to no fewer
@@ -29,8 +29,12 @@ class _Layer(StaticLayer):
 
     used = 0  # positions
 
+    def __init__(self, max_cache_len: int, block: int):
+        super().__init__(max_cache_len=max_cache_len)
+        self.block = block
+
     def _shown(self, used: int) -> int:
-        return min(-(-used // BLOCK) * BLOCK, self.max_cache_len)
+        return min(-(-used // self.block) * self.block, self.max_cache_len)
 
     def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
         """Take in the new positions; returns all keys and values to look at."""
@@ -59,12 +63,13 @@ class _Layer(StaticLayer):
             setattr(self, name, buffer[: len(rows)])
 
 
-def reserved_cache(config: PretrainedConfig, length: int) -> Cache | None:
+def reserved_cache(model: PreTrainedModel, length: int) -> Cache | None:
     """A cache of fixed size for `decode`; None for a model of which a layer keeps something else than all positions."""
-    layers = StaticCache(config, max_cache_len=length).layers
+    layers = StaticCache(model.config, max_cache_len=length).layers
     if any(type(layer) is not StaticLayer for layer in layers):
         return None
-    return Cache(layers=[_Layer(max_cache_len=length) for _ in layers])
+    block = BLOCK if attention_same(model.config, model.dtype, length, BLOCK) else length
+    return Cache(layers=[_Layer(max_cache_len=length, block=block) for _ in layers])
 
 
 def decode(
@@ -81,7 +86,7 @@ def decode(
     """
     batch, pad = len(input_ids), generation_config.pad_token_id
     place, running = torch.arange(batch), torch.ones(batch, dtype=torch.bool)  # of the rows that are computed
-    tokens, written = input_ids, [input_ids]
+    tokens, written, leave = input_ids, [input_ids], products_same(model, batch, ROWS)
     while True:
         first = len(written) == 1
         given = model.prepare_inputs_for_generation(
@@ -103,7 +108,7 @@ def decode(
         if not running.any():
             return torch.cat(written, -1)
         count = max(-(-int(running.sum()) // ROWS) * ROWS, ROWS)
-        if count < len(place):
+        if leave and count < len(place):
             rows = _order(running, count)
             place, running, tokens = place[rows], running[rows], tokens[rows]
             inputs |= {name: value[rows] for name, value in inputs.items() if isinstance(value, Tensor)}
