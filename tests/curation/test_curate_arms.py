@@ -6,7 +6,9 @@ import pytest
 from synthetic_pools import make_pools, make_task
 
 from longcot.curation.pool import read_pool
+from longcot.curation.set_tables import chosen_places
 from longcot.curation.task import CurateTask, curate_arms
+from longcot.figures import curation_filters
 from longcot.files.errors import BadInput
 from longcot.problems.problem import problem_id
 from longcot.problems.sources import load_problems
@@ -28,7 +30,8 @@ def run(tmp_path_factory):
 
 def curate(run, task: dict):
     difficulty = "traces/base/training.jsonl"
-    pool = read_pool(run, [task["traces"]], load_problems(run / "problems.jsonl"), difficulty)
+    files = [task["traces"], *task.get("also", [])]
+    pool = read_pool(run, files, load_problems(run / "problems.jsonl"), difficulty)
     return curate_arms([CurateTask.model_validate(task)], pool, difficulty, run)
 
 
@@ -82,3 +85,27 @@ def test_imported_traces_find_their_problem_by_its_text(run):
     rows = [json.loads(line) for line in (run / "training_sets/foreign.jsonl").open()]
     assert sorted(row["subject"] for row in rows) == sorted(["sums", "shapes", "roots", "coins"] * 2)
     assert all(row["problem_id"].startswith("problem-") and row["base_pass_rate"] is not None for row in rows)
+
+
+def test_a_set_of_two_teachers_names_them_and_takes_no_problem_twice(run):
+    also = [{"teacher": "short", "n": 10, "unit": "words", "filters": ["correct"], "strategy": "shortest"}]
+    task = make_task("both", "long", n=10, also=also) | {"also": ["traces/short/training.jsonl"]}
+    (one,) = curate(run, task)
+    file = run / task["training_set"]
+    rows = [json.loads(line) for line in file.open()]
+    assert [row["teacher"] for row in rows] == ["long"] * 10 + ["short"] * 10
+    assert [row["model"] for row in rows] == [row["teacher"] for row in rows]
+    assert len({row["problem_id"] for row in rows}) == 20
+    manifest = json.loads(file.with_name("both.jsonl.manifest.json").read_text())
+    assert set(manifest["removed"]) > {"short: correct", "long: correct"}
+    fates = [fate for fate in manifest["rows"] if fate[3] == "chosen"]
+    assert [fate[5] for fate in fates] == ["long"] * 10 + ["short"] * 10 and len(manifest["rows"]) == 96 + 80
+    sheet = file.with_name("both.jsonl.datasheet.md").read_text()
+    assert "| teachers in the study | long (10), short (10) |" in sheet
+    assert "n 10" in sheet and "; besides, n 10" in sheet and "teacher short" in sheet
+    places = chosen_places(one, run)
+    assert [trace.model for _, trace in places] == [row["model"] for row in rows]
+    assert [file.split("/")[1] for file, _ in places] == [row["teacher"] for row in rows]
+    assert curation_filters.table([one])["traces"].sum() == 96 + 80
+    assert curate(run, make_task("alone", "long"))[0].also == [], "and of one teacher a set is as it was"
+    assert "teacher" not in json.loads((run / "training_sets/alone.jsonl").open().readline())

@@ -7,7 +7,7 @@ from synthetic_pools import make_pools, make_task
 
 from longcot.curation.pool import read_pool
 from longcot.curation.pool_tables import behaviour_columns, common_ruler, pools_table
-from longcot.curation.set_tables import chosen_table, chosen_traces, members_table
+from longcot.curation.set_tables import chosen_places, chosen_table, chosen_traces, members_table
 from longcot.curation.task import CuratedArm, CurateTask, curate_arms
 from longcot.figures import curation_filters, curation_places, curation_profiles, curation_spreads
 from longcot.files.errors import BadInput
@@ -66,7 +66,7 @@ def test_members_are_the_traces_of_the_files(made):
 def test_a_chosen_trace_is_found_by_file_and_line(made):
     run, table, curated = made
     traces = chosen_traces(curated[0], run)
-    listed = chosen_table(table, traces, curated[0].task.traces, "words")
+    listed = chosen_table(table, chosen_places(curated[0], run), "words")
     for row, trace in zip(listed.itertuples(), traces, strict=True):
         file, line = row.trace.rsplit(":", 1)
         assert read_traces(run / file)[int(line) - 1] == trace

@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from drawings import texts_apart
 from synthetic_study import ARMS, make_arm, make_problems, make_study, read_study
 
-from longcot.figures import conditions, ranked_arms
+from longcot.figures import accuracy_by_epochs, conditions, ranked_arms
 from longcot.figures.results import one_by_one, read_results
 from longcot.figures.task import PlotTask
 from longcot.files.errors import BadInput
@@ -67,3 +69,28 @@ def test_draws_on_other_problems_are_refused(tmp_path):
     results = read_results(tmp_path, parse_all(PlotTask, arms, "tasks"), [], "reasoner-20-a")
     with pytest.raises(BadInput, match="reasoner-20-a and reasoner-20-b of one condition are on different problems"):
         conditions.condition_table(results)
+
+
+def test_what_was_foretold_stands_beside_what_came(results):
+    assert "foretold" not in conditions.condition_table(results), (
+        "a study that foretells nothing has its table as it was"
+    )
+    told = {"reasoner-1": "far below"}
+    given = [replace(one, arm=one.arm.model_copy(update={"foretold": told.get(one.arm.name, "")})) for one in results]
+    table = conditions.condition_table(given)
+    assert list(table["foretold"]) == ["", "far below", "", ""] and list(table)[:-1] == list(conditions.CONDITIONS)
+
+
+def test_accuracy_against_epochs_has_a_line_for_those_trained_alike(results):
+    assert accuracy_by_epochs.table(results).empty
+    epochs = {"reasoner-20-a": 1, "reasoner-20-b": 1, "reasoner-20-c": 30, "reasoner-50": 30}
+    given = [replace(one, arm=one.arm.model_copy(update={"epoch": epochs.get(one.arm.name, 0)})) for one in results]
+    table = accuracy_by_epochs.table(given)
+    assert dict(zip(table["arm"], table["epoch"], strict=True)) == epochs
+    (axes,) = accuracy_by_epochs.draw(table).axes
+    lines = [line for line in axes.lines if line.get_marker() == "None"]
+    scores = table.set_index("arm")["pass_at_1"]
+    means = [scores[["reasoner-20-a", "reasoner-20-b"]].mean(), scores["reasoner-20-c"]]
+    assert list(lines[0].get_ydata()) == pytest.approx(means) and len(lines) == 2
+    early = given[0].arm.model_copy(update={"own": {"checkpoint": {"of": "x", "epoch": 1}}})
+    assert replace(given[1], arm=early) not in one_by_one([*given, replace(given[1], arm=early)])

@@ -8,14 +8,14 @@ from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from longcot.files.errors import BadInput
-from longcot.models.loading import context_length
+from longcot.models.head import head_of
+from longcot.models.loading import context_length, empty_model
 from longcot.models.nf4 import load_base_4bit
 from longcot.qlora import trainer
-from longcot.qlora.checkpointing import head_of
 from longcot.qlora.memory import check_training, training_memory_gb
 from longcot.qlora.recomputation import knows
-from longcot.qlora.settings import LoraSettings
-from longcot.qlora.target_modules import check_modules
+from longcot.qlora.settings import LoraSettings, Share
+from longcot.qlora.target_modules import adapt, check_modules
 from longcot.qlora.training import train_adapter
 
 SIZES = {
@@ -135,3 +135,47 @@ def test_one_misspelt_module_of_several_is_refused():
         assert "lora.target_modules" in str(error.value) and "\n" not in str(error.value)
     with pytest.raises(BadInput, match="incompatible with Mamba"):
         check_modules(config_of("mamba2", KINDS["mamba2"]), LoraSettings())
+
+
+def adapted(kind: str, **lora) -> set[str]:
+    """Where an adapter's matrices are, from the layer on."""
+    with torch.device("meta"):
+        model = adapt(empty_model(config_of(kind, KINDS.get(kind, {}))), LoraSettings(**lora))
+    names = [name for name, weights in model.named_parameters() if weights.requires_grad]
+    assert all("lora_" in name for name in names)
+    return {name.partition("layers.")[2].partition(".lora")[0] for name in names}
+
+
+def test_attention_the_mlp_and_layers_by_number_and_share():
+    mlp = {"mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"}
+    attention = {f"self_attn.{name}_proj" for name in "qkvo"}
+    assert adapted("qwen2", target_modules="mlp", layers=[1]) == {f"1.{name}" for name in mlp}
+    assert adapted("qwen2", target_modules="attention") == {f"{n}.{name}" for n in (0, 1) for name in attention}
+    assert adapted("qwen2", layers=Share(first=0.5)) == {f"0.{name}" for name in attention | mlp}
+    assert adapted("qwen2", layers=Share(last=0.1)) == {f"1.{name}" for name in attention | mlp}, "one at least"
+    assert adapted("qwen2", target_modules=["q_proj"], layers=[0, 1]) == {"0.self_attn.q_proj", "1.self_attn.q_proj"}
+    found = adapted("gpt_neox", target_modules="attention", layers=[0])
+    assert found == {"0.attention.query_key_value", "0.attention.dense"}, "the MLP's modules have names like it"
+    assert {name[0] for name in adapted("gemma3", target_modules="mlp", layers=[1])} == {"1"}, (
+        "not of what it sees with"
+    )
+    assert adapted("lfm2", target_modules="attention") == {
+        f"1.self_attn.{name}" for name in ("q_proj", "k_proj", "v_proj", "out_proj")
+    }
+
+
+def test_a_layer_or_a_part_that_is_not_there_is_one_line():
+    for kind, lora, words in (
+        ("qwen2", {"layers": [0, 2]}, "lora.layers: the base has layers 0 to 1, and no layer 2"),
+        (
+            "mamba2",
+            {"target_modules": "attention"},
+            "lora.target_modules: the base has no attention of that name; it has",
+        ),
+    ):
+        with pytest.raises(BadInput, match=words):
+            check_modules(config_of(kind, KINDS.get(kind, {})), LoraSettings(**lora))
+    with pytest.raises(ValueError, match="let the pattern name the layers"):
+        LoraSettings(target_modules=r".*q_proj", layers=[0])
+    with pytest.raises(ValueError, match="give first or last"):
+        Share(first=0.5, last=0.5)

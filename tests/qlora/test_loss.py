@@ -28,21 +28,22 @@ def in_four_bits(weight: torch.Tensor) -> torch.Tensor:
 
 
 @torch.no_grad()
-def reference_loss(path, adapter: dict[str, torch.Tensor], quantized: bool = True) -> float:
-    """The mean cross-entropy over all that the assistant says, each trace on its own."""
+def reference(path, adapter: dict[str, torch.Tensor], quantized: bool = True) -> tuple[float, float]:
+    """The mean cross-entropy over all that the assistant says, each trace alone, and the share of first choices."""
     model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).eval()
     for name, module in model.model.named_modules():
         if isinstance(module, torch.nn.Linear):
             plain = in_four_bits(module.weight.data) if quantized else module.weight.data
             a, b = (adapter[f"base_model.model.model.{name}.lora_{letter}.weight"] for letter in "AB")
             module.weight.data = plain + SETTINGS.alpha / SETTINGS.rank * b @ a
-    tokenizer, losses = AutoTokenizer.from_pretrained(path), []
+    tokenizer, losses, right = AutoTokenizer.from_pretrained(path), [], []
     for question, answer in TRACES:
         prompt = tokenizer(f"<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n")["input_ids"]
         reply = tokenizer(f"{answer}<|im_end|>")["input_ids"]
         said = model(torch.tensor([prompt + reply])).logits[0].log_softmax(-1)
         losses += [-said[place - 1, token].item() for place, token in enumerate(reply, len(prompt))]
-    return sum(losses) / len(losses)
+        right += [said[place - 1].argmax().item() == token for place, token in enumerate(reply, len(prompt))]
+    return sum(losses) / len(losses), sum(right) / len(right)
 
 
 @pytest.mark.parametrize("small", [2**24, 0], ids=["padded", "one by one"])
@@ -54,18 +55,20 @@ def test_the_loss_of_each_step_is_the_reference(tiny_model, tmp_path, monkeypatc
         [{"role": "user", "content": question}, {"role": "assistant", "content": answer}] for question, answer in TRACES
     ]
     (tmp_path / "set.jsonl").write_text("".join(json.dumps({"messages": rows}) + "\n" for rows in turns))
-    adapters = []
+    adapters, shares = [], []
 
     def keep(row: dict[str, float]) -> None:
         """The adapter that the step's loss was of: an epoch is one step, and its end has a checkpoint."""
         saved = tmp_path / "adapter.training" / f"checkpoint-{row['step'] - 1}" / "adapter_model.safetensors"
         adapters.append(load_file(saved) if row["step"] > 1 else None)
+        shares.append(row["token_accuracy"])
 
     base, tokenizer = load_base_4bit(tiny_model, "float32"), AutoTokenizer.from_pretrained(tiny_model)
     found = train_adapter(base, tokenizer, tmp_path / "set.jsonl", tmp_path / "adapter", SETTINGS, keep)["loss"]
     adapters[0] = {name: torch.zeros_like(matrix) for name, matrix in adapters[1].items()}
-    expected = [reference_loss(tiny_model, adapter) for adapter in adapters]
+    expected, first_choices = zip(*[reference(tiny_model, adapter) for adapter in adapters], strict=True)
+    assert shares == pytest.approx(first_choices, abs=1e-4) and shares[-1] > shares[0]
     assert found == pytest.approx(expected, rel=1e-4)
     assert abs(expected[0] - expected[1]) > 0.1 * expected[0], "the adapter matters"
-    exact = reference_loss(tiny_model, adapters[0], quantized=False)
+    exact = reference(tiny_model, adapters[0], quantized=False)[0]
     assert abs(exact - expected[0]) > 1e-3 * exact, "and so do the four bits"

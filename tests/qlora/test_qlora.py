@@ -194,3 +194,34 @@ def test_the_trained_adapter_ends_its_turns(base, plain, tokenizer, training_set
     assert torch.allclose(logits(model, ids), logits(sampler.model, ids), atol=1e-3)
     stops = json.loads((folder / "generation_config.json").read_text())["eos_token_id"]
     assert sorted(stops) == sampler.stops
+
+
+def test_adapters_are_kept_at_epochs_also_when_training_is_cut(base, tokenizer, training_set, tmp_path, monkeypatch):
+    """As they were then: the weights of a training that was cut after that epoch."""
+    from longcot.qlora import training
+
+    class Cut(Exception):
+        pass
+
+    whole = train_adapter(base, tokenizer, training_set, tmp_path / "whole", SETTINGS, keep=[1, 3])
+    kept = {n: load_file(tmp_path / f"whole/epoch-{n}/adapter_model.safetensors") for n in (1, 3)}
+    assert not torch.equal(*(next(iter(weights.values())) for weights in kept.values()))
+    assert PeftModel.from_pretrained(
+        AutoModelForCausalLM.from_pretrained(base.name_or_path), tmp_path / "whole/epoch-1"
+    )
+    assert (tmp_path / "whole/epoch-1/generation_config.json").is_file() and not (tmp_path / "whole/epoch-2").exists()
+
+    def cut(folder, epochs):  # a kill between a checkpoint and the copy of it
+        raise Cut
+
+    monkeypatch.setattr(training, "keep_epoch", cut)
+    with pytest.raises(Cut):
+        train_adapter(base, tokenizer, training_set, tmp_path / "again", SETTINGS, keep=[1, 3])
+    monkeypatch.undo()
+    again = train_adapter(base, tokenizer, training_set, tmp_path / "again", SETTINGS, keep=[1, 3])
+    assert again["loss"] == whole["loss"]
+    for n, weights in kept.items():
+        found = load_file(tmp_path / f"again/epoch-{n}/adapter_model.safetensors")
+        assert all(torch.equal(found[name], matrix) for name, matrix in weights.items())
+    plain = train_adapter(base, tokenizer, training_set, tmp_path / "plain", SETTINGS)
+    assert plain["loss"] == whole["loss"]

@@ -103,6 +103,9 @@ def same(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> N
     + [
         ("qwen2", {"target_modules": ["q_proj", "down_proj"]}, ""),
         ("qwen2", {"target_modules": ["k_proj", "up_proj"]}, "attention heads middle mlp"),
+        ("qwen2", {"target_modules": ["q_proj", "up_proj"], "layers_to_transform": [0]}, ""),
+        ("qwen3", {"target_modules": ["self_attn.v_proj"], "layers_to_transform": [1]}, "attention heads middle mlp"),
+        ("llama", {"target_modules": ["mlp.down_proj"], "layers_to_transform": [1]}, ""),
         ("qwen2", {"lora_dropout": 0.3}, ""),
         ("qwen3", {"lora_dropout": 0.3}, "attention middle"),
         ("qwen2", {"lora_dropout": 0.3}, "attention heads middle mlp"),

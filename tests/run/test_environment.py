@@ -124,7 +124,10 @@ def test_a_folder_that_datasets_would_take_for_a_pattern(tmp_path, name):
 def test_an_error_is_one_line_whatever_the_path(tmp_path):
     with pytest.raises(BadInput) as raised:
         load_problems(tmp_path / "a\nb\x1b\t.jsonl")
-    assert str(raised.value) == "a⟨U+000A⟩b⟨U+001B⟩⟨U+0009⟩.jsonl: no such file; check the path in the study"
+    assert (
+        str(raised.value)
+        == "a⟨U+000A⟩b⟨U+001B⟩⟨U+0009⟩.jsonl: no such file; relative paths of a study are looked for in the project"
+    )
 
 
 def test_a_notebook_runs_in_this_interpreter_wherever_it_lies(monkeypatch, tmp_path):
@@ -145,6 +148,24 @@ def test_a_notebook_runs_in_this_interpreter_wherever_it_lies(monkeypatch, tmp_p
     run_notebook(folder / "{n}.ipynb", folder / "out/{n}.ipynb", {"n": 2})
     (out,) = nbformat.read(folder / "out/{n}.ipynb", as_version=4).cells[-1].outputs
     assert out.text == scrubbed(f"2 {sys.executable}\n")
+
+
+@pytest.mark.parametrize("length, sockets", [(1, "ipc"), (90, "tcp")])
+def test_a_kernel_needs_no_port_that_another_may_take(monkeypatch, tmp_path, length, sockets):
+    """But where the folder for temporary files is too deep for a socket."""
+    with tempfile.TemporaryDirectory() as temporary:
+        (Path(temporary) / ("t" * length)).mkdir()
+        monkeypatch.setattr(tempfile, "tempdir", f"{temporary}/{'t' * length}")
+        source = "from ipykernel.connect import get_connection_info as info; print(info(unpack=True)['transport'])"
+        cells = [
+            nbformat.v4.new_code_cell("n: int = 1", metadata={"tags": ["parameters"]}),
+            nbformat.v4.new_code_cell(source),
+        ]
+        kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+        nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), tmp_path / "n.ipynb")
+        run_notebook(tmp_path / "n.ipynb", tmp_path / "out.ipynb", {})
+        (out,) = nbformat.read(tmp_path / "out.ipynb", as_version=4).cells[-1].outputs
+        assert out.text == f"{sockets}\n" and not list(Path(tempfile.tempdir).glob("*ipc*"))
 
 
 def test_a_project_wherever_it_lies(tmp_path):

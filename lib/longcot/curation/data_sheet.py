@@ -29,12 +29,14 @@ def markdown_table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str
 
 def how_chosen(manifest: Mapping[str, Any]) -> str:
     """How a set was chosen from what its filters left, as `n 20, strategy balanced`; empty where it is not known."""
-    beside = ("name", "traces", "training_set", "use", "filters")
+    beside = ("name", "traces", "also_traces", "training_set", "use", "filters")
     arm = dict(manifest.get("parameters", {}).get("arm", {}))
-    for model in ("tokenizer", "embedding"):
-        arm[model] = model_name(arm[model]) if arm.get(model) else None
-    return ", ".join(
-        f"{key} {value}" for key, value in arm.items() if key not in beside and value not in (None, "", [])
+    parts = [arm, *map(dict, arm.pop("also", []))]
+    for part in parts:
+        part |= {model: model_name(part[model]) if part.get(model) else None for model in ("tokenizer", "embedding")}
+    return "; besides, ".join(
+        ", ".join(f"{key} {value}" for key, value in part.items() if key not in beside and value not in (None, "", []))
+        for part in parts
     )
 
 
@@ -65,6 +67,7 @@ def composition(rows: Sequence[Mapping[str, Any]], tokenizer: str = "") -> list[
         ("rows", str(len(rows))),
         ("problems", str(len({row.get("problem_id", row["messages"][0]["content"]) for row in rows}))),
         ("traces of", _counted(rows, "model")),
+        *([("teachers in the study", _counted(rows, "teacher"))] if any(row.get("teacher") for row in rows) else []),
         ("subjects", _counted(rows, "subject")),
         ("levels", _counted(rows, "level")),
         ("final answer correct", _counted(rows, "correct")),
@@ -99,6 +102,8 @@ def data_sheet(
     empty = ", nothing was edited here"
     if (recipe.get("prompt") or {}).get("empty_thoughts"):
         empty = ", but for an empty block of thoughts before those that mark none"
+    if kinds := dict.fromkeys(row["transform"]["kind"] for row in rows if row.get("transform")):
+        empty += f"; they were then changed on purpose ({', '.join(kinds)}), as each row says"
     return f"""# Data sheet: {name}
 
 ## Motivation

@@ -5,6 +5,7 @@ measured traces (`pool_tables.pools_table`).
 """
 
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 import pandas as pd
@@ -18,11 +19,19 @@ from longcot.traces.trace import Trace
 PARTS = ("pool", "left", "chosen")  # all traces of a set's pool, those that its filters left, those that it took
 
 
+def chosen_places(curated: CuratedArm, run_dir: Path) -> list[tuple[str, Trace]]:
+    """(file, trace) of an arm's training set, in its order. Raises BadInput where the set is missing or is none."""
+    rows, found = iter(read_rows(run_dir / curated.task.training_set)), []
+    for part in curated.parts:
+        by_key = {trace.key: trace for trace in part.filtered.kept}
+        own = islice(rows, part.task.data.n)
+        found += [(part.task.traces, by_key[row["problem_id"], row["sample"], part.task.data.stage]) for row in own]
+    return found
+
+
 def chosen_traces(curated: CuratedArm, run_dir: Path) -> list[Trace]:
-    """The traces of an arm's training set, in its order. Raises BadInput where the set is missing or is none."""
-    task, by_key = curated.task, {trace.key: trace for trace in curated.filtered.kept}
-    rows = read_rows(run_dir / task.training_set)
-    return [by_key[row["problem_id"], row["sample"], task.data.stage] for row in rows]
+    """The traces of `chosen_places`."""
+    return [trace for _, trace in chosen_places(curated, run_dir)]
 
 
 def members_table(table: pd.DataFrame, curated: Sequence[CuratedArm], run_dir: Path) -> pd.DataFrame:
@@ -36,23 +45,25 @@ def members_table(table: pd.DataFrame, curated: Sequence[CuratedArm], run_dir: P
     }
     members: dict[tuple[str, str, str, int], None] = {}
     for one in curated:
-        task, filtered = one.task, one.filtered
-        parts = zip(PARTS, (filtered.given, filtered.kept, chosen_traces(one, run_dir)), strict=True)
-        for part, traces in parts:
+        task, made = one.task, [(part.task.traces, part.filtered) for part in one.parts]
+        given = [(file, trace) for file, filtered in made for trace in filtered.given]
+        kept = [(file, trace) for file, filtered in made for trace in filtered.kept]
+        for part, traces in zip(PARTS, (given, kept, chosen_places(one, run_dir)), strict=True):
             who = (task.set_name, part, task.name if part == "chosen" else "")
-            members |= dict.fromkeys((*who, place[task.traces, *trace.key]) for trace in traces)
+            members |= dict.fromkeys((*who, place[file, *trace.key]) for file, trace in traces)
     return pd.DataFrame(list(members), columns=["set", "part", "arm", "row"])
 
 
-def chosen_table(table: pd.DataFrame, traces: Sequence[Trace], file: str, unit: str) -> pd.DataFrame:
-    """The traces of a set to be read: where each stands (`file:line`, problem, sample), and what it is like.
+def chosen_table(table: pd.DataFrame, places: Sequence[tuple[str, Trace]], unit: str) -> pd.DataFrame:
+    """The traces of a set (`chosen_places`) to be read: where each stands (`file:line`, problem, sample), and what it
+    is like.
 
     The problem's first words are shown with control characters made visible.
     """
-    own = table[table["file"] == file].set_index(["problem_id", "sample", "stage"])
+    own = table.set_index(["file", "problem_id", "sample", "stage"])
     rows = []
-    for trace in traces:
-        row = own.loc[trace.key]
+    for file, trace in places:
+        row = own.loc[(file, *trace.key)]
         known = {name: row[name] for name in ("subject", "level", "base_pass_rate") if pd.notna(row[name])}
         rows.append(
             {"trace": f"{file}:{row['line']}", "problem_id": trace.problem_id, "sample": trace.sample}

@@ -93,6 +93,18 @@ def boxes(text: str) -> list[tuple[int, int, str]]:
     return found
 
 
+def answer_place(text: str) -> tuple[int, int] | None:
+    """(start, end) of the final answer in a text: its last complete box, else the last place of `extract_answer`'s.
+
+    None where there is no answer, or none that stands in the text as it is.
+    """
+    if found := boxes(text):
+        return found[-1][:2]
+    answer = extract_answer(text)
+    start = text.rfind(answer) if answer else -1
+    return (start, start + len(answer)) if start >= 0 else None
+
+
 def last_box(text: str) -> str | None:
     """What is in the last complete box, together with the boxes that it is joined with."""
     if "box" not in text or not (found := boxes(text := text[-_LONGEST:])):

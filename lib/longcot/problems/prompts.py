@@ -13,7 +13,7 @@ from longcot.problems.wordings import EDITS, STYLES
 
 Style = Literal["zero_shot", "reasoning_style", "outline", "few_shot"]
 AskedStyle = Literal["zero_shot", "reasoning_style", "outline"]  # in a study few_shot is `use: examples`
-Edit = Literal["explore", "verify", "backtrack", "join"]
+Edit = Literal["explore", "verify", "backtrack", "join", "paraphrase"]
 
 
 TEMPLATES = ("own", "chatml", "plain")  # chat templates by name; any other name is a Jinja file of the project
@@ -27,8 +27,8 @@ class Prompt(Strict):
     the next `Problem:` ends a response. Where nothing is said it is the model's own, or `plain` where it has none.
     """
 
-    template: str | None = None
-    system: str | None = None
+    template: str | None = None  # the whole user turn, with {problem} in it; default: the style's wording
+    system: str | None = None  # a system prompt
     chat_template: str = ""  # one of `TEMPLATES`, or a Jinja file, relative to the project
     empty_thoughts: bool = False  # a training trace that marks no thoughts gets an empty block of them before it
 

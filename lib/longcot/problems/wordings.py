@@ -71,4 +71,11 @@ EDITS: dict[str, Template] = {
         _GIVEN + "Rewrite this solution as one train of thought in the first person, without headings, repeats or "
         "breaks between its parts. Every thought, check and correction stays." + _KEEP,
     ),
+    # Other words for the same thoughts, which parts what a trace says from how it says it.
+    "paraphrase": Template(
+        1,
+        _GIVEN + "Say this solution in other words, sentence by sentence, in the same order. Every step, number, "
+        "formula, mistake and correction stays; none is added. End with the final answer within \\boxed{}. "
+        "Reply with the whole new solution and nothing else.",
+    ),
 }

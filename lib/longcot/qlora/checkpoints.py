@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from safetensors import SafetensorError, safe_open
 
 from longcot.files.errors import BadInput
 from longcot.files.paths import display_path, model_name
-from longcot.files.writing import write_json
+from longcot.files.run_directory import epoch_of
+from longcot.files.writing import whole_folder, write_json
 
 MARK = "of.json"  # says whose checkpoints they are
 
@@ -45,6 +47,17 @@ def finish_checkpoint(folder: Path) -> None:
     """Tidy a checkpoint that was just saved, and see that it is the older one when the next is saved."""
     tidy(folder)
     _date(folder)
+
+
+def keep_epoch(folder: Path, epochs: Sequence[int]) -> None:
+    """Copy a checkpoint's adapter beside it, where it is of one of these epochs and was not copied yet."""
+    epoch = round(json.loads((folder / "trainer_state.json").read_text())["epoch"])
+    kept = folder.parent / epoch_of(epoch)
+    if epoch not in epochs or kept.exists():
+        return
+    with whole_folder(kept) as draft:
+        for name in ("adapter_config.json", "adapter_model.safetensors"):
+            shutil.copy(folder / name, draft / name)
 
 
 def _step(folder: Path) -> int:

@@ -14,7 +14,8 @@ from longcot.files.strict import Strict
 from longcot.files.writing import locked
 from longcot.models.base import Base
 from longcot.problems.prompts import Prompt
-from longcot.qlora.settings import LoraSettings
+from longcot.qlora.settings import LoraSettings, Loss
+from longcot.sampling.live import Curves
 
 
 class TrainTask(Strict):
@@ -25,6 +26,8 @@ class TrainTask(Strict):
     training_set: str
     adapter: str
     lora: LoraSettings = LoraSettings()
+    loss: Loss | None = None  # which tokens of the responses are learnt; none: all
+    keep: list[int] = []  # epochs whose adapters are kept, beside the last one's
     prompt: Prompt = Prompt()  # of which only the chat template says how its traces are put
     own: dict[str, Any] = {}  # what of the study's settings this arm replaces, for manifests
 
@@ -32,7 +35,9 @@ class TrainTask(Strict):
         """What decides the adapter's weights."""
         arm = self.base.recipe() | {key: getattr(self, key) for key in ("name", "training_set", "adapter")}
         spoken = {"chat_template": self.prompt.chat_template} if self.prompt.chat_template else {}
-        return {"arm": arm | self.own, "lora": self.lora.recipe(), "threads": threads} | spoken
+        loss = {"loss": self.loss.said} if self.loss else {}
+        kept = {"keep": self.keep} if self.keep else {}
+        return {"arm": arm | self.own, "lora": self.lora.recipe(), "threads": threads} | spoken | loss | kept
 
 
 @functools.lru_cache(maxsize=1)
@@ -66,7 +71,10 @@ def train_arm(
         if not making.done:
             model, tokenizer = base_4bit(task.base, task.lora.compute_dtype)
             chosen, spoken = task.prompt.chat_template, spoken_as(tokenizer, task.prompt.chat_template)
-            train_adapter(model, with_template(tokenizer, chosen), rows, out, task.lora, on_step)
+            how = {"loss": task.loss, "keep": task.keep}
+            with Curves(run_dir, f"{task.name}-training") as curves:
+                how |= {"on_step": on_step, "callbacks": curves.callbacks}
+                train_adapter(model, with_template(tokenizer, chosen), rows, out, task.lora, **how)
             told = {"chat_template": spoken} if spoken else {}
             making.finish(precision=f"nf4 (double quantization), computed in {task.lora.compute_dtype}", **told)
     return {"arm": task.name, "file": display_path(out)} | json.loads((out / TRAINING).read_text())
@@ -93,7 +101,11 @@ def check_arm(task: TrainTask, run_dir: Path) -> dict[str, Any]:
     source, which = model_source(task.base.path), task.base.at | {"revision": task.base.revision or "main"}
     tokenizer, config = tokenizer_of(task), load_config(source, **which)
     limit = min(filter(None, (task.lora.max_length, context_length(config))))
-    rows, dropped = read_training_set(run_dir / task.training_set, tokenizer, limit, task.lora.too_long)
+    try:
+        how = task.lora.too_long, task.loss
+        rows, dropped = read_training_set(run_dir / task.training_set, tokenizer, limit, *how)
+    except BadInput as error:
+        raise BadInput(f"arm {task.name}: {error}") from None
     longest = max(len(row["input_ids"]) for row in rows)
     found = check_training(config, task.lora, longest, f"arm {task.name}")
     return {"arm": task.name, "traces": len(rows), "dropped": dropped} | found

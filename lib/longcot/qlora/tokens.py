@@ -8,6 +8,8 @@ from longcot.files.paths import display_path
 from longcot.files.rows import json_rows
 from longcot.models.chat import rendered_pieces, response_text
 from longcot.models.layout import Layout, layout
+from longcot.qlora.label_masks import learnt
+from longcot.qlora.settings import Loss
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -16,14 +18,17 @@ IGNORED = -100  # the label that torch's cross-entropy leaves out
 
 
 def tokenize(
-    messages: list[dict[str, str]], tokenizer: "PreTrainedTokenizerBase", max_length: int | None = None
+    messages: list[dict[str, str]],
+    tokenizer: "PreTrainedTokenizerBase",
+    max_length: int | None = None,
+    loss: Loss | None = None,
 ) -> tuple[list[int], list[int]]:
     """(input_ids, labels) of a conversation, labels `IGNORED` but on what the assistant says.
 
     Each assistant's turn counts up to and with the token that ends it; after the last one nothing follows. Its prompt
-    has the tokens that it has when sampling, and the tag of a thought that it opens is not learnt again. Raises
-    BadInput where it is longer than `max_length`, where no assistant speaks, and where the template cannot be trained
-    on or puts an earlier turn otherwise than the last one.
+    has the tokens that it has when sampling, and the tag of a thought that it opens is not learnt again. With `loss`
+    only some tokens of each turn count. Raises BadInput where it is longer than `max_length`, where no assistant
+    speaks, and where the template cannot be trained on or puts an earlier turn otherwise than the last one.
     """
     found, seen, text, last = layout(tokenizer), [], "", ""
     ids: list[int] = []
@@ -41,11 +46,14 @@ def tokenize(
         response = response_text(tokenizer, prompt, last)
         if not found.own_end and any(later["role"] == "assistant" for later in messages[number + 1 :]):
             response = response.removesuffix(found.end)
-        for part, learnt in ((prompt, False), (response, True)):
+        for part, said in ((prompt, False), (response, True)):
             tokens = _further_tokens(tokenizer, text, ids, part)
+            counts = [said] * len(tokens)
+            if said and loss:
+                counts = learnt(loss, tokenizer, text, part, found.end, tokens)
             text += part
             ids += tokens
-            labels += tokens if learnt else [IGNORED] * len(tokens)
+            labels += [token if count else IGNORED for token, count in zip(tokens, counts, strict=True)]
     if not ids:
         raise BadInput("a conversation without an assistant's message; give it one to learn from")
     if max_length and len(ids) > max_length:
@@ -85,12 +93,17 @@ def marked_tokens(tokenizer: "PreTrainedTokenizerBase", row: dict[str, list[int]
 
 
 def read_training_set(
-    path: str | Path, tokenizer: "PreTrainedTokenizerBase", max_length: int, too_long: str = "refuse"
+    path: str | Path,
+    tokenizer: "PreTrainedTokenizerBase",
+    max_length: int,
+    too_long: str = "refuse",
+    loss: Loss | None = None,
 ) -> tuple[list[dict[str, list[int]]], list[str]]:
     """(rows, dropped) of a JSONL training set: `input_ids` and `labels` of each, and the names of those left out.
 
-    A row longer than `max_length` tokens is left out where `too_long` is "drop"; else, and for a row that cannot be
-    learnt from, raises BadInput with file, line and trace.
+    A row longer than `max_length` tokens is left out where `too_long` is "drop", and one in which `loss` counts no
+    token; else, and for a row that cannot be learnt from, raises BadInput with file, line and trace. So does a `loss`
+    that no row is long enough for, or that marks nothing in any.
     """
     rows, dropped = [], []
     for number, row in json_rows(path):
@@ -101,14 +114,30 @@ def read_training_set(
         ):
             raise BadInput(f"{where}: no messages with role and content; give a conversation")
         try:
-            ids, labels = tokenize(row["messages"], tokenizer, None if too_long == "drop" else max_length)
+            ids, labels = tokenize(row["messages"], tokenizer, None if too_long == "drop" else max_length, loss)
         except BadInput as error:
             raise BadInput(f"{where}: {error}") from None
         if len(ids) > max_length:
             dropped.append(f"{where}: {len(ids)} tokens")
             continue
+        if not any(label != IGNORED for label in labels):
+            dropped.append(f"{where}: no token for {loss}")
+            continue
         rows.append({"input_ids": ids, "labels": labels})
+    if loss:
+        _check_loss(loss, rows, dropped, display_path(path))
     if not rows:
         why = f"all {len(dropped)} are longer than {max_length} tokens" if dropped else "no trace in it"
         raise BadInput(f"{display_path(path)}: {why}; curate at least one{' that is shorter' if dropped else ''}")
     return rows, dropped
+
+
+def _check_loss(loss: Loss, rows: list[dict[str, list[int]]], dropped: list[str], path: str) -> None:
+    """See that a set's traces have what is to be learnt of them."""
+    if loss.first and rows:
+        longest = max(sum(label != IGNORED for label in row["labels"]) for row in rows)
+        if longest < loss.first:
+            raise BadInput(f"{path}: {loss} is beyond its longest response, {longest} tokens; give less")
+    if not rows and all(str(loss) in why for why in dropped):
+        why = "is beyond its longest response; give less" if loss.after else "marks nothing in any of its traces"
+        raise BadInput(f"{path}: {loss} {why}" + ("" if loss.after else "; name another, or learn from others"))

@@ -5,6 +5,7 @@ The training loop is transformers' Trainer, configured; an adapter is in PEFT's 
 
 import csv
 import resource
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -28,40 +29,32 @@ from transformers import (
 from longcot.files.errors import BadInput
 from longcot.files.manifest import sha256
 from longcot.files.paths import display_path, model_name
-from longcot.files.run_directory import LOSS, TRAINING
+from longcot.files.run_directory import LOSS, TRAINING, epoch_of
 from longcot.files.writing import whole_folder, write_json, writing
 from longcot.models.adapter import without_adapter
 from longcot.models.chat import turn_generation_config
 from longcot.models.loading import config_stops, context_length
 from longcot.models.nf4 import load_base_4bit, save_dequantized
-from longcot.qlora.checkpoints import finish_checkpoint, last_checkpoint, remove, tidy
+from longcot.qlora.checkpoints import finish_checkpoint, keep_epoch, last_checkpoint, remove, tidy
 from longcot.qlora.memory import advice
 from longcot.qlora.plain_layers import add_in_one_pass, plain_layers
 from longcot.qlora.room import is_out_of_memory
-from longcot.qlora.settings import LoraSettings
+from longcot.qlora.settings import LoraSettings, Loss
 from longcot.qlora.target_modules import adapt, check_names
 from longcot.qlora.tokens import IGNORED, read_training_set, tokenize
-from longcot.qlora.trainer import AdapterTrainer, joined
+from longcot.qlora.trainer import AdapterTrainer, LoggingTrainer, joined
 
 __all__ = ["LoraSettings", "load_base_4bit", "save_dequantized", "tokenize", "train_adapter"]
 
-LOGGED = ("step", "epoch", "loss", "learning_rate", "grad_norm")
+LOGGED = ("step", "epoch", "loss", "learning_rate", "grad_norm", "token_accuracy")
 SMALL = 2**24  # tokens x layers x width of a padded batch whose activations, about 100 bytes each, can simply be kept
-
-
-class SmallTrainer(Trainer):
-    """A Trainer that does not count the model's parameters in each step, for a figure that nobody reads."""
-
-    def floating_point_ops(self, inputs: dict[str, Any]) -> int:
-        """Not counted."""
-        return 0
 
 
 class _Progress(TrainerCallback):
     """A bar with loss, learning rate and the time left, and the caller's `on_step` with each step's figures."""
 
-    def __init__(self, name: str, on_step: Callable[[dict[str, float]], None] | None):
-        self.name, self.on_step = name, on_step
+    def __init__(self, name: str, on_step: Callable[[dict[str, float]], None] | None, keep: Sequence[int]):
+        self.name, self.on_step, self.keep = name, on_step, keep
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.bar = tqdm(total=state.max_steps, initial=state.global_step, desc=self.name, unit="step")
@@ -75,7 +68,9 @@ class _Progress(TrainerCallback):
                 self.on_step({key: row[key] for key in LOGGED})
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        finish_checkpoint(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        finish_checkpoint(folder)
+        keep_epoch(folder, self.keep)
 
     def on_train_end(self, *_: Any, **__: Any) -> None:
         self.bar.close()
@@ -88,6 +83,9 @@ def train_adapter(
     out_dir: str | Path,
     settings: LoraSettings,
     on_step: Callable[[dict[str, float]], None] | None = None,
+    loss: Loss | None = None,
+    keep: Sequence[int] = (),
+    callbacks: Sequence[TrainerCallback] = (),
 ) -> dict[str, Any]:
     """Train a fresh LoRA adapter on the conversations of a JSONL file and write it to `out_dir`, whole or not at all.
 
@@ -107,9 +105,12 @@ def train_adapter(
         tokenizer,
         min(filter(None, (settings.max_length, context_length(base_model.config)))),
         settings.too_long,
+        loss,
     )
     longest = max(len(row["input_ids"]) for row in rows)
-    checkpoint = last_checkpoint(work, _what(base_model, training_set_path, settings))
+    checkpoint = last_checkpoint(work, _what(base_model, training_set_path, settings, loss, keep))
+    if checkpoint:
+        keep_epoch(checkpoint, keep)  # cut between the two
     on_gpu = base_model.device.type == "cuda"
     if on_gpu:
         torch.cuda.reset_peak_memory_stats()
@@ -123,7 +124,8 @@ def train_adapter(
         if plain:
             add_in_one_pass(model)
         try:
-            trainer = _trainer(model, tokenizer, rows, work, settings, small, _Progress(out_dir.name, on_step))
+            watching = [_Progress(out_dir.name, on_step, keep), *callbacks]
+            trainer = _trainer(model, tokenizer, rows, work, settings, small, watching)
             start = time.perf_counter()
             steps_done = int(checkpoint.name.split("-")[1]) if checkpoint else 0
             with writing(work):
@@ -136,6 +138,7 @@ def train_adapter(
             peak = torch.cuda.max_memory_allocated() if on_gpu else host
             report = {
                 "settings": settings.recipe(),
+                **({"learnt": loss.said} if loss else {}),
                 "loss": [row["loss"] for row in log],
                 "steps": trainer.state.max_steps,
                 "traces": len(rows),
@@ -146,7 +149,7 @@ def train_adapter(
                 "tokens_per_s": round(tokens * settings.epochs * share / seconds, 1),
                 "peak_memory_gb": round(peak / 1e9, 3),
             }
-            _save(model, tokenizer, out_dir, log, report)
+            _save(model, tokenizer, out_dir, log, report, [work / epoch_of(epoch) for epoch in keep])
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
@@ -170,7 +173,7 @@ def _trainer(
     work: Path,
     settings: LoraSettings,
     small: bool,
-    progress: TrainerCallback,
+    callbacks: Sequence[TrainerCallback],
 ) -> Trainer:
     """The trainer, `settings.batch_size` traces a step.
 
@@ -202,12 +205,12 @@ def _trainer(
         report_to="none",
     )
     padded = DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=IGNORED)
-    trainer = (SmallTrainer if small else AdapterTrainer)(
+    trainer = (LoggingTrainer if small else AdapterTrainer)(
         model=model,
         args=arguments,
         train_dataset=rows,
         data_collator=padded if small else joined,
-        callbacks=[progress],
+        callbacks=list(callbacks),
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
@@ -218,21 +221,38 @@ def _numbers_of_a_token(base_model: PreTrainedModel) -> int:
     return config.num_hidden_layers * config.hidden_size
 
 
-def _what(base_model: PreTrainedModel, training_set_path: str | Path, settings: LoraSettings) -> dict[str, Any]:
+def _what(
+    base_model: PreTrainedModel,
+    training_set_path: str | Path,
+    settings: LoraSettings,
+    loss: Loss | None,
+    keep: Sequence[int],
+) -> dict[str, Any]:
+    more = {"loss": loss.said if loss else None, "keep": list(keep)}
     return {
         "base": model_name(base_model.name_or_path),
         "revision": getattr(base_model.config, "_commit_hash", None),  # of a model from the Hub
         "training_set": sha256(training_set_path),
         "settings": settings.recipe(),
-    }
+    } | {name: value for name, value in more.items() if value}
 
 
-def _save(model: PeftModel, tokenizer: Any, out_dir: Path, log: list[dict], report: dict[str, Any]) -> None:
+def _save(
+    model: PeftModel,
+    tokenizer: Any,
+    out_dir: Path,
+    log: list[dict],
+    report: dict[str, Any],
+    kept: Sequence[Path],
+) -> None:
     with whole_folder(out_dir) as draft:
         model.save_pretrained(draft, save_embedding_layers=False)
         tidy(draft)
         stops = config_stops(model.get_base_model().generation_config)
         turn_generation_config(tokenizer, stops).save_pretrained(draft)
+        for folder in kept:
+            shutil.copytree(folder, draft / folder.name)
+            turn_generation_config(tokenizer, stops).save_pretrained(draft / folder.name)
         with open(draft / LOSS, "w", newline="") as out:
             table = csv.DictWriter(out, LOGGED, extrasaction="ignore", lineterminator="\n")
             table.writeheader()

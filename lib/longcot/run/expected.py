@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from longcot.curation.task import Data
 from longcot.files.errors import BadInput
 from longcot.files.paths import resolve
-from longcot.files.run_directory import training_traces
+from longcot.files.run_directory import benchmark_traces, training_traces
 from longcot.problems.sources import ProblemSet, load_problems
 from longcot.study.arms import Arm, TrainingTraces
 from longcot.study.checks import at_hand
@@ -30,41 +31,33 @@ def _mean_tokens(path: Path, changed: int, size: int) -> float | None:
     return sum(lengths) / len(lengths) if lengths else None
 
 
+def problem_count(problems: ProblemSet) -> int:
+    """How many problems a set has. A Hub set is not loaded for a plan."""
+    return _problem_count(problems.model_dump_json())
+
+
 @functools.cache
-def problem_count(problems: str) -> int:
-    """How many problems a set (as JSON) has. A Hub set is not loaded for a plan."""
+def _problem_count(problems: str) -> int:
     given = ProblemSet.model_validate_json(problems)
     if given.limit and not at_hand(given.source):
         return given.limit
     return len(load_problems(**given.model_dump()))
 
 
-def _arm(study: Study, name: str) -> Arm | None:
-    return next((arm for arm in study.arms if arm.name == name), None)
-
-
-def expected_tokens(study: Study, name: str, model: str, traces: str) -> tuple[float, str]:
+def expected_tokens(study: Study, name: str, model: str, traces: str, measured: bool = True) -> tuple[float, str]:
     """(mean length of a response, where the figure is from) for an arm or for training traces of that name.
 
-    A fine-tuned arm is reckoned to write as long as the traces that it learns from.
+    A fine-tuned arm is reckoned to write as long as the traces that it learns from. Without `measured` it is what the
+    study says alone, the same however far a run has come.
     """
-    if (measured := measured_tokens(resolve(study.run_dir) / traces)) is not None:
-        return measured, "measured"
-    arm = _arm(study, name)
-    if arm and arm.trained and name not in study.assume.tokens:
-        teacher = study.teacher(arm.data)
-        return expected_tokens(study, teacher.name, teacher.model, training_traces(teacher.name))
-    return assumed_tokens(study, name, model)
-
-
-def assumed_tokens(study: Study, name: str, model: str) -> tuple[float, str]:
-    """`expected_tokens` by what the study says alone, the same however far a run has come."""
     assumed = study.assume.tokens
+    if measured and (mean := measured_tokens(resolve(study.run_dir) / traces)) is not None:
+        return mean, "measured"
     if name in assumed:
         return assumed[name], "assumed"
-    if (arm := _arm(study, name)) and arm.trained:
-        teacher = study.teacher(arm.data)
-        return assumed_tokens(study, teacher.name, teacher.model)
+    arm = next((arm for arm in study.arms if arm.name == name), None)
+    if arm and study.adapter_of(arm):
+        return learnt_tokens(study, study.learner(arm).data, measured)
     if model in assumed:
         return assumed[model], "assumed"
     sampling = study.sampling_of(arm) if arm else study.sampling
@@ -72,24 +65,32 @@ def assumed_tokens(study: Study, name: str, model: str) -> tuple[float, str]:
     return min(filter(None, limits), default=1), "the limit"
 
 
-def reckoned_seconds(study: Study, one: Arm | TrainingTraces) -> float:
-    """What training and sampling an arm takes, or sampling training traces, by what the study says.
+def learnt_tokens(study: Study, data: Data, measured: bool = True) -> tuple[float, str]:
+    """(mean length of the traces that an arm's data choose from, where the figure is from), as `expected_tokens`."""
+    teachers = [study.teacher(part) for part in data.parts]
+    found = [expected_tokens(study, one.name, one.model, training_traces(one.name), measured) for one in teachers]
+    tokens = sum(part.n * length for part, (length, _) in zip(data.parts, found, strict=True))
+    return tokens / data.size, ", ".join(dict.fromkeys(source for _, source in found))
 
-    Without rates the unit is not the second: what it is worth lies in the comparison.
+
+def reckoned_seconds(study: Study, one: Arm | TrainingTraces) -> float:
+    """What training an arm and sampling all that has its adapter takes, or sampling training traces.
+
+    By what the study says alone. Without rates the unit is not the second: what it is worth lies in the comparison.
     """
     assume = study.assume
     sampling, training = assume.sampling_tokens_per_s, assume.training_tokens_per_s
-    tokens = assumed_tokens(study, one.name, one.model)[0]
     if isinstance(one, TrainingTraces):
-        responses = _about(study.problems.train) * (one.samples or 1) * (1 + len(one.edits))
-    else:
-        responses = _about(study.problems.benchmark) * study.sampling_of(one).samples
-    seconds = responses * tokens / (sampling or training or 1.0)
-    if isinstance(one, Arm) and one.trained:
-        teacher = study.teacher(one.data)
-        learnt = one.data.n * assumed_tokens(study, teacher.name, teacher.model)[0] * study.lora_of(one).epochs
-        seconds += learnt / (training or sampling or 1.0)
-    return seconds
+        tokens = expected_tokens(study, one.name, one.model, training_traces(one.name), measured=False)[0]
+        tokens *= _about(study.problems.train) * one.samples * (1 + len(one.edits))
+        return tokens / (sampling or training or 1.0)
+    learnt = sampled = 0.0
+    if one.trained:
+        learnt = one.data.size * learnt_tokens(study, one.data, measured=False)[0] * study.lora_of(one).epochs
+    for arm in study.sampled_with([one]) if one.trained else [one]:
+        tokens = expected_tokens(study, arm.name, arm.model, benchmark_traces(arm.name), measured=False)[0]
+        sampled += _about(study.problems.benchmark) * study.sampling_of(arm).samples * tokens
+    return learnt / (training or sampling or 1.0) + sampled / (sampling or training or 1.0)
 
 
 def _about(problems: ProblemSet | None) -> int:
@@ -97,7 +98,7 @@ def _about(problems: ProblemSet | None) -> int:
     if problems is None:
         return 1
     try:
-        return problem_count(problems.model_dump_json()) if at_hand(problems.source) else problems.limit or PROBLEMS
+        return problem_count(problems) if at_hand(problems.source) else problems.limit or PROBLEMS
     except BadInput:
         return PROBLEMS
 

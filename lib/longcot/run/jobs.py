@@ -5,21 +5,18 @@ training traces ─► curate ─► fine-tune ─► benchmark traces ─► pl
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from longcot.curation.task import CurateTask
 from longcot.figures.task import PlotTask
-from longcot.files.run_directory import STUDY, adapter, benchmark_traces, table, training_set, training_traces
+from longcot.files.run_directory import adapter, benchmark_traces, table, training_set, training_traces
 from longcot.files.strict import Strict
-from longcot.files.writing import write_json
 from longcot.qlora.task import TrainTask
 from longcot.run.expected import dealt, reckoned_seconds
 from longcot.sampling.importing import ImportTask
 from longcot.sampling.task import SampleTask
 from longcot.study.arms import Arm, TrainingTraces
 from longcot.study.cluster import GpuRequest
-from longcot.study.reading import load_study
 from longcot.study.study import Study
 
 GENERATE, CURATE, FINETUNE, PLOT = (
@@ -70,13 +67,24 @@ def _dealt(study: Study, arms: Sequence[Any], side_by_side: int = 1) -> list[lis
     return dealt(arms, count, study.jobs.arms_per_job, lambda arm: reckoned_seconds(study, arm))
 
 
+def _base(study: Study, arm: Arm | TrainingTraces) -> tuple:
+    """An arm's base, whether it is sampled by the job itself, and its engine."""
+    model = study.models[arm.model]
+    return model.base, model.server is None, model.engine
+
+
 def _by_base(study: Study, arms: Sequence[Arm] | Sequence[TrainingTraces]) -> dict[tuple, list[Any]]:
-    """The arms by their base, whether it is served, and its engine."""
+    """The arms by their base."""
     same: dict[tuple, list[Any]] = {}
     for arm in arms:
-        model = study.models[arm.model]
-        same.setdefault((model.base, model.server is None, model.engine), []).append(arm)
+        same.setdefault(_base(study, arm), []).append(arm)
     return same
+
+
+def _same_engine(study: Study, arms: Sequence[Arm], others: Sequence[Arm | TrainingTraces]) -> list[Arm]:
+    """The arms for which no engine need be started that is not started for the others."""
+    engines = {_base(study, other) for other in others if study.models[other.model].engine}
+    return [arm for arm in arms if _base(study, arm) in engines]
 
 
 def _served_as(study: Study, model: str, name: str, folder: str) -> str:
@@ -109,12 +117,14 @@ def _teacher_task(study: Study, teacher: TrainingTraces) -> SampleTask:
     return _sample_task(study, teacher.model, teacher.name, "", **how)
 
 
-def _benchmark_task(study: Study, arm: Arm) -> SampleTask:
-    folder = f"{study.run_dir}/{adapter(arm.name)}" if arm.trained else ""
+def benchmark_task(study: Study, arm: Arm) -> SampleTask:
+    """How an arm is sampled on the benchmark."""
+    own = study.adapter_of(arm)
+    folder = f"{study.run_dir}/{own}" if own else ""
     how = {"style": arm.style, "traces": benchmark_traces(arm.name)}
     how |= {"examples": training_set(arm.name) if arm.data and not arm.trained else ""}
     how |= {"sampling": study.sampling_of(arm), "prompt": study.prompt_of(arm)}
-    how |= {"own": {name: said for name, said in arm.own.items() if name != "lora"}}
+    how |= {"own": {name: said for name, said in arm.own.items() if name not in ("lora", "loss", "transform")}}
     return _sample_task(study, arm.model, arm.name, folder, **how)
 
 
@@ -141,12 +151,17 @@ def on_gpus(jobs: Sequence[Job], count: int) -> list[Job]:
     return asking
 
 
-def _training_jobs(study: Study) -> list[Job]:
-    sampled = [one for one in study.training_traces if one.model]
-    return [
-        _generate(study, f"training-{number}", study.problems.train, [_teacher_task(study, one) for one in group], [])
-        for number, group in enumerate(batches(study, sampled))
-    ]
+def _training_jobs(study: Study, teachers: Sequence[TrainingTraces], plain: Sequence[Arm]) -> list[Job]:
+    """The jobs of teachers; the `plain` arms, asked the benchmark's problems, are sampled by the engines of these."""
+    jobs = []
+    for number, group in enumerate(batches(study, teachers)):
+        tasks = [_teacher_task(study, one) for one in group]
+        arms = _same_engine(study, plain, group)
+        benchmark = {"problems": study.problems.benchmark}
+        tasks += [benchmark_task(study, arm).model_copy(update=benchmark) for arm in arms]
+        name = f"training-{'and-plain-' if arms else ''}{number}"
+        jobs.append(_generate(study, name, study.problems.train, tasks, []))
+    return jobs
 
 
 def _curate_job(study: Study, after: list[str]) -> Job:
@@ -155,6 +170,7 @@ def _curate_job(study: Study, after: list[str]) -> Job:
             name=arm.name,
             use=arm.use,
             traces=training_traces(arm.data.teacher),
+            also=[training_traces(part.teacher) for part in arm.data.also],
             training_set=training_set(arm.name),
             data=arm.data,
             prompt=study.prompt_of(arm),
@@ -163,7 +179,7 @@ def _curate_job(study: Study, after: list[str]) -> Job:
         for arm in study.arms
         if arm.data
     ]
-    against = any("decontaminated" in str(task.data.filters) for task in tasks)
+    against = any("decontaminated" in str([part.filters for part in task.data.parts]) for task in tasks)
     settings = {
         "run_dir": study.run_dir,
         "problems": study.problems.train.model_dump() if study.problems.train else {},
@@ -177,7 +193,7 @@ def _curate_job(study: Study, after: list[str]) -> Job:
 
 
 def _benchmark_job(study: Study, name: str, arms: Sequence[Arm], after: list[str]) -> Job:
-    tasks = [_benchmark_task(study, arm) for arm in arms]
+    tasks = [benchmark_task(study, arm) for arm in arms]
     return _generate(study, f"benchmark-{name}", study.problems.benchmark, tasks, after)
 
 
@@ -189,8 +205,10 @@ def _train_job(study: Study, number: int, arms: Sequence[Arm]) -> Job:
             training_set=training_set(arm.name),
             adapter=adapter(arm.name),
             lora=study.lora_of(arm),
+            loss=arm.loss,
+            keep=study.kept_epochs(arm),
             prompt=study.prompt_of(arm),
-            own={name: said for name, said in arm.own.items() if name == "lora"},
+            own={name: said for name, said in arm.own.items() if name in ("lora", "loss")},
         )
         for arm in arms
     ]
@@ -201,21 +219,25 @@ def _train_job(study: Study, number: int, arms: Sequence[Arm]) -> Job:
 
 def plot_tasks(study: Study) -> list[PlotTask]:
     """The arms of a study that are reported."""
-    return [
-        PlotTask(
-            name=arm.name,
-            model=arm.model or arm.name,
-            n_train=arm.data.n if arm.trained else 0,
-            data=arm.data.teacher if arm.data else "",
-            traces=benchmark_traces(arm.name),
-            adapter=adapter(arm.name) if arm.trained else "",
-            training_set=training_set(arm.name) if arm.trained else "",
-            condition=arm.condition.of if arm.condition else {},
-            own=arm.own,
-        )
-        for arm in study.arms
-        if arm.reported
-    ]
+    return [_plot_task(study, arm, study.learner(arm)) for arm in study.arms if arm.reported]
+
+
+def _plot_task(study: Study, arm: Arm, learner: Arm) -> PlotTask:
+    """An arm to be plotted; `learner` is the one whose training made its adapter, itself but for a checkpoint."""
+    compared = arm.checkpoint or study.kept_epochs(arm)
+    return PlotTask(
+        name=arm.name,
+        model=arm.model or arm.name,
+        n_train=learner.data.size if learner.trained else 0,
+        data=learner.data.source if learner.data else "",
+        traces=benchmark_traces(arm.name),
+        adapter=study.adapter_of(arm),
+        training_set=training_set(learner.name) if learner.trained else "",
+        condition=arm.condition.of if arm.condition else {},
+        foretold=arm.condition.foretold if arm.condition else "",
+        epoch=(arm.checkpoint.epoch if arm.checkpoint else study.lora_of(arm).epochs) if compared else 0,
+        own=study.own_of(arm),
+    )
 
 
 def _plot_job(study: Study, after: list[str]) -> Job:
@@ -243,26 +265,33 @@ def _import_job(study: Study) -> Job:
     return Job(f"{GENERATE}-imported", GENERATE, tasks, settings, [], products, study.jobs.request())
 
 
-def study_jobs(study: Study, side_by_side: int = 0) -> list[Job]:
+def study_jobs(study: Study, side_by_side: int | None = None) -> list[Job]:
     """All jobs of a study, each after those it waits for.
 
-    Cut for a cluster; or for a machine on which so many run `side_by_side`, where what follows the choice of traces
-    then keeps all of it busy, few starts being better than many small jobs.
+    `side_by_side` is how many run at once on the one machine that runs it: what follows the choice of traces is cut so
+    that it keeps all of it busy, few starts being better than many small jobs, and what is sampled by one engine
+    shares its starts, since engines have the machine one after another. None: a cluster's, whose jobs have a machine
+    each, so that none is made to wait for what another could do.
     """
     jobs = []
     imported = any(one.imported for one in [*study.arms, *study.training_traces])
-    plain = [arm for arm in study.arms if not arm.imported and not arm.data]
+    teachers = [one for one in study.training_traces if one.model]
+    plain = [arm for arm in study.arms if not arm.imported and not arm.data and not arm.checkpoint]
     shown = [arm for arm in study.arms if arm.data and arm.use == "examples"]
-    beside = [arm for arm in shown if side_by_side and not study.models[arm.model].engine]  # sampled with trained ones
-    later = [arm for arm in study.arms if arm.trained or arm in beside]
+    trained = [arm for arm in study.arms if arm.trained]
+    early = _same_engine(study, plain, teachers) if side_by_side is not None else []  # on the starts of teachers
+    late = _same_engine(study, shown, trained) if side_by_side is not None else []  # on those of fine-tuned arms
+    if side_by_side:  # where no engine is started, beside fine-tuned arms
+        late += [arm for arm in shown if not study.models[arm.model].engine]
+    later = [arm for arm in study.arms if arm.trained or arm in late and not study.models[arm.model].engine]
     if imported:
         jobs.append(_import_job(study))
-    jobs += _training_jobs(study)
+    jobs += _training_jobs(study, teachers, early)
     if any(arm.data for arm in study.arms):
         jobs.append(_curate_job(study, [job.name for job in jobs]))
-    for number, group in enumerate(batches(study, plain)):
+    for number, group in enumerate(batches(study, [arm for arm in plain if arm not in early])):
         jobs.append(_benchmark_job(study, f"plain-{number}", group, []))
-    for number, group in enumerate(batches(study, [arm for arm in shown if arm not in beside])):
+    for number, group in enumerate(batches(study, [arm for arm in shown if arm not in late])):
         jobs.append(_benchmark_job(study, f"examples-{number}", group, [CURATE]))
     number = 0
     for place, ((_, _, engine), group) in enumerate(_by_base(study, later).items()):
@@ -272,37 +301,12 @@ def study_jobs(study: Study, side_by_side: int = 0) -> list[Job]:
                 jobs.append(_train_job(study, number, own))
                 training.append(jobs[-1].name)
             if not engine:
-                jobs.append(_benchmark_job(study, f"trained-{number}", arms, training[-1:] if own else [CURATE]))
+                sampled = [*(arm for arm in arms if not arm.trained), *study.sampled_with(own)]
+                jobs.append(_benchmark_job(study, f"trained-{number}", sampled, training[-1:] if own else [CURATE]))
             number += 1
         if engine:
-            jobs.append(_benchmark_job(study, f"trained-engine-{place}", group, training))
+            sampled = [*_same_engine(study, late, group), *study.sampled_with(group)]
+            jobs.append(_benchmark_job(study, f"trained-engine-{place}", sampled, training))
     if any(arm.reported for arm in study.arms):
         jobs.append(_plot_job(study, [job.name for job in jobs if job.notebook in (GENERATE, FINETUNE)]))
     return jobs
-
-
-RESOURCES = {  # our names, and those of Snakemake and of its executor for Slurm
-    "memory_mb": "mem_mb",
-    "gpus": "gpu",
-    "runtime_minutes": "runtime",
-    "partition": "slurm_partition",
-    "account": "slurm_account",
-}
-
-
-def write_jobs(jobs: Sequence[Job], threads: int, path: Path) -> None:
-    """The jobs in a file, for the Snakefile and for `run.notebook`: a process of a job reads no study.
-
-    A job is `{name, notebook, parameters, after, products, threads, resources}`.
-    """
-    rows = []
-    for job in jobs:
-        asked = job.request.model_dump(exclude_none=True)
-        row = {key: getattr(job, key) for key in ("name", "notebook", "parameters", "after", "products")}
-        rows.append(row | {"threads": threads, "resources": {RESOURCES[key]: asked[key] for key in asked}})
-    write_json(path, rows)
-
-
-def plotted_arms(run_dir: Path) -> list[dict[str, Any]]:
-    """The arms of the study that a run directory is of, as notebook 04 takes them. Raises BadInput without a study."""
-    return [task.model_dump() for task in plot_tasks(load_study(run_dir / STUDY))]

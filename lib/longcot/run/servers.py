@@ -1,7 +1,6 @@
 """The commands that serve a study's models."""
 
 from longcot.files.paths import display_path, model_name, model_source, resolve
-from longcot.files.run_directory import adapter
 from longcot.models.adapter import adapter_rank
 from longcot.models.sampled_base import sampled_folder
 from longcot.sampling.engines.command import Served
@@ -25,7 +24,7 @@ def _commands(study: Study, names: list[str]) -> list[str]:
     adapters = {name: resolve(model.adapter) for name, model in zip(names, models, strict=True) if model.adapter}
     ranks = [study.lora_of(arm).rank for arm in trained] + [adapter_rank(folder) for folder in adapters.values()]
     rank = max(ranks, default=0)
-    adapters |= {arm.name: run_dir / adapter(arm.name) for arm in trained}
+    adapters |= {arm.name: run_dir / own for arm in study.arms if arm.model in names and (own := study.adapter_of(arm))}
     path, revision, dtype, notes = model_source(base.path), base.revision, base.precision, []
     if base.precision == "nf4":
         folder = sampled_folder(base.base, run_dir)

@@ -8,6 +8,7 @@ from longcot.files.errors import BadInput
 from longcot.files.manifest import status
 from longcot.files.paths import model_source, resolve
 from longcot.files.run_directory import adapter
+from longcot.models.cards import cards
 from longcot.models.loading import context_length, load_config
 from longcot.qlora.settings import LoraSettings
 from longcot.study.study import Model, Study
@@ -64,12 +65,16 @@ def training_fit(study: Study) -> dict[str, tuple[bool, str]]:
 def check_named_modules(study: Study) -> None:
     """See that the modules which arms name are their base's. Raises BadInput with the arm, and the names there are.
 
-    Only where an arm names some, since looking takes torch and seconds; a base that is not at hand is passed over.
+    Modules and layers. Only where an arm names some, since looking takes torch and seconds; a base that is not at hand
+    is passed over.
     """
+    named = {}  # one arm of those with the same settings
     for arm in study.arms:
         lora = study.lora_of(arm)
-        if not arm.trained or (lora.target_modules == "all-linear" and not lora.modules_to_save):
-            continue
+        everywhere = lora.target_modules == "all-linear" and lora.layers is None and not lora.modules_to_save
+        if arm.trained and not everywhere:
+            named.setdefault((arm.model, lora), arm)
+    for (_, lora), arm in named.items():
         from longcot.qlora.target_modules import check_modules
 
         if config := model_config(study.models[arm.model]):
@@ -81,9 +86,20 @@ def check_named_modules(study: Study) -> None:
 
 def training_warnings(study: Study) -> list[str]:
     """What cannot be trained here, one line a model. Small models are not looked at, since that takes seconds."""
+    slow = slow_on_cpu(study)
     if not any(_may_be_large(study.models[name]) for name in _to_train(study)):
+        return slow
+    return slow + [words for fits, words in training_fit(study).values() if not fits]
+
+
+def slow_on_cpu(study: Study) -> list[str]:
+    """What is to be said of training in 16 bits without a GPU. The type is left as it is: results hang on it."""
+    if study.lora.compute_dtype == "float32" or not _to_train(study) or cards():
         return []
-    return [words for fits, words in training_fit(study).values() if not fits]
+    return [
+        f"lora.compute_dtype is {study.lora.compute_dtype}, and there is no NVIDIA GPU here: most CPUs train many "
+        "times slower in 16 bits than in 32 (0.18 against 2.7 steps/s, measured); compute_dtype: float32 avoids that"
+    ]
 
 
 def _to_train(study: Study) -> dict[str, list[LoraSettings]]:

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from longcot.curation.task import Data
 from longcot.files.strict import Strict, changes_of
 from longcot.problems.prompts import AskedStyle, Edit, Prompt
-from longcot.qlora.settings import LoraSettings
+from longcot.qlora.settings import LoraSettings, Loss
 from longcot.sampling.settings import Sampling
 from longcot.traces.importing import Imported
 
@@ -27,10 +27,10 @@ class TrainingTraces(Strict):
     """
 
     name: str = Name  # the model's where none is given
-    model: str = ""
-    samples: int = Field(1, ge=1)
+    model: str = ""  # whose traces: a name among models; or they are imported
+    samples: int = Field(1, ge=1)  # for each problem
     temperature: float | None = Field(None, ge=0)  # the study's where none is given
-    style: AskedStyle = "zero_shot"
+    style: AskedStyle = "zero_shot"  # how it is asked
     edits: list[Edit] = []  # passes over the model's own traces, each a stage of its own
     imported: Imported | None = None
 
@@ -50,18 +50,26 @@ class Condition(Strict):
     """What an arm stands for in a comparison of conditions: the value of each property that it shows, over its draws.
 
     An arm of several draws is as many arms, `name-1`, `name-2` and so on, each with the next seed for its choice. The
-    arms of one value are reported together (`conditions.condition_table`).
+    arms of one value are reported together (`conditions.condition_table`), what was foretold beside what came.
     """
 
     of: dict[Text, Text] = Field(min_length=1)  # property: value, as {length: long}
-    draws: int = Field(1, ge=1)
+    draws: int = Field(1, ge=1)  # arms of it, each with another seed
+    foretold: str = Field("", max_length=300)  # what is expected of it, written before the study is run
+
+
+class Checkpoint(Strict):
+    """Another arm's adapter as it was after an epoch of its training."""
+
+    of: str = Name
+    epoch: int = Field(ge=1)  # of its training, counted from 1
 
 
 class Arm(Strict):
     """One row of the comparison: a model, what was done to it, and how it is asked."""
 
-    name: str = Name
-    model: str = ""
+    name: str = Name  # in tables and figures, and of its files
+    model: str = ""  # a name among models
     data: Data | None = None
     use: Literal["finetune", "examples", "curate"] = "finetune"  # the data: to train on, to put in the prompt, to have
     style: AskedStyle = "zero_shot"  # of the benchmark's prompts
@@ -70,6 +78,9 @@ class Arm(Strict):
     sampling: SamplingChanges | None = None  # in place of the study's, on the benchmark
     prompt: PromptChanges | None = None  # in its training set and on the benchmark
     lora: LoraChanges | None = None
+    loss: Loss | None = None  # which tokens of its traces are learnt; none: all that the assistant says
+    evaluate_at: list[Annotated[int, Field(ge=1)]] = []  # epochs: each is an arm `name-epoch-3` of its own
+    checkpoint: Checkpoint | None = None  # the adapter that it is sampled with, of an arm that is trained
 
     @model_validator(mode="after")
     def _has_what_it_needs(self) -> "Arm":
@@ -79,6 +90,11 @@ class Arm(Strict):
             raise ValueError(f"{self.condition.draws} draws without data; say which traces to draw")
         if self.lora and not self.trained:
             raise ValueError("lora of an arm that is not fine-tuned; leave it out, or give it data to learn from")
+        for name in ("loss", "evaluate_at"):
+            if getattr(self, name) and not self.trained:
+                raise ValueError(f"{name} of an arm that is not fine-tuned; leave it out, or give it data")
+        if self.checkpoint and (self.data or self.imported or not self.model):
+            raise ValueError("checkpoint of an arm with data or imported, or without a model; it learns nothing itself")
         if self.imported and (self.sampling or self.prompt):
             raise ValueError("sampling or prompt of an arm that is imported; leave them out")
         return self
@@ -86,8 +102,11 @@ class Arm(Strict):
     @property
     def own(self) -> dict[str, dict[str, Any]]:
         """What it says in place of the study's settings, as `{"lora": {"rank": 1}}`."""
-        named = {name: getattr(self, name) for name in ("sampling", "prompt", "lora")}
-        return {name: said for name, changes in named.items() if changes and (said := changes.model_dump())}
+        named = {name: getattr(self, name) for name in ("sampling", "prompt", "lora", "checkpoint")}
+        said = {name: changes.model_dump() for name, changes in named.items() if changes}
+        said |= {"loss": self.loss.said} if self.loss else {}
+        said |= {"transform": self.data.transform.said} if self.data and self.data.transform else {}
+        return {name: changes for name, changes in said.items() if changes}
 
     @property
     def trained(self) -> bool:
@@ -101,14 +120,30 @@ class Arm(Strict):
 
 
 def each_draw(arms: list[Arm]) -> list[Arm]:
-    """The arms with each draw of a condition as an arm of its own."""
+    """The arms with each draw of a condition, and each epoch at which one is evaluated, as an arm of its own."""
     expanded = []
     for arm in arms:
         if not arm.condition or arm.condition.draws == 1:
-            expanded.append(arm)
+            expanded += _each_epoch(arm)
             continue
         for draw in range(1, arm.condition.draws + 1):
-            changes = {"name": f"{arm.name}-{draw}", "condition": Condition(of=arm.condition.of)}
-            changes["data"] = arm.data.model_copy(update={"seed": arm.data.seed + draw})
-            expanded.append(arm.model_copy(update=changes))
+            changes = {"name": f"{arm.name}-{draw}", "condition": arm.condition.model_copy(update={"draws": 1})}
+            changes["data"] = arm.data.drawn(draw)
+            expanded += _each_epoch(arm.model_copy(update=changes))
     return expanded
+
+
+def _each_epoch(arm: Arm) -> list[Arm]:
+    """The arm, and one for each epoch at which it is evaluated.
+
+    Where the arm's condition has the property `epochs`, they show it too, each with its own value; what is foretold of
+    the arm is foretold of them.
+    """
+    arms = [arm.model_copy(update={"evaluate_at": []})]
+    for epoch in arm.evaluate_at:
+        changes: dict[str, Any] = {"name": f"{arm.name}-epoch-{epoch}", "condition": None}
+        if arm.condition and "epochs" in arm.condition.of:
+            changes["condition"] = Condition(of={"epochs": str(epoch)}, foretold=arm.condition.foretold)
+        changes |= {"data": None, "lora": None, "loss": None, "evaluate_at": []}
+        arms.append(arm.model_copy(update=changes | {"checkpoint": Checkpoint(of=arm.name, epoch=epoch)}))
+    return arms

@@ -166,14 +166,15 @@ def _learnt(study: Study, trained: Sequence[Arm], tokenizer: Any, asked: Problem
         for token in study.lora_of(arm).trainable_token_indices:
             token_id(tokenizer, token)
         prompt, teacher = study.prompt_of(arm), study.teacher(arm.data)
-        if (teacher.name, prompt.empty_thoughts) in lines:
-            continue
         trace = _first_trace(study, teacher)
+        loss = arm.loss if trace else None
+        if (key := (teacher.name, prompt.empty_thoughts, str(loss or ""))) in lines:
+            continue
         open_one = Trace(problem_id="any", sample=0, problem=asked.problem, expected_answer="5", model="", text="…")
         row = training_rows([trace or open_one], {}, {}, **prompt.wording, empty_thoughts=prompt.empty_thoughts)[0]
-        labels = [label for label in tokenize(row["messages"], tokenizer)[1] if label >= 0]
+        labels = [label for label in tokenize(row["messages"], tokenizer, loss=loss)[1] if label >= 0]
         of = f"{len(labels)} tokens, the first trace of {teacher.name}" if trace else f"of a trace of {teacher.name}"
-        lines[teacher.name, prompt.empty_thoughts] = f"learnt     {_shown(tokenizer.decode(labels))} ({of})"
+        lines[key] = f"learnt     {_shown(tokenizer.decode(labels))} ({of}{f', {loss}' if loss else ''})"
     return list(lines.values())
 
 

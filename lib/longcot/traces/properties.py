@@ -67,6 +67,17 @@ def split_thinking(text: str) -> tuple[str | None, str]:
     return _THOUGHT_BEGINS.sub("", thinking, count=1).strip(), answer.strip()
 
 
+def thinking_span(text: str) -> tuple[int, int]:
+    """The characters from which to which a text thinks, without its marks and the white space beside them.
+
+    All of it but the white space at its ends where nothing is marked.
+    """
+    ends, begins = _THOUGHT_ENDS.search(text), _THOUGHT_BEGINS.search(text)
+    end = len(text[: ends.start() if ends else len(text)].rstrip())
+    start = begins.end() if begins and begins.end() <= end else 0
+    return start + len(text[start:end]) - len(text[start:end].lstrip()), end
+
+
 _TYPES = (  # the first that matches all of an answer, without $, white space, \left, \right, and what \text{…} wraps
     ("empty", r""),
     ("integer", r"[-+]?\d{1,3}(?:,\d{3})+|[-+]?\d+"),

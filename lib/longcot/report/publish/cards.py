@@ -198,12 +198,14 @@ def _percent(fraction: str) -> str:
 
 
 def _data(done: FinishedArm) -> str:
-    manifest, teacher = done.manifests["training set"], done.teacher
+    manifest = done.manifests["training set"]
     removed = ", ".join(f"{label} (removed {count})" for label, count in manifest.get("removed", {}).items())
     rows = read_rows(done.files["training set"])
-    given = teacher.imported
-    writer = shown_source(given.source) if given else _model(done.study.models[teacher.model])
-    return f"""Traces of `{teacher.name}` (`{writer}`). Filters, in order: {removed or "none"}.
+    writers = []
+    for one in done.teachers:
+        source = shown_source(one.imported.source) if one.imported else _model(done.study.models[one.model])
+        writers.append(f"`{one.name}` (`{source}`)")
+    return f"""Traces of {" and ".join(writers)}. Filters, in order: {removed or "none"}.
 Of what they left: {how_chosen(manifest)}.
 
 {markdown_table(("property", "value"), composition(rows))}"""

@@ -34,9 +34,10 @@ class FinishedArm:
         return self.study.models[self.arm.model]
 
     @property
-    def teacher(self) -> TrainingTraces:
+    def teachers(self) -> list[TrainingTraces]:
         """The training traces that the arm's were chosen from."""
-        return self.study.teacher(self.arm.data)
+        found = [self.study.teacher(part) for part in self.arm.data.parts]
+        return list({teacher.name: teacher for teacher in found}.values())
 
     @property
     def score(self) -> dict[str, str]:
@@ -50,16 +51,17 @@ class FinishedArm:
 
     def sources(self) -> list[tuple[str, str, str]]:
         """(role, name, licence as the study states it) of what the training set was made from."""
-        teacher, found = self.teacher, []
-        if teacher.imported:
-            found.append(("problems and traces", shown_source(teacher.imported.source), teacher.imported.source))
-        else:
+        found = []
+        for teacher in self.teachers:
+            if teacher.imported:
+                found.append(("problems and traces", shown_source(teacher.imported.source), teacher.imported.source))
+                continue
             problems, model = self.study.problems.train.source, self.study.models[teacher.model]
             found.append(("problems", shown_source(problems), problems))
             found.append(("teacher", model_name(model.path), model.path))
             if model.adapter:
                 found.append(("teacher's adapter", model_name(model.adapter), model.adapter))
-        return [(role, name, self.licence(source)) for role, name, source in found]
+        return [(role, name, self.licence(source)) for role, name, source in dict.fromkeys(found)]
 
     def licence(self, source: str) -> str:
         """The licence of a source, by its path or id in the study."""
