@@ -18,7 +18,7 @@ from transformers import (
 )
 from transformers.cache_utils import StaticLayer
 
-from longcot.sampling.same_bits import attention_same, products_same
+from longcot.sampling.same_bits import attention_same, products_same, shown
 
 BLOCK = 64  # positions of the cache: what attention reads grows by so many
 ROWS = 8  # the batch shrinks by so many, and to no fewer
@@ -33,9 +33,6 @@ class _Layer(StaticLayer):
         super().__init__(max_cache_len=max_cache_len)
         self.block = block
 
-    def _shown(self, used: int) -> int:
-        return min(-(-used // self.block) * self.block, self.max_cache_len)
-
     def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
         """Take in the new positions; returns all keys and values to look at."""
         if not self.is_initialized:
@@ -43,12 +40,12 @@ class _Layer(StaticLayer):
         start, self.used = self.used, self.used + key_states.shape[-2]
         self.keys[:, :, start : self.used] = key_states
         self.values[:, :, start : self.used] = value_states
-        shown = self._shown(self.used)
-        return self.keys[:, :, :shown], self.values[:, :, :shown]
+        end = shown(self.used, self.max_cache_len, self.block)
+        return self.keys[:, :, :end], self.values[:, :, :end]
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         """How many positions a mask covers, and from which on."""
-        return self._shown(self.used + query_length), 0
+        return shown(self.used + query_length, self.max_cache_len, self.block), 0
 
     def get_seq_length(self) -> int:
         """The positions in use."""
