@@ -74,12 +74,12 @@ def plan(parser: Parser, words: Sequence[str]) -> None:
     parser.add_changes()
     given = parser.read(words)
     study = study_to_run(there(given.study), given.config)
-    from longcot.run.gpus import pool
-    from longcot.run.launch import cores_of, profile_path
+    from longcot.run.launch import cores_of, profile_path, side_by_side
     from longcot.run.plan import plan
 
     profile = profile_path(given.profile) if given.profile else None
-    print(plan(study, cores_of(study, given.cores, profile), None if profile else len(pool())))
+    cores = cores_of(study, given.cores, profile)
+    print(plan(study, cores, None if profile else side_by_side(study, cores)))
 
 
 def run(parser: Parser, words: Sequence[str]) -> None:

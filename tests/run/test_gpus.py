@@ -126,7 +126,7 @@ def test_an_engine_is_started_once_for_all_that_wait_for_the_same():
     assert [task.name for task in second.tasks if task.examples] == ["base-few-shot"]
     made = [product for job in jobs.values() for product in job.products if product.endswith("benchmark.jsonl")]
     assert sorted(made) == sorted(f"traces/{arm.name}/benchmark.jsonl" for arm in study.arms), "each arm once"
-    assert "engine starts: 2," in plan(study, cores=2, gpus=0)
+    assert "engine starts: 2," in plan(study, cores=2, side_by_side=0)
     assert sum(map(engine_starts, study_jobs(study))) == 4, "on a cluster nothing waits for the start of another"
     mixed = load_study("params/miniature.yaml", changes[1:2])
     assert sum(map(engine_starts, study_jobs(mixed, 0))) == 1, "a teacher that is an arm too"

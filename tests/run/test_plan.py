@@ -2,8 +2,9 @@ import pandas as pd
 import pytest
 
 from longcot.files.paths import ROOT, resolve
+from longcot.run.expected import expected_tokens
 from longcot.run.jobs import Job, study_jobs
-from longcot.run.plan import expected_tokens, job_row, jobs_table, model_row, models_table, plan, wall_seconds
+from longcot.run.plan import job_row, jobs_table, model_row, models_table, plan, wall_seconds
 from longcot.sampling.settings import Server
 from longcot.study.reading import load_study
 from longcot.traces.trace import Trace, write_traces

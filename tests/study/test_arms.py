@@ -5,8 +5,8 @@ import yaml
 
 from longcot.files.errors import BadInput
 from longcot.files.paths import ROOT
+from longcot.run.expected import expected_tokens
 from longcot.run.jobs import plotted_arms, study_jobs
-from longcot.run.plan import expected_tokens
 from longcot.run.training_fit import check_named_modules
 from longcot.study.reading import load_study
 from longcot.study.study import Study

@@ -7,7 +7,7 @@ from longcot.files.errors import BadInput
 from longcot.files.paths import ROOT
 from longcot.qlora.settings import LoraSettings
 from longcot.run import training_fit
-from longcot.run.jobs import chunks, plot_tasks, study_jobs
+from longcot.run.jobs import plot_tasks, study_jobs
 from longcot.run.notebook import check_parameters
 from longcot.study.checks import check_inputs
 from longcot.study.reading import load_study
@@ -232,11 +232,6 @@ def test_a_study_that_only_curates_trains_and_plots_nothing(tmp_path):
     assert [job.notebook for job in jobs] == ["01_generate_traces", "02_analyze_curation"]
     assert jobs[0].parameters["imports"][0]["imported"]["where"] == {"model": ["a", "b"], "style": "c"}
     assert jobs[1].products == ["training_sets/set.jsonl"]
-
-
-def test_arms_are_dealt_out_in_turn():
-    assert chunks([1, 2, 3, 4, 5], 2) == [[1, 4], [2, 5], [3]]
-    assert chunks([1], 4) == [[1]]
 
 
 def test_world_2_is_the_same_study_in_another_world():

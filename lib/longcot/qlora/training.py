@@ -8,6 +8,7 @@ import resource
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from longcot.models.loading import config_stops, context_length
 from longcot.models.nf4 import load_base_4bit, save_dequantized
 from longcot.qlora.checkpoints import finish_checkpoint, keep_epoch, last_checkpoint, remove, tidy
 from longcot.qlora.memory import advice
+from longcot.qlora.plain_layers import add_in_one_pass, plain_layers
 from longcot.qlora.room import is_out_of_memory
 from longcot.qlora.settings import LoraSettings, Loss
 from longcot.qlora.target_modules import adapt, check_names
@@ -114,47 +116,52 @@ def train_adapter(
         torch.cuda.reset_peak_memory_stats()
     set_seed(settings.seed)
     check_names(base_model, settings.target_modules)
-    model = adapt(base_model, settings, tokenizer)
-    try:
-        watching = [_Progress(out_dir.name, on_step, keep), *callbacks]
-        trainer = _trainer(model, tokenizer, rows, work, settings, watching)
-        start = time.perf_counter()
-        steps_done = int(checkpoint.name.split("-")[1]) if checkpoint else 0
-        with writing(work):
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        seconds = time.perf_counter() - start
-        log = [row for row in trainer.state.log_history if "loss" in row]
-        tokens = sum(len(row["input_ids"]) for row in rows)
-        share = 1 - steps_done / trainer.state.max_steps
-        peak = (
-            torch.cuda.max_memory_allocated() if on_gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        )
-        report = {
-            "settings": settings.recipe(),
-            **({"learnt": loss.said} if loss else {}),
-            "loss": [row["loss"] for row in log],
-            "steps": trainer.state.max_steps,
-            "traces": len(rows),
-            "dropped": dropped,
-            "tokens": tokens,
-            "longest": longest,
-            "seconds": round(seconds, 3),
-            "tokens_per_s": round(tokens * settings.epochs * share / seconds, 1),
-            "peak_memory_gb": round(peak / 1e9, 3),
-        }
-        _save(model, tokenizer, out_dir, log, report, [work / epoch_of(epoch) for epoch in keep])
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
-            raise
-        size = torch.cuda.get_device_properties(0).total_memory / 1e9 if on_gpu else 0.0
-        words = advice(base_model.config, settings, longest, size)
-        raise BadInput(
-            f"{out_dir.name}: out of memory; {words}; with the same parameters and nothing else on the GPU, training "
-            f"goes on from its last checkpoint in {display_path(work)}"
-        ) from None
-    finally:
-        without_adapter(model)
-        base_model.eval()
+    small = settings.batch_size * longest * _numbers_of_a_token(base_model) <= SMALL
+    plain = small and not on_gpu and settings.compute_dtype == "float32"
+    with plain_layers(base_model) if plain else nullcontext():
+        model = adapt(base_model, settings, tokenizer)
+        model.create_or_update_model_card = lambda *_: None  # an empty form that `tidy` removes: 0.1 s a checkpoint
+        if plain:
+            add_in_one_pass(model)
+        try:
+            watching = [_Progress(out_dir.name, on_step, keep), *callbacks]
+            trainer = _trainer(model, tokenizer, rows, work, settings, small, watching)
+            start = time.perf_counter()
+            steps_done = int(checkpoint.name.split("-")[1]) if checkpoint else 0
+            with writing(work):
+                trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            seconds = time.perf_counter() - start
+            log = [row for row in trainer.state.log_history if "loss" in row]
+            tokens = sum(len(row["input_ids"]) for row in rows)
+            share = 1 - steps_done / trainer.state.max_steps
+            host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+            peak = torch.cuda.max_memory_allocated() if on_gpu else host
+            report = {
+                "settings": settings.recipe(),
+                **({"learnt": loss.said} if loss else {}),
+                "loss": [row["loss"] for row in log],
+                "steps": trainer.state.max_steps,
+                "traces": len(rows),
+                "dropped": dropped,
+                "tokens": tokens,
+                "longest": longest,
+                "seconds": round(seconds, 3),
+                "tokens_per_s": round(tokens * settings.epochs * share / seconds, 1),
+                "peak_memory_gb": round(peak / 1e9, 3),
+            }
+            _save(model, tokenizer, out_dir, log, report, [work / epoch_of(epoch) for epoch in keep])
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            size = torch.cuda.get_device_properties(0).total_memory / 1e9 if on_gpu else 0.0
+            words = advice(base_model.config, settings, longest, size)
+            raise BadInput(
+                f"{out_dir.name}: out of memory; {words}; with the same parameters and nothing else on the GPU, "
+                f"training goes on from its last checkpoint in {display_path(work)}"
+            ) from None
+        finally:
+            without_adapter(model)
+            base_model.eval()
     remove(work)
     return report
 
@@ -165,6 +172,7 @@ def _trainer(
     rows: Sequence[dict[str, list[int]]],
     work: Path,
     settings: LoraSettings,
+    small: bool,
     callbacks: Sequence[TrainerCallback],
 ) -> Trainer:
     """The trainer, `settings.batch_size` traces a step.
@@ -172,9 +180,6 @@ def _trainer(
     A small batch is padded and goes through the model as it is, a large one through an `AdapterTrainer`. Either way a
     step's loss is the mean over the learnt tokens of all its traces.
     """
-    longest = max(len(row["input_ids"]) for row in rows)
-    config = model.get_base_model().config.get_text_config()
-    small = settings.batch_size * longest * config.num_hidden_layers * config.hidden_size <= SMALL
     on_gpu = model.device.type == "cuda"
     arguments = TrainingArguments(
         output_dir=str(work),
@@ -209,6 +214,11 @@ def _trainer(
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+
+def _numbers_of_a_token(base_model: PreTrainedModel) -> int:
+    config = base_model.config.get_text_config()
+    return config.num_hidden_layers * config.hidden_size
 
 
 def _what(

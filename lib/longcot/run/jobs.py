@@ -5,20 +5,20 @@ training traces ─► curate ─► fine-tune ─► benchmark traces ─► pl
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from longcot.curation.task import CurateTask
 from longcot.figures.task import PlotTask
 from longcot.files.run_directory import adapter, benchmark_traces, table, training_set, training_traces
 from longcot.files.strict import Strict
 from longcot.qlora.task import TrainTask
+from longcot.run.expected import dealt, reckoned_seconds
 from longcot.sampling.importing import ImportTask
 from longcot.sampling.task import SampleTask
 from longcot.study.arms import Arm, TrainingTraces
 from longcot.study.cluster import GpuRequest
 from longcot.study.study import Study
 
-T = TypeVar("T")
 GENERATE, CURATE, FINETUNE, PLOT = (
     "01_generate_traces",
     "02_analyze_curation",
@@ -51,22 +51,20 @@ class Job:
         return self.settings | given
 
 
-def chunks(arms: Sequence[T], size: int) -> list[list[T]]:
-    """The arms in as few jobs of at most `size` as it takes, dealt out in turn so that long ones spread."""
-    count = -(-len(arms) // size)
-    return [list(arms[start::count]) for start in range(count)]
-
-
 def batches(study: Study, arms: Sequence[Arm] | Sequence[TrainingTraces]) -> list[list[Any]]:
-    """The arms (or training traces) in jobs of one base each, since a job loads its weights once; then in chunks.
+    """The arms (or training traces) in jobs of one base each, since a job loads its weights once.
 
     Only where they are sampled parts arms of one base. An engine is started once for all of them, on all GPUs.
     """
-    return [
-        chunk
-        for (_, _, engine), group in _by_base(study, arms).items()
-        for chunk in ([group] if engine else chunks(group, study.jobs.arms_per_job))
-    ]
+    groups = _by_base(study, arms).items()
+    return [job for (_, _, engine), group in groups for job in ([group] if engine else _dealt(study, group))]
+
+
+def _dealt(study: Study, arms: Sequence[Any], side_by_side: int = 1) -> list[list[Any]]:
+    """Arms of one base in as few jobs as it takes, or the next multiple of `side_by_side`, which take about as long."""
+    least = -(-len(arms) // study.jobs.arms_per_job)
+    count = min(-(-least // side_by_side) * side_by_side, len(arms))
+    return dealt(arms, count, study.jobs.arms_per_job, lambda arm: reckoned_seconds(study, arm))
 
 
 def _base(study: Study, arm: Arm | TrainingTraces) -> tuple:
@@ -267,12 +265,13 @@ def _import_job(study: Study) -> Job:
     return Job(f"{GENERATE}-imported", GENERATE, tasks, settings, [], products, study.jobs.request())
 
 
-def study_jobs(study: Study, gpus: int | None = None) -> list[Job]:
+def study_jobs(study: Study, side_by_side: int | None = None) -> list[Job]:
     """All jobs of a study, each after those it waits for.
 
-    `gpus` are those of the one machine that runs it: arms are trained on them side by side, and what is sampled by one
-    engine shares its starts, since engines have the machine one after another. None: a cluster's, whose jobs have a
-    machine each, so that none is made to wait for what another could do.
+    `side_by_side` is how many run at once on the one machine that runs it: what follows the choice of traces is cut so
+    that it keeps all of it busy, few starts being better than many small jobs, and what is sampled by one engine
+    shares its starts, since engines have the machine one after another. None: a cluster's, whose jobs have a machine
+    each, so that none is made to wait for what another could do.
     """
     jobs = []
     imported = any(one.imported for one in [*study.arms, *study.training_traces])
@@ -280,8 +279,11 @@ def study_jobs(study: Study, gpus: int | None = None) -> list[Job]:
     plain = [arm for arm in study.arms if not arm.imported and not arm.data and not arm.checkpoint]
     shown = [arm for arm in study.arms if arm.data and arm.use == "examples"]
     trained = [arm for arm in study.arms if arm.trained]
-    early = _same_engine(study, plain, teachers) if gpus is not None else []  # on the starts of teachers
-    late = _same_engine(study, shown, trained) if gpus is not None else []  # on those of fine-tuned arms
+    early = _same_engine(study, plain, teachers) if side_by_side is not None else []  # on the starts of teachers
+    late = _same_engine(study, shown, trained) if side_by_side is not None else []  # on those of fine-tuned arms
+    if side_by_side:  # where no engine is started, beside fine-tuned arms
+        late += [arm for arm in shown if not study.models[arm.model].engine]
+    later = [arm for arm in study.arms if arm.trained or arm in late and not study.models[arm.model].engine]
     if imported:
         jobs.append(_import_job(study))
     jobs += _training_jobs(study, teachers, early)
@@ -292,14 +294,15 @@ def study_jobs(study: Study, gpus: int | None = None) -> list[Job]:
     for number, group in enumerate(batches(study, [arm for arm in shown if arm not in late])):
         jobs.append(_benchmark_job(study, f"examples-{number}", group, [CURATE]))
     number = 0
-    for place, ((_, _, engine), group) in enumerate(_by_base(study, trained).items()):
-        size = min(study.jobs.arms_per_job, -(-len(group) // gpus)) if gpus else study.jobs.arms_per_job
+    for place, ((_, _, engine), group) in enumerate(_by_base(study, later).items()):
         training: list[str] = []
-        for arms in chunks(group, size):
-            jobs.append(_train_job(study, number, arms))
-            training.append(jobs[-1].name)
+        for arms in _dealt(study, group, side_by_side or 1):
+            if own := [arm for arm in arms if arm.trained]:
+                jobs.append(_train_job(study, number, own))
+                training.append(jobs[-1].name)
             if not engine:
-                jobs.append(_benchmark_job(study, f"trained-{number}", study.sampled_with(arms), training[-1:]))
+                sampled = [*(arm for arm in arms if not arm.trained), *study.sampled_with(own)]
+                jobs.append(_benchmark_job(study, f"trained-{number}", sampled, training[-1:] if own else [CURATE]))
             number += 1
         if engine:
             sampled = [*_same_engine(study, late, group), *study.sampled_with(group)]

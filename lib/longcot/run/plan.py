@@ -1,92 +1,31 @@
 """What a study would do and what it would cost, before anything runs. Lengths are measured ones where traces exist."""
 
-import functools
 import heapq
 import textwrap
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from longcot.curation.task import Data
 from longcot.figures.task import said_instead
 from longcot.files.manifest import status
 from longcot.files.paths import display_path, resolve
-from longcot.files.run_directory import REPORT, training_traces
+from longcot.files.run_directory import REPORT
 from longcot.files.text_table import text_table
-from longcot.problems.sources import ProblemSet, load_problems
+from longcot.problems.sources import ProblemSet
 from longcot.run.engine_fit import engine_fit
+from longcot.run.expected import expected_tokens, learnt_tokens, problem_count
 from longcot.run.jobs import FINETUNE, Job, study_jobs
 from longcot.run.training_fit import longest_expected, model_config, slow_on_cpu, training_fit
 from longcot.sampling.task import SampleTask
-from longcot.study.arms import Arm
-from longcot.study.checks import at_hand
 from longcot.study.preview import previews
 from longcot.study.study import Model, Study
-from longcot.traces.trace import iter_traces
 
 COLUMNS = 100  # of a terminal, which tables fit
 BYTES_PER_TOKEN = 4  # of a trace on disk, about: English and LaTeX in the tokens of Qwen2.5
 BYTES_PER_TRACE = 600  # the rest of its line
 BYTES_PER_LORA_WEIGHT = 4  # the adapter itself; checkpoints, three times that, go when it is done
 ASKED = {"gpus": "{} GPU", "memory_mb": "{} MB", "runtime_minutes": "{} min", "partition": "{}", "account": "{}"}
-
-
-def measured_tokens(path: Path) -> float | None:
-    """The mean length of the traces in a file, in tokens; None without any that says it."""
-    return _mean_tokens(path, path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else None
-
-
-@functools.cache  # of a file as it was then: every arm that learns from a teacher asks for the teacher's
-def _mean_tokens(path: Path, changed: int, size: int) -> float | None:
-    found = [trace.completion_tokens for trace in iter_traces(path)]
-    lengths = [tokens for tokens in found if tokens is not None]
-    return sum(lengths) / len(lengths) if lengths else None
-
-
-def problem_count(problems: ProblemSet) -> int:
-    """How many problems a set has. A Hub set is not loaded for a plan."""
-    return _problem_count(problems.model_dump_json())
-
-
-@functools.cache
-def _problem_count(problems: str) -> int:
-    given = ProblemSet.model_validate_json(problems)
-    if given.limit and not at_hand(given.source):
-        return given.limit
-    return len(load_problems(**given.model_dump()))
-
-
-def _arm(study: Study, name: str) -> Arm | None:
-    return next((arm for arm in study.arms if arm.name == name), None)
-
-
-def expected_tokens(study: Study, name: str, model: str, traces: str) -> tuple[float, str]:
-    """(mean length of a response, where the figure is from) for an arm or for training traces of that name.
-
-    A fine-tuned arm is reckoned to write as long as the traces that it learns from.
-    """
-    run_dir, assumed = resolve(study.run_dir), study.assume.tokens
-    if (measured := measured_tokens(run_dir / traces)) is not None:
-        return measured, "measured"
-    if name in assumed:
-        return assumed[name], "assumed"
-    if (arm := _arm(study, name)) and study.adapter_of(arm):
-        return _learnt_tokens(study, study.learner(arm).data)
-    if model in assumed:
-        return assumed[model], "assumed"
-    sampling = study.sampling_of(arm) if (arm := _arm(study, name)) else study.sampling
-    limits = [sampling.max_tokens, study.models[model].context if model else None]
-    return min(filter(None, limits)), "the limit"
-
-
-def _learnt_tokens(study: Study, data: Data) -> tuple[float, str]:
-    """(mean length of the traces that an arm's data choose from, where the figure is from)."""
-    teachers = [study.teacher(part) for part in data.parts]
-    found = [expected_tokens(study, one.name, one.model, training_traces(one.name)) for one in teachers]
-    tokens = sum(part.n * length for part, (length, _) in zip(data.parts, found, strict=True))
-    return tokens / data.size, ", ".join(dict.fromkeys(source for _, source in found))
 
 
 def _sampling_rows(study: Study, job: Job) -> list[dict[str, Any]]:
@@ -122,7 +61,7 @@ def job_row(study: Study, job: Job) -> dict[str, Any]:
         rate = study.assume.training_tokens_per_s
         for task in job.tasks:
             data = study.arm(task.name).data
-            tokens, row["lengths"] = _learnt_tokens(study, data)
+            tokens, row["lengths"] = learnt_tokens(study, data)
             row["tokens"] += data.size * tokens * task.lora.epochs
     states = [status(resolve(study.run_dir) / product) for product in job.products]
     row["seconds"] = study.assume.job_seconds + row["tokens"] / rate if rate else None
@@ -198,11 +137,11 @@ def wall_seconds(jobs: Sequence[Job], seconds: Sequence[float], at_once: int) ->
     return max(free)
 
 
-def plan(study: Study, cores: int, gpus: int | None = None) -> str:
+def plan(study: Study, cores: int, side_by_side: int | None = None) -> str:
     """The plan as text: jobs, models and how they are asked, the whole on so many cores, and how to serve what is to be
-    served. `gpus` are those of this machine, None on a cluster, as `study_jobs` takes them.
+    served. `side_by_side` is `study_jobs`'.
     """
-    jobs = study_jobs(study, gpus)
+    jobs = study_jobs(study, side_by_side)
     rows = pd.DataFrame([job_row(study, job) for job in jobs])
     models = pd.DataFrame([model_row(study, name, model) for name, model in study.models.items()])
     parts = [study.title, *_finished(study, rows), jobs_table(rows)]

@@ -33,8 +33,9 @@ from longcot.files.run_directory import (
     stamp,
     training_traces,
 )
+from longcot.run.expected import expected_tokens, problem_count
 from longcot.run.jobs import Job
-from longcot.run.plan import BYTES_PER_TOKEN, expected_tokens, problem_count, wall_seconds
+from longcot.run.plan import BYTES_PER_TOKEN, wall_seconds
 from longcot.study.reading import load_study
 from longcot.study.study import Study
 

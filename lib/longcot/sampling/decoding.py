@@ -1,8 +1,7 @@
 """Decoding a batch on a CPU: what `generate` gives, to the bit, for less work.
 
-Rows that have ended leave the batch, and attention reads of the reserved cache only what is in use. Neither changes a
-float of another row: products of 8 rows and more give each row the same bits whatever the others are, and a softmax over
-blocks of 64 positions the same as over all, where what lies behind is masked (tests/benchmarks/README.md).
+Rows that have ended leave the batch, and attention reads of the reserved cache only what is in use. Where this
+machine's products or its attention would round otherwise then (`same_bits`), the one or the other is left as it is.
 """
 
 from typing import Any
@@ -13,12 +12,13 @@ from transformers import (
     Cache,
     GenerationConfig,
     LogitsProcessorList,
-    PretrainedConfig,
     PreTrainedModel,
     StaticCache,
     StoppingCriteriaList,
 )
 from transformers.cache_utils import StaticLayer
+
+from longcot.sampling.same_bits import attention_same, products_same, shown
 
 BLOCK = 64  # positions of the cache: what attention reads grows by so many
 ROWS = 8  # the batch shrinks by so many, and to no fewer
@@ -29,8 +29,9 @@ class _Layer(StaticLayer):
 
     used = 0  # positions
 
-    def _shown(self, used: int) -> int:
-        return min(-(-used // BLOCK) * BLOCK, self.max_cache_len)
+    def __init__(self, max_cache_len: int, block: int):
+        super().__init__(max_cache_len=max_cache_len)
+        self.block = block
 
     def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
         """Take in the new positions; returns all keys and values to look at."""
@@ -39,12 +40,12 @@ class _Layer(StaticLayer):
         start, self.used = self.used, self.used + key_states.shape[-2]
         self.keys[:, :, start : self.used] = key_states
         self.values[:, :, start : self.used] = value_states
-        shown = self._shown(self.used)
-        return self.keys[:, :, :shown], self.values[:, :, :shown]
+        end = shown(self.used, self.max_cache_len, self.block)
+        return self.keys[:, :, :end], self.values[:, :, :end]
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         """How many positions a mask covers, and from which on."""
-        return self._shown(self.used + query_length), 0
+        return shown(self.used + query_length, self.max_cache_len, self.block), 0
 
     def get_seq_length(self) -> int:
         """The positions in use."""
@@ -59,12 +60,13 @@ class _Layer(StaticLayer):
             setattr(self, name, buffer[: len(rows)])
 
 
-def reserved_cache(config: PretrainedConfig, length: int) -> Cache | None:
+def reserved_cache(model: PreTrainedModel, length: int) -> Cache | None:
     """A cache of fixed size for `decode`; None for a model of which a layer keeps something else than all positions."""
-    layers = StaticCache(config, max_cache_len=length).layers
+    layers = StaticCache(model.config, max_cache_len=length).layers
     if any(type(layer) is not StaticLayer for layer in layers):
         return None
-    return Cache(layers=[_Layer(max_cache_len=length) for _ in layers])
+    block = BLOCK if attention_same(model.config, model.dtype, length, BLOCK) else length
+    return Cache(layers=[_Layer(max_cache_len=length, block=block) for _ in layers])
 
 
 def decode(
@@ -77,11 +79,11 @@ def decode(
 ) -> Tensor:
     """The loop of `generate(custom_generate=decode)` with a `reserved_cache`: prompts and what follows (batch, length).
 
-    Behind its end a row is padded. A row's random numbers are those of its place in the whole batch, ended rows counted.
+    Behind its end a row is padded. A row's random numbers are those of its place in the whole batch.
     """
     batch, pad = len(input_ids), generation_config.pad_token_id
     place, running = torch.arange(batch), torch.ones(batch, dtype=torch.bool)  # of the rows that are computed
-    tokens, written = input_ids, [input_ids]
+    tokens, written, leave = input_ids, [input_ids], products_same(model, batch, ROWS)
     while True:
         first = len(written) == 1
         given = model.prepare_inputs_for_generation(
@@ -103,7 +105,7 @@ def decode(
         if not running.any():
             return torch.cat(written, -1)
         count = max(-(-int(running.sum()) // ROWS) * ROWS, ROWS)
-        if count < len(place):
+        if leave and count < len(place):
             rows = _order(running, count)
             place, running, tokens = place[rows], running[rows], tokens[rows]
             inputs |= {name: value[rows] for name, value in inputs.items() if isinstance(value, Tensor)}

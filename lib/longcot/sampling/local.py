@@ -156,7 +156,7 @@ class LocalSampler:
         if self._fixed_cache:
             try:
                 torch.manual_seed(seed)
-                if cache := reserved_cache(self.model.config, length):
+                if cache := reserved_cache(self.model, length):
                     return self.model.generate(past_key_values=cache, custom_generate=decode, **how)
                 cache = StaticCache(self.model.config, max_cache_len=length)
                 return self.model.generate(past_key_values=cache, **how)
