@@ -127,7 +127,7 @@ def test_what_is_not_shown_any_more_is_removed(tmp_path, monkeypatch):
 def test_a_mistyped_figure_is_named(tmp_path):
     with pytest.raises(BadInput, match="no figure 'ranked_arm'; did you mean 'ranked_arms'?"):
         show_figure(tmp_path, "ranked_arm", [])
-    with pytest.raises(BadInput, match="no figure 'style'; use accuracy_by_part, "):
+    with pytest.raises(BadInput, match="no figure 'style'; use accuracy_by_epochs, accuracy_by_part, "):
         show_figure(tmp_path, "style", [])
 
 
@@ -136,5 +136,5 @@ def test_every_figure_is_shown_in_a_notebook():
     files = [(file.stem, file.read_text()) for file in (ROOT / "lib/longcot/figures").glob("*.py")]
     names = {name for name, text in files if "\ndef draw(" in text and "\ndef table(" in text}
     texts = [path.read_text() for path in (ROOT / "notebooks").glob("*.ipynb")]
-    lines = [name for text in texts for name in re.findall(r'show_figure\(run, \\"(\w+)\\"', text)]
+    lines = [name for text in texts for name in re.findall(r'show_figure\((?:run|one\.folder), \\"(\w+)\\"', text)]
     assert sorted(lines) == sorted(names - {"live_loss"}), "live_loss is shown while it grows"

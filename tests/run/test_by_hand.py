@@ -16,7 +16,8 @@ from longcot.files.manifest import sha256
 from longcot.files.paths import ROOT, resolve
 from longcot.run import redraw
 from longcot.run.by_hand import opened, plot_parameters
-from longcot.run.jobs import study_jobs, write_jobs
+from longcot.run.jobs import study_jobs
+from longcot.run.jobs_file import write_jobs
 from longcot.study.reading import load_study
 
 NOTHING = {"study": "", "tasks": [], "problems": {}, "label_corrections": "", "main_arm": "", "deviations": []}

@@ -18,6 +18,7 @@ from longcot.files.paths import ROOT, data_folder, display_path, home, resolve
 from longcot.files.privacy import home_shortened, scrubbed
 from longcot.problems.sources import load_problems
 from longcot.run.environment import prepare, temporary_folder
+from longcot.run.kernel import OwnKernel
 from longcot.run.notebook import run_notebook
 
 ODD = "a b#{c}%s'\"é\n[x]$HOME"
@@ -128,6 +129,17 @@ def test_an_error_is_one_line_whatever_the_path(tmp_path):
         str(raised.value)
         == "a⟨U+000A⟩b⟨U+001B⟩⟨U+0009⟩.jsonl: no such file; relative paths of a study are looked for in the project"
     )
+
+
+def test_each_kernel_has_sockets_of_its_own():
+    one, other = OwnKernel(kernel_name="python3"), OwnKernel(kernel_name="python3")
+    for kernel in (one, other):
+        kernel.write_connection_file()
+    assert one.transport == "ipc" and one.ip != other.ip
+    assert all(Path(kernel.ip).is_relative_to(tempfile.gettempdir()) for kernel in (one, other))
+    for kernel in (one, other):
+        kernel.cleanup_connection_file()
+        assert not Path(kernel.connection_file).exists()
 
 
 def test_a_notebook_runs_in_this_interpreter_wherever_it_lies(monkeypatch, tmp_path):

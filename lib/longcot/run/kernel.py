@@ -24,3 +24,10 @@ class OwnKernel(AsyncKernelManager):
         The path of one may have 107 bytes.
         """
         return "ipc" if len(os.fsencode(tempfile.gettempdir())) < 80 else "tcp"
+
+    @default("connection_file")
+    def _own_file(self) -> str:
+        """A name that no other kernel has: without one, the sockets of all would be the same files in the project."""
+        handle, name = tempfile.mkstemp(".json", "kernel-")
+        os.close(handle)
+        return name
