@@ -14,7 +14,7 @@ from nbconvert import HTMLExporter
 
 from longcot.figures.task import PlotTask
 from longcot.files.paths import resolve
-from longcot.files.run_directory import EVERY_TABLE, REPORT, executed, figure
+from longcot.files.run_directory import EVERY_TABLE, REPORT, TRACE_PAGE, executed, figure
 from longcot.files.strict import parse_all
 from longcot.files.visible import visible
 from longcot.files.writing import write_whole
@@ -25,7 +25,6 @@ from longcot.report.safe_html import ATTRIBUTES as OF_FORMULAS
 from longcot.report.safe_html import ELEMENTS, STYLE
 from longcot.report.sections import Sections, read_sections
 
-TRACE_PAGE = "traces.html"  # a page of the run's traces, linked where it is there
 TAGS = ("a p br hr h1 h2 h3 h4 h5 h6 ul ol li strong em b i blockquote code pre span div sub sup").split()
 TAGS += ("table thead tbody tr th td mark details summary").split()
 ATTRIBUTES = {"a": ["href", "title"], "th": ["colspan", "rowspan"], "td": ["colspan", "rowspan"]}
