@@ -1,6 +1,7 @@
-"""Live curves, in TensorBoard's own files, where it is installed; and what is said where it is not."""
+"""Live curves, in the files of each tracker that is installed; and what is said of one that is not."""
 
 import json
+from typing import get_args
 
 import pytest
 from test_sampling import Canned
@@ -28,8 +29,9 @@ def drawn(folder) -> dict[str, list[tuple[int, float]]]:
 
 def test_a_package_that_is_missing_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(live, "find_spec", lambda name: None)
-    with pytest.raises(BadInput, match="log_to: tensorboard is not installed; run .venv/bin/pip install tensorboard"):
-        check_trackers(["tensorboard"])
+    for name in get_args(live.Tracker):
+        with pytest.raises(BadInput, match=f"log_to: {name} is not installed; run .venv/bin/pip install {name}"):
+            check_trackers([name])
     with Curves(tmp_path, "base-benchmark") as curves:  # nothing is asked
         assert curves.callbacks == [] and not (tmp_path / "curves").exists()
     (tmp_path / "study.yaml").write_text("log_to: [tensorboard]\n")
@@ -37,14 +39,45 @@ def test_a_package_that_is_missing_is_named(tmp_path, monkeypatch):
         Curves(tmp_path, "base-benchmark")
 
 
+def sampled(run_dir) -> None:
+    """Four traces of an arm, sampled in two goes, each with curves of its own."""
+    sampler, out = Canned(*(f"\\boxed{{{n}}}" for n in (0, 1, 9, 3))), run_dir / "traces/base/benchmark.jsonl"
+    for problems in (PROBLEMS[:1], PROBLEMS):  # the second goes on where the first ended
+        with Curves(run_dir, "base-benchmark") as curves:
+            given = {"model": "tiny", "progress": False, "curves": curves}
+            generate_traces(sampler, problems, out, Sampling(max_tokens=9, samples=1), **given)
+
+
+def test_wandb_keeps_a_run_and_says_how_to_log_in(tmp_path, monkeypatch):
+    pytest.importorskip("wandb", reason="wandb is not installed")
+    (tmp_path / "study.yaml").write_text("log_to: [wandb]\n")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    sampled(tmp_path)
+    written = b"".join(file.read_bytes() for file in sorted(tmp_path.glob("curves/base-benchmark/wandb/*/*.wandb")))
+    assert b"base-benchmark" in written and written.count(b"eval/accuracy") >= 4 and b"0.75" in written
+    monkeypatch.delenv("WANDB_MODE")
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(BadInput, match="log_to: wandb: .*; run .venv/bin/wandb login, or set WANDB_MODE=offline"):
+        Curves(tmp_path, "base-benchmark")
+
+
+def test_trackio_goes_on_with_a_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "data"))  # read when it is first imported
+    trackio = pytest.importorskip("trackio", reason="trackio is not installed")
+    run = tmp_path / "study"
+    run.mkdir()
+    (run / "study.yaml").write_text("log_to: [trackio]\n")
+    sampled(run)
+    (kept,) = trackio.Api().runs("study")
+    assert kept.name == "base-benchmark"
+    assert [round(row["value"], 3) for row in kept.history("eval/accuracy")] == [1.0, 1.0, 0.667, 0.75]
+
+
 def test_accuracy_and_loss_as_they_come(tiny_model, tmp_path):
     pytest.importorskip("tensorboard", reason="tensorboard is not installed")
     (tmp_path / "study.yaml").write_text("log_to: [tensorboard]\n")
-    sampler, out = Canned(*(f"\\boxed{{{n}}}" for n in (0, 1, 9, 3))), tmp_path / "traces/base/benchmark.jsonl"
-    for problems in (PROBLEMS[:1], PROBLEMS):  # the second goes on where the first ended
-        with Curves(tmp_path, "base-benchmark") as curves:
-            given = {"model": "tiny", "progress": False, "curves": curves}
-            generate_traces(sampler, problems, out, Sampling(max_tokens=9, samples=1), **given)
+    sampled(tmp_path)
     shares = drawn(tmp_path / "curves/base-benchmark")
     assert shares["eval/accuracy"] == [(1, 1.0), (2, 1.0), (3, 0.667), (4, 0.75)]
     assert [value for _, value in shares["eval/finished"]] == [1.0] * 4

@@ -23,16 +23,20 @@ from longcot.traces.trace import Trace
 MIDDLE = 3  # steps of the least text that has something between its first and its last
 _NUMBER = re.compile(r"\d+")
 
+Kind = Literal["shuffle_steps", "delete_steps", "change_digits", "swap_traces", "remove_words"]
+KINDS: dict[Kind, str] = {
+    "shuffle_steps": "A `share` of the steps in the middle of a trace, two at least, in another order.",
+    "delete_steps": "A `share` of the steps in the middle of a trace, one at least, left out.",
+    "change_digits": "A `share` of the numbers in the middle of a trace, one at least, with other digits.",
+    "swap_traces": "Each problem with the trace of another one of the set.",
+    "remove_words": "What the rules of `behaviours` match, taken out.",
+}
+
 
 class Transform(Strict):
-    """What is done to each chosen trace, drawn by `seed` and the trace's problem and sample.
+    """What is done to each chosen trace, drawn by `seed` and the trace's problem and sample."""
 
-    `shuffle_steps` puts the steps in another order, `delete_steps` leaves them out, `change_digits` gives numbers other
-    digits, each to a `share` of the steps (or numbers) in the middle of a trace, at least one. `swap_traces` gives each
-    problem the trace of another one of the set; `remove_words` takes out what the rules of `behaviours` match.
-    """
-
-    kind: Literal["shuffle_steps", "delete_steps", "change_digits", "swap_traces", "remove_words"]  # of change
+    kind: Kind  # a name of those below
     share: float = Field(1.0, gt=0, le=1)  # of the steps, or of the numbers
     behaviours: list[str] = []  # of `remove_words`
     seed: int = 0  # of what is drawn

@@ -69,6 +69,8 @@ def write_report(run_dir: str | Path) -> Path:
 def _notebook(sections: Sections) -> Any:
     from nbformat.v4 import new_notebook
 
+    for number, cell in enumerate(sections.cells):  # two notebooks have cells of the same id
+        cell["id"] = f"cell-{number}"
     return new_notebook(cells=sections.cells)
 
 

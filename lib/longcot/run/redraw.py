@@ -1,7 +1,7 @@
-"""A study's figures, tables and report made again from its stored traces: nothing is sampled, trained or chosen.
+"""A study's figures, tables and report made again from its stored traces: nothing is sampled or trained.
 
 Where the study was never run here, the run that is shipped with the project is unpacked to `runs/<study>-shipped` and
-drawn there; `make study` still runs it for real.
+drawn there, its curation by notebook 02 too; `make study` still runs it for real.
 """
 
 import json
@@ -10,16 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from longcot.files.errors import BadInput
+from longcot.files.manifest import sha256
 from longcot.files.paths import ROOT, display_path, resolve
-from longcot.files.run_directory import JOBS, STUDY, TRACES, executed, notebook_source, stamp
+from longcot.files.run_directory import EVERY_TRAINING_SET, JOBS, STUDY, TRACES, executed, notebook_source, stamp
 from longcot.report.page import write_report
 from longcot.report.shipped import archive_of, unpack
 from longcot.report.trace_page.write import write_trace_page
-from longcot.run.jobs import study_jobs
+from longcot.run.jobs import Job, study_jobs
 from longcot.run.lock import hold_lock
 from longcot.run.notebook import run_notebook
 from longcot.study.reading import load_study
 from longcot.study.study import Study
+
+CURATING = "02_analyze_curation"
 
 
 def redraw(study: Study, run_dir: Path | None = None) -> Path:
@@ -42,14 +45,31 @@ def redraw(study: Study, run_dir: Path | None = None) -> Path:
     if shipped:
         unpack(archive, run)
         study = load_study(run / STUDY)
-    job = study_jobs(study)[-1]
+    *earlier, job = study_jobs(study)
+    for one in earlier:
+        if shipped and one.notebook == CURATING and not (run / executed(one.name)).is_file():
+            _show_curation(one, run)
+            unpack(archive, run)  # the training sets' manifests are those of the choice, not of showing it
     if json.loads(json.dumps(job.parameters)) != _ran_with(run, job.name):
         (run / stamp(job.name)).unlink(missing_ok=True)  # drawn otherwise than the run's study says: it will draw again
-    where = str(run.relative_to(ROOT) if run.is_relative_to(ROOT) else run)
-    run_notebook(notebook_source(ROOT, job.notebook), run / executed(job.name), job.parameters | {"run_dir": where})
+    run_notebook(notebook_source(ROOT, job.notebook), run / executed(job.name), job.parameters | _at(run))
     if missing := write_trace_page(run):
         print(missing, file=sys.stderr)
     return write_report(run)
+
+
+def _show_curation(job: Job, run: Path) -> None:
+    """Run notebook 02 on a shipped run, whose sets it chooses again; where they come out otherwise, it is not shown."""
+    shipped = {file: sha256(file) for file in run.glob(EVERY_TRAINING_SET)}
+    run_notebook(notebook_source(ROOT, CURATING), run / executed(job.name), job.parameters | _at(run))
+    if changed := [file for file, was in shipped.items() if sha256(file) != was]:
+        (run / executed(job.name)).unlink()
+        print(f"{display_path(changed[0])}: comes out otherwise than shipped; no curation is shown", file=sys.stderr)
+
+
+def _at(run: Path) -> dict[str, str]:
+    """The parameter that says where a run is."""
+    return {"run_dir": str(run.relative_to(ROOT) if run.is_relative_to(ROOT) else run)}
 
 
 def _ran_with(run: Path, name: str) -> dict[str, Any]:

@@ -1,13 +1,16 @@
-"""Live curves: loss and accuracy as they come, shown in TensorBoard through transformers' own callback for it.
+"""Live curves: loss and accuracy as they come, in TensorBoard, trackio or W&B through transformers' own callbacks.
 
 A study asks for it by `log_to`. It is read from the run directory, so it enters no task and no recipe: no result
-depends on it. Where nothing is asked, nothing is imported. Nothing leaves the machine; TensorBoard's files name it.
+depends on it. Where nothing is asked, nothing is imported. TensorBoard's files (in the run) and trackio's data (in its
+own folder, or `TRACKIO_DIR`) stay on the machine; W&B sends what it logs, but with `WANDB_MODE=offline`.
 """
 
+import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
@@ -18,7 +21,7 @@ from longcot.files.run_directory import STUDY, curves
 if TYPE_CHECKING:
     from longcot.traces.trace import Trace
 
-Tracker = Literal["tensorboard"]
+Tracker = Literal["tensorboard", "trackio", "wandb"]
 
 
 def check_trackers(names: Sequence[str]) -> None:
@@ -38,14 +41,17 @@ def trackers(run_dir: Path) -> list[str]:
 class Curves:
     """The curves of one arm's training or sampling, `name`; as a context manager it ends them.
 
-    `callbacks` are transformers', for its Trainer; the files lie in `curves/<name>` of the run directory.
+    `callbacks` are transformers', for its Trainer; the files lie in `curves/<name>` of the run directory. In trackio
+    and W&B the run directory is the project (W&B: unless `WANDB_PROJECT` names one) and the arm's work a run of it.
     """
 
     def __init__(self, run_dir: Path, name: str):
         names = trackers(run_dir)
         check_trackers(names)
-        self._folder = run_dir / curves(name)
-        self.callbacks = [self._tensorboard() for _ in names]
+        self._folder, self._project, self._name = run_dir / curves(name), run_dir.name, name
+        self._ends: list[Callable[[], None]] = []
+        make = {"tensorboard": self._tensorboard, "trackio": self._trackio, "wandb": self._wandb}
+        self.callbacks = [make[one]() for one in names]
         self._counts: dict[str, Counter[str]] = {}
 
     def _tensorboard(self) -> Any:
@@ -53,6 +59,39 @@ class Curves:
         from transformers.integrations import TensorBoardCallback
 
         return TensorBoardCallback(SummaryWriter(str(self._folder)))
+
+    def _trackio(self) -> Any:
+        from transformers.integrations import TrackioCallback
+
+        project, name = self._project, self._name
+        quiet = {"auto_log_cpu": False, "auto_log_gpu": False}  # the machine is not asked about
+
+        class Callback(TrackioCallback):
+            def setup(self, args: Any, state: Any, model: Any, **kwargs: Any) -> None:  # its own embeds a dashboard
+                self._trackio.init(project=project, name=name, resume="allow", embed=False, **quiet)
+                self._initialized = True
+
+        return Callback()
+
+    def _wandb(self) -> Any:
+        import wandb
+        from transformers.integrations import WandbCallback
+
+        self._folder.mkdir(parents=True, exist_ok=True)
+        given = {"project": os.environ.get("WANDB_PROJECT", self._project), "name": self._name}
+        quiet = wandb.Settings(silent=True, console="off")  # else its widgets and what is printed go to the notebook
+        try:  # a run of its own: arms that are sampled side by side would share the process's
+            run = wandb.init(**given, dir=str(self._folder), reinit="create_new", settings=quiet)
+        except wandb.Error as error:
+            told = str(error).splitlines()[0].rstrip(".")
+            raise BadInput(
+                f"log_to: wandb: {told}; run .venv/bin/wandb login, or set WANDB_MODE=offline, or leave it out"
+            ) from None
+        own = {name: getattr(run, name) for name in ("config", "define_metric", "log", "watch")}
+        callback = WandbCallback()
+        callback._wandb = SimpleNamespace(**vars(wandb) | own | {"run": run})
+        self._ends.append(run.finish)
+        return callback
 
     def __enter__(self) -> "Curves":
         return self
@@ -80,5 +119,11 @@ class Curves:
             callback.on_log(about, TrainerState(global_step=counts["traces"]), TrainerControl(), logs=dict(shares))
 
     def __exit__(self, *_: object) -> None:
+        if not self.callbacks:
+            return
+        from transformers import TrainerState
+
         for callback in self.callbacks:
-            callback.on_train_end(None, None, None)
+            callback.on_train_end(None, TrainerState(), None)
+        for end in self._ends:
+            end()

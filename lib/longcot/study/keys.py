@@ -21,6 +21,7 @@ from pydantic.fields import FieldInfo
 
 from longcot.curation.filters import FILTERS
 from longcot.curation.strategies import DRAWING, RANKING
+from longcot.curation.transforms import KINDS
 from longcot.files.paths import ROOT
 from longcot.files.strict import Strict
 from longcot.files.writing import write_whole
@@ -47,7 +48,7 @@ def reference() -> str:
     """The reference in Markdown: a table for each part of a study, then the names that stand in some values."""
     places = _places()
     parts = [_section(model, paths, places) for model, paths in places.items()]
-    return "\n".join(["", *parts, _filters(), _strategies(), _wordings()])
+    return "\n".join(["", *parts, _filters(), _strategies(), _transforms(), _wordings()])
 
 
 def _places() -> dict[type[Strict], list[str]]:
@@ -193,6 +194,12 @@ def _strategies() -> str:
         for way in ("most", "fewest")
     ]
     return _named("Strategies", f"In `data.strategy`. {of}", "| strategy | which traces are taken first |", rows)
+
+
+def _transforms() -> str:
+    rows = [f"| `{name}` | {_cell(does)} |" for name, does in KINDS.items()]
+    about = "In `data.transform`: a name, or `{kind: name, share: 0.5}`. The first step and the last one stay."
+    return _named("Transforms", about, "| transform | what is done to each chosen trace |", rows)
 
 
 def _first_line(does: Any) -> str:
