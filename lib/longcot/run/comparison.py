@@ -33,6 +33,13 @@ table { border-collapse: collapse; display: block; overflow-x: auto; font-size: 
 th, td { padding: 0.2rem 0.5rem; text-align: right; border-bottom: 1px solid #8884; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
 img { max-width: 100%; background: white; }
+h2 { break-after: avoid; }
+img { break-inside: avoid; }
+@media (max-width: 60rem) {
+  table { font-size: 0.75rem; }
+  th, td { padding: 0.2rem 0.3rem; }
+  th { white-space: normal; vertical-align: bottom; }
+}
 """
 
 
