@@ -25,7 +25,8 @@ import yaml
 
 from longcot.files.manifest import manifest_path
 from longcot.files.paths import ROOT, resolve
-from longcot.run.jobs import study_jobs, write_jobs
+from longcot.run.jobs import study_jobs
+from longcot.run.jobs_file import write_jobs
 from longcot.study.reading import load_study
 from longcot.study.study import Study
 from longcot.traces.trace import Trace, write_traces

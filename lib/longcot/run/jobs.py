@@ -12,7 +12,6 @@ from longcot.curation.task import CurateTask
 from longcot.figures.task import PlotTask
 from longcot.files.run_directory import STUDY, adapter, benchmark_traces, table, training_set, training_traces
 from longcot.files.strict import Strict
-from longcot.files.writing import write_json
 from longcot.qlora.task import TrainTask
 from longcot.sampling.importing import ImportTask
 from longcot.sampling.task import SampleTask
@@ -116,7 +115,8 @@ def _benchmark_task(study: Study, arm: Arm) -> SampleTask:
     folder = f"{study.run_dir}/{own}" if own else ""
     how = {"style": arm.style, "traces": benchmark_traces(arm.name)}
     how |= {"examples": training_set(arm.name) if arm.data and not arm.trained else ""}
-    how |= {"sampling": study.sampling_of(arm), "prompt": study.prompt_of(arm)}
+    how |= {"sampling": study.sampling_of(arm), "prompt": study.prompt_of(arm), "prefill": arm.prefill}
+    how |= {"prefill_traces": benchmark_traces(arm.prefill.arm) if arm.prefill and arm.prefill.arm else ""}
     how |= {"own": {name: said for name, said in arm.own.items() if name not in ("lora", "loss", "transform")}}
     return _sample_task(study, arm.model, arm.name, folder, **how)
 
@@ -205,6 +205,30 @@ def _train_job(study: Study, number: int, arms: Sequence[Arm]) -> Job:
     return Job(f"{FINETUNE}-{number}", FINETUNE, tasks, settings, [CURATE], products, request)
 
 
+def _at_once(study: Study, arms: Sequence[Arm]) -> list[Arm]:
+    """Those of the arms that wait for no other arm's responses to begin their own."""
+    return [arm for arm in arms if not study.begun_by(arm)]
+
+
+def _begun_jobs(study: Study, jobs: Sequence[Job]) -> list[Job]:
+    """The jobs that sample arms whose responses begin as another arm's do, each after what makes what it needs."""
+    made: list[Job] = []
+    depths = {arm.name: len(study.begun_by(arm)) for arm in study.arms}
+    for depth in range(1, max(depths.values()) + 1):
+        waiting = [arm for arm in study.arms if depths[arm.name] == depth]
+        for number, group in enumerate(batches(study, waiting)):
+            needed = {product for arm in group for product in _needed(study, arm)}
+            after = [job.name for job in [*jobs, *made] if needed & set(job.products)]
+            made.append(_benchmark_job(study, f"begun-{depth}-{number}", group, after))
+    return made
+
+
+def _needed(study: Study, arm: Arm) -> list[str]:
+    """The files that an arm with a prefill is sampled with: traces of another arm, an adapter, a training set."""
+    own = [adapter(study.learner(arm).name)] if study.adapter_of(arm) else []
+    return [benchmark_traces(arm.prefill.arm), *own, *([training_set(arm.name)] if arm.data and not own else [])]
+
+
 def plot_tasks(study: Study) -> list[PlotTask]:
     """The arms of a study that are reported."""
     return [_plot_task(study, arm, study.learner(arm)) for arm in study.arms if arm.reported]
@@ -257,8 +281,8 @@ def study_jobs(study: Study, gpus: int = 0) -> list[Job]:
     """All jobs of a study, each after those it waits for, cut so that arms are trained on `gpus` side by side."""
     jobs = []
     imported = any(one.imported for one in [*study.arms, *study.training_traces])
-    plain = [arm for arm in study.arms if not arm.imported and not arm.data and not arm.checkpoint]
-    shown = [arm for arm in study.arms if arm.data and arm.use == "examples"]
+    plain = [arm for arm in _at_once(study, study.arms) if not arm.imported and not arm.data and not arm.checkpoint]
+    shown = [arm for arm in _at_once(study, study.arms) if arm.data and arm.use == "examples"]
     trained = [arm for arm in study.arms if arm.trained]
     if imported:
         jobs.append(_import_job(study))
@@ -277,35 +301,15 @@ def study_jobs(study: Study, gpus: int = 0) -> list[Job]:
             jobs.append(_train_job(study, number, arms))
             training.append(jobs[-1].name)
             if not engine:
-                jobs.append(_benchmark_job(study, f"trained-{number}", study.sampled_with(arms), training[-1:]))
+                if sampled := _at_once(study, study.sampled_with(arms)):
+                    jobs.append(_benchmark_job(study, f"trained-{number}", sampled, training[-1:]))
             number += 1
-        if engine:
-            jobs.append(_benchmark_job(study, f"trained-engine-{place}", study.sampled_with(group), training))
+        if engine and (sampled := _at_once(study, study.sampled_with(group))):
+            jobs.append(_benchmark_job(study, f"trained-engine-{place}", sampled, training))
+    jobs += _begun_jobs(study, jobs)
     if any(arm.reported for arm in study.arms):
         jobs.append(_plot_job(study, [job.name for job in jobs if job.notebook in (GENERATE, FINETUNE)]))
     return jobs
-
-
-RESOURCES = {  # our names, and those of Snakemake and of its executor for Slurm
-    "memory_mb": "mem_mb",
-    "gpus": "gpu",
-    "runtime_minutes": "runtime",
-    "partition": "slurm_partition",
-    "account": "slurm_account",
-}
-
-
-def write_jobs(jobs: Sequence[Job], threads: int, path: Path) -> None:
-    """The jobs in a file, for the Snakefile and for `run.notebook`: a process of a job reads no study.
-
-    A job is `{name, notebook, parameters, after, products, threads, resources}`.
-    """
-    rows = []
-    for job in jobs:
-        asked = job.request.model_dump(exclude_none=True)
-        row = {key: getattr(job, key) for key in ("name", "notebook", "parameters", "after", "products")}
-        rows.append(row | {"threads": threads, "resources": {RESOURCES[key]: asked[key] for key in asked}})
-    write_json(path, rows)
 
 
 def plotted_arms(run_dir: Path) -> list[dict[str, Any]]:

@@ -20,7 +20,8 @@ from longcot.files.yaml_file import read_yaml
 from longcot.models.cards import cards
 from longcot.run.environment import prepare
 from longcot.run.gpus import pool
-from longcot.run.jobs import Job, on_gpus, study_jobs, write_jobs
+from longcot.run.jobs import Job, on_gpus, study_jobs
+from longcot.run.jobs_file import write_jobs
 from longcot.run.lock import OWNER, hold_lock, owner
 from longcot.run.slurm import cancel_leftovers
 from longcot.sampling.engines.vllm import PROGRAM, program
