@@ -42,8 +42,8 @@ test: $(READY) lint  ## the tests
 faults: $(READY)  ## kill stages and a small study at random moments, half an hour: make faults KILLS=200
 	$(BIN)/python tests/faults/kill.py --kills $(KILLS)
 
-lab: $(READY)  ## JupyterLab on the notebooks
-	$(BIN)/python -m jupyter lab notebooks
+lab: $(READY)  ## JupyterLab on the project; what it saves of notebooks/ is their source
+	$(BIN)/python -m jupyter lab --ContentsManager.pre_save_hook=longcot.files.notebook_source.as_committed
 
 engine: $(VENV)-vllm/.ready  ## vLLM in an environment of its own, for studies that start it (NVIDIA GPU; some GB)
 

@@ -3,14 +3,19 @@
 `python engine_stand_in.py serve MODEL --port N …` answers completions as `scripted_server` does. FAULTS is JSON:
 `start_s` (seconds before it listens), `flags` (refuse the words), `memory` (end for want of it), `starts` (a file that
 counts starts) with `fail_first` (so many starts end at once), `die_after` (requests of one start), `deaf` (a process
-that it starts, and it itself, do not hear SIGTERM), `port` (listens at another).
+that it starts, and it itself, do not hear SIGTERM), `worker` (a process that it starts, which it ends at SIGTERM alone,
+and which takes a name as setproctitle does: over its own environment, unless SPT_NOENV is set), `port` (listens at
+another), `together` (answers when so many models have been asked for), `stall_after` (requests of one start, then
+answers no more).
 """
 
+import ctypes
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -33,6 +38,8 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     asked = 0
     models: list[str] = []
+    met: set[str] = set()
+    meeting = threading.Condition()
 
     def do_GET(self) -> None:
         if self.path == "/v1/models":
@@ -43,6 +50,12 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         Handler.asked += 1
+        if FAULTS.get("stall_after") and Handler.asked > FAULTS["stall_after"]:
+            time.sleep(600)
+        with Handler.meeting:
+            Handler.met.add(body["model"])
+            Handler.meeting.notify_all()
+            Handler.meeting.wait_for(lambda: len(Handler.met) >= FAULTS.get("together", 1))
         if FAULTS.get("die_after") and Handler.asked > FAULTS["die_after"]:
             os.kill(os.getpid(), signal.SIGKILL)
         self.send(answer(body))
@@ -58,6 +71,18 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
+
+
+WORKER = "import engine_stand_in as own, time; own.take_name(); time.sleep(600)"
+
+
+def take_name() -> None:
+    """Write over this process's environment, where setproctitle would."""
+    if not os.environ.get("SPT_NOENV"):
+        start, end = map(
+            int, Path("/proc/self/stat").read_text().rpartition(")")[2].split()[47:49]
+        )  # env_start, env_end
+        ctypes.memset(start, 0, end - start)
 
 
 def main(words: list[str]) -> None:
@@ -78,6 +103,9 @@ def main(words: list[str]) -> None:
     if FAULTS.get("deaf"):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         subprocess.Popen([sys.executable, "-c", "import signal, time; signal.signal(15, 1); time.sleep(600)"])
+    if FAULTS.get("worker"):
+        worker = subprocess.Popen([sys.executable, "-c", WORKER, str(counted)], cwd=Path(__file__).parent)
+        signal.signal(signal.SIGTERM, lambda *_: (worker.kill(), os._exit(0)))
     time.sleep(FAULTS.get("start_s", 0))
     names = words[words.index("--served-model-name") + 1 :] if "--served-model-name" in words else []
     Handler.models = [name for name in names if not name.startswith("-")][:1]

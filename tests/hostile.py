@@ -4,11 +4,13 @@ page = write_report(run)                       # or the explorer's static page
 shows_as_text(page, WORDS)                     # opens it in headless Chromium
 """
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from browser import open_page
+from html_pages import LINK
 from synthetic_study import ARMS, make_study
 
 from longcot.problems.sources import load_problems
@@ -85,7 +87,8 @@ def shows_as_text(
     with open_page(page) as opened:
         opened.page.locator("details").evaluate_all("folds => folds.forEach(fold => fold.open = true)")
         for link in opened.page.locator("a[href]").all():
-            assert link.get_attribute("href").startswith("#"), "a link of the text's own"
+            href = link.get_attribute("href")
+            assert re.fullmatch(LINK, href) or href.startswith(beside or ("#",)), "a link of the text's own"
         opened.page.wait_for_timeout(300)
         opened.is_quiet(beside)
         assert opened.page.evaluate("window.ran") is None, "a script of the text ran"

@@ -1,4 +1,5 @@
-"""JupyterLab for tests: on a free port, with folders of its own for all that it keeps, asking nobody outside.
+"""JupyterLab for tests, as `make lab` starts it, but on a free port, with folders of its own for all that it keeps, and
+asking nobody outside.
 
 with jupyter_lab(tmp_path) as address:
     with open_page(address("notebook.ipynb")) as opened: ...
@@ -6,6 +7,7 @@ with jupyter_lab(tmp_path) as address:
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,14 +18,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from longcot.files.paths import ROOT
+
 KEPT = ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR", "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR")
 NEWS = "@jupyterlab/apputils-extension/notification.jupyterlab-settings"
 TOKEN = "a-token-of-the-test"
+OPTIONS = re.search(r"-m jupyter lab (.*)", (ROOT / "Makefile").read_text())[1].split()
 
 
 @contextmanager
 def jupyter_lab(folder: Path, wait_s: float = 60) -> Iterator[Callable[[str], str]]:
-    """JupyterLab on the notebooks of a folder; gives a function from a notebook's name to its address."""
+    """JupyterLab on a folder; gives a function from the path of a notebook in it to its address."""
     settings = folder / "lab/settings"
     (settings / NEWS).parent.mkdir(parents=True)
     (settings / NEWS).write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))
@@ -34,6 +39,7 @@ def jupyter_lab(folder: Path, wait_s: float = 60) -> Iterator[Callable[[str], st
     command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", f"--port={port}"]
     command += [f"--ServerApp.root_dir={folder}", f"--IdentityProvider.token={TOKEN}", "--ServerApp.port_retries=0"]
     command += ["--ServerApp.jpserver_extensions={'jupyter_lsp': False, 'jupyter_server_terminals': False}"]
+    command += OPTIONS
     with open(folder / "lab/log.txt", "w") as log:
         lab = subprocess.Popen(command, env=os.environ | own, stdout=log, stderr=log, start_new_session=True)
     try:

@@ -72,7 +72,7 @@ def test_its_version_is_the_package_s(capsys):
     "words, message",
     [
         ("pln x", "no command pln; did you mean plan?"),
-        ("serving", "no command serving; use one of check, plan, run, "),
+        ("serving", "no command serving; use one of init, keys, check, plan, "),
         ("--versoin", "no option --versoin; did you mean --version?"),
         (f"check {MINIATURE} --confg a=b", "no option --confg; did you mean --config?"),
         (f"plan {MINIATURE} --coers=2", "no option --coers; did you mean --cores?"),
@@ -81,6 +81,7 @@ def test_its_version_is_the_package_s(capsys):
         (f"plan {MINIATURE} --cores 0", "--cores: 0 is no number from 1 on"),
         (f"plan {MINIATURE} {MINIATURE}", "one argument too many: params/miniature.yaml"),
         ("plan", "required: STUDY"),
+        ("init x.yaml --problems p --traces t", "required: --model"),
         ("regrade", "required: FILE"),
         ("merge a b c --dtype bf16", "invalid choice: 'bf16'"),
         ("publish params hub", "ARM is missing: longcot publish RUN ARM FOLDER"),
@@ -100,6 +101,9 @@ def test_words_that_are_not_understood_are_one_line_and_status_2(words, message,
         ("check Makefile --config a", "Makefile:"),
         (f"plan {MINIATURE} --config sampling.sample=8", "did you mean 'samples'"),
         (f"run {MINIATURE} --profile slrm", "profile slrm: no config.yaml there"),
+        ("init Makefile --model a --problems b --traces c", "a study is a file of YAML; call it Makefile.yaml"),
+        ("status params", "params: no jobs.json and study.yaml in it"),
+        ("compare params", "params: no study.yaml in it"),
         ("figures params", "params: no study.yaml in it"),
         ("report params", "no executed notebook"),
         ("regrade params", "params: no traces in it"),
@@ -115,6 +119,12 @@ def test_input_that_cannot_be_used_is_one_line_and_status_1(words, message, caps
     assert (status, said, error.count("\n")) == (1, "", 1), error
     assert error.startswith("error: ") and message in error
     assert not (ROOT / "hub").exists()
+
+
+CHECKED = (
+    "  checked: keys and values, 256 training problems, 128 benchmark problems, "
+    "whether reasoner, instruct can give as many traces as arms want, 3 folders of models\n"
+)
 
 
 @pytest.fixture
@@ -134,10 +144,10 @@ def test_a_run_directory_stands_for_its_study(run_dir, capsys, monkeypatch):
     monkeypatch.chdir(run_dir.parent)
     given = f"runs/{run_dir.name}"
     assert left(["check", run_dir.name, MINIATURE], capsys) == (
-        0, f"{given}: nothing wrong\n{MINIATURE}: nothing wrong\n", ""
+        0, f"{given}: nothing wrong\n{CHECKED}{MINIATURE}: nothing wrong\n{CHECKED}", ""
     )  # fmt: skip
     copy = run_dir.rename(run_dir.with_name(f"{run_dir.name}-copy"))
-    assert left(["check", copy.name], capsys) == (0, f"{given}-copy: nothing wrong\n", "")
+    assert left(["check", copy.name], capsys) == (0, f"{given}-copy: nothing wrong\n{CHECKED}", "")
     status, said, error = left(["plan", str(copy)], capsys)
     assert (status, said) == (1, "")
     fix = f"give {given}-copy/study.yaml if you mean to run it there"

@@ -1,7 +1,8 @@
 """The program `longcot`: all that is done to a study and to its run, from the command line.
 
-Each command is a function here: its docstring is its `--help`, the first line what `longcot --help` says of it. A
-command imports what it needs when it runs, so that help, the version and `check` come at once, without torch.
+Each command is a function, here or in `run.commands`: its docstring is its `--help`, the first line what
+`longcot --help` says of it. A command imports what it needs when it runs, so that help, the version and `check` come at
+once, without torch.
 """
 
 import sys
@@ -14,7 +15,22 @@ from longcot import __version__
 from longcot.files.errors import advice, command
 from longcot.files.paths import display_path, model_source
 from longcot.files.run_directory import STUDY, adapter
-from longcot.run.arguments import Parser, checked_study, each, new, study_in, study_to_run, there, traces_in, warn
+from longcot.run.arguments import (
+    Parser,
+    checked_study,
+    each,
+    new,
+    study_in,
+    study_to_run,
+    there,
+    traces_in,
+    warn,
+)
+from longcot.run.commands.compare import compare
+from longcot.run.commands.init import init
+from longcot.run.commands.keys import keys
+from longcot.run.commands.locate import locate
+from longcot.run.commands.status import status
 
 ABOUT = """\
 longcot COMMAND --help says what a command reads, writes and returns, with an example. Paths are looked for from where
@@ -26,8 +42,9 @@ def check(parser: Parser, words: Sequence[str]) -> int:
     """Find what is wrong in a study, before anything runs.
 
     Reads:    the study, and what it starts from: problems, folders of models and adapters, files of traces
-    Writes:   nothing; prints what each model that does not come with the project is sent, learns and stops on
-    Returns:  0 where all is right; 1 after one line of what is wrong first: file, line, key and the fix
+    Writes:   nothing; prints what each model that does not come with the project is sent, learns and stops on, and
+              what was looked at
+    Returns:  0 where all is right; 1 after a line for each thing that is wrong: file, line, key and the fix
     Example:  longcot check params/miniature.yaml
     """
     parser.add_study(nargs="+")
@@ -37,8 +54,9 @@ def check(parser: Parser, words: Sequence[str]) -> int:
     def check_one(path: Path) -> None:
         from longcot.run.training_fit import training_warnings
 
-        warn(training_warnings(checked_study(path, given.config, print)))
-        print(f"{display_path(path)}: nothing wrong")
+        study, told = checked_study(path, given.config, print)
+        warn(training_warnings(study))
+        print(f"{display_path(path)}: nothing wrong", *told, sep="\n")
 
     return each(map(there, given.study), check_one)
 
@@ -56,11 +74,12 @@ def plan(parser: Parser, words: Sequence[str]) -> None:
     parser.add_changes()
     given = parser.read(words)
     study = study_to_run(there(given.study), given.config)
-    from longcot.run.launch import cores_of, profile_path
+    from longcot.run.launch import cores_of, profile_path, side_by_side
     from longcot.run.plan import plan
 
     profile = profile_path(given.profile) if given.profile else None
-    print(plan(study, cores_of(study, given.cores, profile)))
+    cores = cores_of(study, given.cores, profile)
+    print(plan(study, cores, None if profile else side_by_side(study, cores)))
 
 
 def run(parser: Parser, words: Sequence[str]) -> None:
@@ -89,7 +108,7 @@ def run(parser: Parser, words: Sequence[str]) -> None:
 
 
 def figures(parser: Parser, words: Sequence[str]) -> None:
-    """Draw a study's figures, tables and report again from its stored traces.
+    """Draw a study's figures, tables, report and page of traces again from its stored traces.
 
     Reads:    the run directory: traces, training sets, losses; where there is none, the run shipped with the project
     Writes:   tables/, figures/, the executed notebook and report.html in it; of a shipped run in runs/<study>-shipped
@@ -107,18 +126,24 @@ def figures(parser: Parser, words: Sequence[str]) -> None:
 
 
 def report(parser: Parser, words: Sequence[str]) -> int:
-    """Write the report of a run again, from its executed notebook.
+    """Write the report of a run again, from its executed notebook, and the page of its traces.
 
     Reads:    notebooks/04_plot_evaluation.ipynb in the run directory (02_… of a run that only curates); its manifests
-    Writes:   report.html in it
+              and traces
+    Writes:   report.html in it; traces.html with traces_files/, unless the traces have more than 2 GB
     Returns:  0, the report's path printed; 1 after one line of what is wrong
     Example:  longcot report runs/miniature
     """
     parser.add_run(nargs="+")
     given = parser.read(words)
     from longcot.report.page import write_report
+    from longcot.report.trace_page.write import write_trace_page
 
-    return each(map(there, given.run), lambda run: print(display_path(write_report(run))))
+    def report_one(run: Path) -> None:
+        warn(filter(None, [write_trace_page(run)]))
+        print(display_path(write_report(run)))
+
+    return each(map(there, given.run), report_one)
 
 
 def regrade(parser: Parser, words: Sequence[str]) -> int:
@@ -246,7 +271,13 @@ def job(parser: Parser, words: Sequence[str]) -> None:
     run_job(there(given.run), given.job)
 
 
-COMMANDS = {does.__name__: does for does in (check, plan, run, figures, report, regrade, publish, merge, ship, job)}
+COMMANDS = {
+    does.__name__: does
+    for does in (
+        *(init, keys, check, plan, run, status, figures, report, compare, regrade, publish, merge, locate, ship),
+        job,
+    )
+}
 
 
 @command

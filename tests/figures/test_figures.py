@@ -48,15 +48,19 @@ def test_a_study_without_fine_tuned_arms(tmp_path):
 
 
 def test_one_colour_a_source_and_hollow_unless_fine_tuned(drawn):
+    ranked = drawn["ranked_arms"][1].sort_values("pass_at_1", ascending=False, kind="stable")
+    order = list(ranked["arm"])
     for name in ("ranked_arms", "differences"):
         figure, table = drawn[name]
-        if name == "ranked_arms":
-            table = table.sort_values("pass_at_1", ascending=False, kind="stable")
+        table = table.set_index("arm", drop=False).loc[[arm for arm in order if arm in set(table["arm"])]]
         points = [bars.lines[0] for bars in figure.axes[0].containers]
         for point, (_, arm) in zip(points, table.iterrows(), strict=True):
             if arm["source"] and not arm["n_train"]:
                 assert to_hex(point.get_color()) == PALETTE[["reasoner", "instruct"].index(arm["source"])].lower()
             assert (point.get_markerfacecolor() == "white") == (arm["role"] != "fine-tuned")
+    for name in ("accuracy_by_part", "behaviours", "response_lengths"):
+        names = [text.get_text().split(" (")[0] for text in drawn[name][0].axes[0].get_yticklabels()]
+        assert names == order, "one order everywhere"
     labels = drawn["accuracy_by_part"][0].axes[0].get_yticklabels()
     assert {label.get_text(): label.get_color() for label in labels}["instruct-20 (n = 20)"] == PALETTE[1]
 
@@ -123,7 +127,7 @@ def test_what_is_not_shown_any_more_is_removed(tmp_path, monkeypatch):
 def test_a_mistyped_figure_is_named(tmp_path):
     with pytest.raises(BadInput, match="no figure 'ranked_arm'; did you mean 'ranked_arms'?"):
         show_figure(tmp_path, "ranked_arm", [])
-    with pytest.raises(BadInput, match="no figure 'style'; use accuracy_by_part, "):
+    with pytest.raises(BadInput, match="no figure 'style'; use accuracy_by_epochs, accuracy_by_part, "):
         show_figure(tmp_path, "style", [])
 
 
@@ -132,5 +136,5 @@ def test_every_figure_is_shown_in_a_notebook():
     files = [(file.stem, file.read_text()) for file in (ROOT / "lib/longcot/figures").glob("*.py")]
     names = {name for name, text in files if "\ndef draw(" in text and "\ndef table(" in text}
     texts = [path.read_text() for path in (ROOT / "notebooks").glob("*.ipynb")]
-    lines = [name for text in texts for name in re.findall(r'show_figure\(run, \\"(\w+)\\"', text)]
+    lines = [name for text in texts for name in re.findall(r'show_figure\((?:run|one\.folder), \\"(\w+)\\"', text)]
     assert sorted(lines) == sorted(names - {"live_loss"}), "live_loss is shown while it grows"

@@ -175,7 +175,7 @@ def test_the_manifest_is_written_last_and_holds_the_recipe(tmp_path):
 
 def test_what_an_arm_says_in_place_of_the_settings_is_shown(tmp_path):
     plain = PlotTask(name="base", model="m", traces="t.jsonl")
-    assert list(what_arms_are([plain], tmp_path)) == ["model", "traces", "n_train", "data", "adapter", "training_set"]
+    assert list(what_arms_are([plain], tmp_path)) == ["model", "n_train", "data"]
     own = {"lora": {"rank": 1}, "sampling": {"temperature": 0.0}}
     other = plain.model_copy(update={"name": "low", "own": own, "condition": {"rank": "1"}})
     table = what_arms_are([plain, other], tmp_path)

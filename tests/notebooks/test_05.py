@@ -57,18 +57,22 @@ def test_without_a_reader_the_first_view_is_left(executed, tmp_path):
 @pytest.mark.skipif(not CHROMIUM, reason="no chromium on this machine (Debian's package is `chromium`)")
 def test_in_jupyterlab(run_dir, executed, tmp_path):
     pictures = Path(os.environ.get("LONGCOT_SCREENSHOTS", tmp_path))
-    folder = tmp_path / "notebooks"
-    folder.mkdir()
+    folder = tmp_path / "project"
+    (folder / "notebooks").mkdir(parents=True)
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     notebook.cells[1].source = notebook.cells[1].source.replace('"runs/miniature"', repr(str(run_dir)))
-    nbformat.write(notebook, folder / NOTEBOOK.name)
+    source = folder / "notebooks" / NOTEBOOK.name
+    nbformat.write(notebook, source)
+    before = source.read_text()
     shutil.copy(executed, folder)
-    with jupyter_lab(folder) as address, open_page(address(NOTEBOOK.name), height=1400) as opened:
+    with jupyter_lab(folder) as address, open_page(address(f"notebooks/{NOTEBOOK.name}"), height=1400) as opened:
         page = opened.page
         page.set_default_timeout(30_000)
         run_all(page)
         picture(page, pictures / "explorer.png")
         choose_and_read(page)
+        saved(page, source)
+        assert source.read_text() == before  # nothing of what was run or chosen
         page.set_viewport_size({"width": 600, "height": 1400})
         picture(page, pictures / "explorer-narrow.png")
         stays_text(page)
@@ -85,6 +89,17 @@ def run_all(page: Page) -> None:
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     page.locator("table.dataTable tbody tr").first.wait_for()
+
+
+def saved(page: Page, file: Path) -> None:
+    """Save the notebook, as JupyterLab does by itself every two minutes."""
+    before = file.stat().st_mtime_ns
+    page.locator('[data-command="docmanager:save"]').first.click()
+    for _ in range(100):
+        if file.stat().st_mtime_ns != before:
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError("not saved")
 
 
 def picture(page: Page, path: Path) -> None:
@@ -109,6 +124,13 @@ def choose_and_read(page: Page) -> None:
     expect(problem).to_have_text(f"../1 {MARKUP['end of a script']}")
     page.locator("table.dataTable tbody tr").nth(2).click()
     expect(problem).to_contain_text("../2 ")
+    page.keyboard.press("j")
+    expect(problem).to_contain_text("../3 ")
+    page.get_by_placeholder("words").fill("CHECK.  wait, NO")
+    page.keyboard.press("Enter")
+    expect(found).to_contain_text("64 of 64 traces pass. Filters: text holds CHECK. wait, NO.")
+    page.get_by_role("button", name="reset filters").click()
+    expect(found).to_have_text("8 of 8 problems; 64 of 64 traces pass.")
 
     menu(page, "verdict").select_option(label="correct")
     expect(found).not_to_contain_text("64 of 64")

@@ -140,15 +140,15 @@ def test_a_running_study_is_not_started_twice(study):
 
 
 def test_a_study_with_too_few_traces_ends_with_one_line(study):
-    few = {"name": "base-9", "model": "base", "data": {"teacher": "base", "n": 9, "filters": []}}
+    few = {"name": "base-8", "model": "base", "data": {"teacher": "base", "n": 8, "filters": ["correct"]}}
     arms = [{"name": "base", "model": "base"}, few]
     file = study("few", arms=arms, training_traces=[{"model": "base"}])
     done = subprocess.run(command(file), capture_output=True, text=True, cwd=ROOT)
     last = done.stderr.strip().split("\n")[-5:]
     said = [line for line in last if line.startswith("error: ")]
     assert done.returncode != 0 and len(said) == 1, last
-    assert said[0].startswith("error: arm base-9: 9 traces wanted, 8 problems have one left")
+    assert said[0].startswith("error: arm base-8: filter correct removed all 8 traces")
     folder = resolve(f"runs/{file.stem}")
     assert (folder / "traces/base/training.jsonl.manifest.json").is_file(), "what was made before is untouched"
-    assert not (folder / "training_sets/base-9.jsonl").exists()
-    assert "9 traces wanted" in (folder / "notebooks/02_analyze_curation.ipynb").read_text()
+    assert not (folder / "training_sets/base-8.jsonl").exists()
+    assert "filter correct removed all 8" in (folder / "notebooks/02_analyze_curation.ipynb").read_text()

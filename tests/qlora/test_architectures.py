@@ -8,10 +8,10 @@ from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from longcot.files.errors import BadInput
+from longcot.models.head import head_of
 from longcot.models.loading import context_length, empty_model
 from longcot.models.nf4 import load_base_4bit
 from longcot.qlora import trainer
-from longcot.qlora.checkpointing import head_of
 from longcot.qlora.memory import check_training, training_memory_gb
 from longcot.qlora.recomputation import knows
 from longcot.qlora.settings import LoraSettings, Share

@@ -9,6 +9,7 @@ from longcot.report.explorer.counts import Counts
 from longcot.report.explorer.explore import explore, first_view
 from longcot.report.explorer.index import read_index
 from longcot.report.explorer.reader import MOST, Reader
+from longcot.report.explorer.searching import Search
 from longcot.traces.behaviours import BEHAVIOURS
 from longcot.traces.trace import Trace, write_traces
 
@@ -94,7 +95,7 @@ def test_filters(run_dir):
     rows = index.table
 
     def count(**chosen) -> int:
-        return int(passing(rows, Filters(**chosen), counts.array).sum())
+        return int(passing(rows, Filters(**chosen), counts.array, Search(index).holding).sum())
 
     assert count() == 18 and count(verdict="correct") == 2 + 5 and count(verdict="not graded") == 2
     assert count(ending="cut off") == 1 and count(ending="finished") == 16
@@ -158,6 +159,29 @@ def test_samples_that_pass_are_marked_and_read_first(reader):
     assert "✗ wrong" in shown(reader)[0]
     column.children[1].value = column.children[1].options[0][1]
     assert "✓ correct" in shown(reader)[0]
+
+
+def test_words_are_looked_for_in_the_texts(reader):
+    reader.words.value = "So  \\BOXED{5}. 1"
+    assert len(reader.table) == 4 and int(reader.kept.sum()) == 8
+    assert "Filters: text holds So  \\BOXED{5}. 1." in reader.found.value
+    assert ["sample 1" in dict(map(reversed, column.menu.options))[column.row] for column in reader.columns[:2]]
+    reader.words.value = "not there"
+    assert len(reader.table) == 0
+    reader.reset.click()
+    assert len(reader.table) == 4 and not reader.words.value and reader.reset.disabled
+
+
+def test_stepping_goes_through_the_order_shown_also_by_keys(reader):
+    reader.order.value = "good: % correct, highest"
+    assert list(reader.table.index) == ["p1", "p2", "p0", "p3"] and reader.problem_id == "p0"
+    for time, (key, expected) in enumerate((("j", "p3"), ("j", "p1"), ("k", "p3"))):
+        reader.keyboard.pressed = [key, time]
+        assert reader.problem_id == expected
+    first = reader.columns[0]
+    before = first.row
+    reader.keyboard.pressed = ["]", 1]
+    assert first.row != before and "traces/base/benchmark.jsonl:8" in shown(reader)[0]
 
 
 def test_a_trace_by_its_place(reader):

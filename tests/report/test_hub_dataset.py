@@ -94,4 +94,8 @@ def test_a_file_that_is_no_training_set(line, message, tmp_path):
 def test_the_command_says_its_error_in_one_line(tmp_path):
     command = [sys.executable, "-m", "longcot", "publish", str(tmp_path / "no.jsonl"), str(tmp_path / "hub")]
     done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 1 and done.stderr.strip() == "error: no.jsonl: no such file; check the path in the study"
+    assert (
+        done.returncode == 1
+        and done.stderr.strip()
+        == "error: no.jsonl: no such file; relative paths of a study are looked for in the project"
+    )

@@ -18,6 +18,7 @@ from longcot.files.paths import ROOT, data_folder, display_path, home, resolve
 from longcot.files.privacy import home_shortened, scrubbed
 from longcot.problems.sources import load_problems
 from longcot.run.environment import prepare, temporary_folder
+from longcot.run.kernel import OwnKernel
 from longcot.run.notebook import run_notebook
 
 ODD = "a b#{c}%s'\"é\n[x]$HOME"
@@ -124,7 +125,21 @@ def test_a_folder_that_datasets_would_take_for_a_pattern(tmp_path, name):
 def test_an_error_is_one_line_whatever_the_path(tmp_path):
     with pytest.raises(BadInput) as raised:
         load_problems(tmp_path / "a\nb\x1b\t.jsonl")
-    assert str(raised.value) == "a⟨U+000A⟩b⟨U+001B⟩⟨U+0009⟩.jsonl: no such file; check the path in the study"
+    assert (
+        str(raised.value)
+        == "a⟨U+000A⟩b⟨U+001B⟩⟨U+0009⟩.jsonl: no such file; relative paths of a study are looked for in the project"
+    )
+
+
+def test_each_kernel_has_sockets_of_its_own():
+    one, other = OwnKernel(kernel_name="python3"), OwnKernel(kernel_name="python3")
+    for kernel in (one, other):
+        kernel.write_connection_file()
+    assert one.transport == "ipc" and one.ip != other.ip
+    assert all(Path(kernel.ip).is_relative_to(tempfile.gettempdir()) for kernel in (one, other))
+    for kernel in (one, other):
+        kernel.cleanup_connection_file()
+        assert not Path(kernel.connection_file).exists()
 
 
 def test_a_notebook_runs_in_this_interpreter_wherever_it_lies(monkeypatch, tmp_path):
@@ -145,6 +160,24 @@ def test_a_notebook_runs_in_this_interpreter_wherever_it_lies(monkeypatch, tmp_p
     run_notebook(folder / "{n}.ipynb", folder / "out/{n}.ipynb", {"n": 2})
     (out,) = nbformat.read(folder / "out/{n}.ipynb", as_version=4).cells[-1].outputs
     assert out.text == scrubbed(f"2 {sys.executable}\n")
+
+
+@pytest.mark.parametrize("length, sockets", [(1, "ipc"), (90, "tcp")])
+def test_a_kernel_needs_no_port_that_another_may_take(monkeypatch, tmp_path, length, sockets):
+    """But where the folder for temporary files is too deep for a socket."""
+    with tempfile.TemporaryDirectory() as temporary:
+        (Path(temporary) / ("t" * length)).mkdir()
+        monkeypatch.setattr(tempfile, "tempdir", f"{temporary}/{'t' * length}")
+        source = "from ipykernel.connect import get_connection_info as info; print(info(unpack=True)['transport'])"
+        cells = [
+            nbformat.v4.new_code_cell("n: int = 1", metadata={"tags": ["parameters"]}),
+            nbformat.v4.new_code_cell(source),
+        ]
+        kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+        nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), tmp_path / "n.ipynb")
+        run_notebook(tmp_path / "n.ipynb", tmp_path / "out.ipynb", {})
+        (out,) = nbformat.read(tmp_path / "out.ipynb", as_version=4).cells[-1].outputs
+        assert out.text == f"{sockets}\n" and not list(Path(tempfile.tempdir).glob("*ipc*"))
 
 
 def test_a_project_wherever_it_lies(tmp_path):

@@ -14,6 +14,7 @@ from longcot.models.cards import Card, cards
 from longcot.run import gpus
 from longcot.run.gpus import leased, pool
 from longcot.run.jobs import on_gpus, study_jobs
+from longcot.run.plan import engine_starts, plan
 from longcot.study.reading import load_study
 
 JOB = """
@@ -103,8 +104,29 @@ def test_jobs_ask_for_the_cards_of_the_machine():
     trained = [name for name in asked if name.startswith("03")]
     assert len(trained) == 4 and all(asked[name] == 1 for name in trained), "side by side"
     assert asked["01_generate_traces-benchmark-trained-engine-0"] == 4, "one start, replicas on all cards"
-    assert asked["01_generate_traces-benchmark-plain-1"] == 1, "in process"
+    assert asked["01_generate_traces-benchmark-plain-0"] == 1, "in process"
     jobs = {job.name: job for job in study_jobs(study, 4)}
     assert sorted(jobs["01_generate_traces-benchmark-trained-engine-0"].after) == sorted(trained)
     assert {job.request.gpus for job in on_gpus(study_jobs(study), 0)} == {None}
     assert len(study_jobs(load_study("params/miniature.yaml"))) == 9, "as before on a machine without"
+
+
+def test_an_engine_is_started_once_for_all_that_wait_for_the_same():
+    changes = [f"models.{name}.engine=vllm" for name in ("base", "reasoner", "instruct")]
+    study = load_study("params/miniature.yaml", changes)
+    jobs = {job.name.removeprefix("01_generate_traces-"): job for job in study_jobs(study, 0)}
+    assert [name for name, job in jobs.items() if engine_starts(job)] == [
+        "training-and-plain-0",
+        "benchmark-trained-engine-0",
+    ]
+    first, second = jobs["training-and-plain-0"], jobs["benchmark-trained-engine-0"]
+    asked = {task.traces: task.problems for task in first.tasks}
+    assert asked["traces/reasoner/training.jsonl"] is None and first.settings["problems"]["source"] == "miniature:train"
+    assert asked["traces/reasoner/benchmark.jsonl"] == study.problems.benchmark
+    assert [task.name for task in second.tasks if task.examples] == ["base-few-shot"]
+    made = [product for job in jobs.values() for product in job.products if product.endswith("benchmark.jsonl")]
+    assert sorted(made) == sorted(f"traces/{arm.name}/benchmark.jsonl" for arm in study.arms), "each arm once"
+    assert "engine starts: 2," in plan(study, cores=2, side_by_side=0)
+    assert sum(map(engine_starts, study_jobs(study))) == 4, "on a cluster nothing waits for the start of another"
+    mixed = load_study("params/miniature.yaml", changes[1:2])
+    assert sum(map(engine_starts, study_jobs(mixed, 0))) == 1, "a teacher that is an arm too"

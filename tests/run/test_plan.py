@@ -2,8 +2,9 @@ import pandas as pd
 import pytest
 
 from longcot.files.paths import ROOT, resolve
+from longcot.run.expected import expected_tokens
 from longcot.run.jobs import Job, study_jobs
-from longcot.run.plan import expected_tokens, job_row, model_row, plan, wall_seconds
+from longcot.run.plan import job_row, jobs_table, model_row, models_table, plan, wall_seconds
 from longcot.sampling.settings import Server
 from longcot.study.reading import load_study
 from longcot.traces.trace import Trace, write_traces
@@ -63,3 +64,40 @@ def test_the_plan_says_how_to_serve(fresh):
     assert text.count("vllm serve ") == 1, "one command for the base and the adapters on it"
     assert "--enable-lora" in text and "--generation-config vllm" in text and "hours with 2 jobs at once" in text
     assert "\n\ntraining on base: " in text
+
+
+def test_its_tables_fit_a_terminal(fresh):
+    rows = pd.DataFrame([job_row(fresh, job) for job in study_jobs(fresh)])
+    assert jobs_table(rows).splitlines()[-2:] == ["lengths: assumed", "asked for a job: 1500 MB"]
+    rows["asks"] = [f"{number} GPU, 64000 MB, 2880 min, a-partition, an-account" for number in range(len(rows))]
+    rows["tokens"] *= 1e4
+    sizes = {
+        "weights_gb": 65.5,
+        "cache_gb": 8.59,
+        "adapter_gb": 0.537,
+        "disk_gb": 65.5,
+        "train_gb": 39.25,
+        "at_once": 12,
+    }
+    models = pd.DataFrame(
+        [
+            {"model": "math-72b", "precision": "bfloat16", "parameters": 32763876352} | sizes,
+            {"model": "hub", "precision": "nf4"},
+        ]
+    )
+    for table in (jobs_table(rows), models_table(models)):
+        assert max(map(len, table.splitlines())) <= 100, table
+    assert "not at hand" in models_table(models)
+
+
+def test_a_finished_run_is_said_to_be_one(fresh, monkeypatch):
+    monkeypatch.setattr("longcot.run.plan.status", lambda path: "done")
+    report = resolve(fresh.run_dir) / "report.html"
+    assert "finished:" not in plan(fresh, cores=2)
+    report.parent.mkdir()
+    report.touch()
+    try:
+        assert f"finished: all is made, and nothing would run; {fresh.run_dir}/report.html" in plan(fresh, cores=2)
+    finally:
+        report.unlink()
+        report.parent.rmdir()

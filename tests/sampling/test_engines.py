@@ -20,7 +20,7 @@ from longcot.sampling.engines import engines as engines_module
 from longcot.sampling.engines.engines import Engines
 from longcot.sampling.engines.keeper import MARK
 from longcot.sampling.engines.vllm import last_words, program
-from longcot.sampling.task import SampleTask, sample_arm
+from longcot.sampling.task import SampleTask, sample_arm, sample_arms
 from longcot.traces.trace import read_traces
 
 STAND_IN = ROOT / "tests/engine_stand_in.py"
@@ -81,6 +81,59 @@ def test_arms_of_one_base_share_one_start_and_leave_nothing(stand_in, tiny_model
     assert len(starts.read_text().splitlines()) == 1, "what is done starts no engine"
 
 
+def test_arms_of_one_engine_are_sampled_side_by_side(stand_in, tiny_model, tmp_path):
+    starts = stand_in(together=3)
+    tasks = [arm(tiny_model, name) for name in "abc"]
+    files = sample_arms(tasks, PROBLEMS, tmp_path, job="job")
+    assert list(files) == [task.traces for task in tasks] and len(starts.read_text().splitlines()) == 1
+    assert all({trace.key for trace in read_traces(file)} == KEYS for file in files.values()) and not ours()
+
+
+def test_one_arm_that_fails_costs_the_others_nothing(stand_in, tiny_model, tmp_path):
+    stand_in()
+    tasks = [arm(tiny_model, "a", style="outline", adapter=str(tmp_path / "none")), arm(tiny_model, "b")]
+    with pytest.raises(BadInput, match="none: no adapter_config.json"):
+        sample_arms(tasks, PROBLEMS, tmp_path, job="job")
+    stand_in(together=2)
+    tasks = [arm(tiny_model, "a", context=3), arm(tiny_model, "b")]  # no prompt fits
+    with pytest.raises(BadInput, match="not one of the .* prompts of stage '' leaves room"):
+        sample_arms([tasks[0]], PROBLEMS, tmp_path, job="job")
+    stand_in()
+    with pytest.raises(BadInput, match="leaves room"):
+        sample_arms(tasks, PROBLEMS, tmp_path, job="job")
+    assert {trace.key for trace in read_traces(tmp_path / tasks[1].traces)} == KEYS and not ours()
+
+
+INTERRUPTED = """
+import sys
+sys.path[:0] = {path!r}
+from pathlib import Path
+from test_engines import arm, PROBLEMS, engines_module, sample_arms
+engines_module.cards = lambda: []
+sample_arms([arm({model!r}, name) for name in "ab"], PROBLEMS, Path({run!r}), job="job")
+"""
+
+
+@pytest.mark.parametrize("number, faults", [(signal.SIGINT, {"stall_after": 3}), (signal.SIGTERM, {"start_s": 60})])
+def test_signals_stop_all_arms_and_keep_what_came(stand_in, tiny_model, tmp_path, number, faults):
+    starts = stand_in(**faults)
+    path = [str(ROOT / "tests/sampling"), str(ROOT / "tests"), str(ROOT / "lib")]
+    job = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED.format(path=path, model=str(tiny_model), run=str(tmp_path))]
+    )
+    end, files = time.monotonic() + 60, [tmp_path / f"traces/{name}/benchmark.jsonl" for name in "ab"]
+    written = lambda: sum(len(read_traces(file)) for file in files if file.is_file())  # noqa: E731
+    while not starts.is_file() or (written() < 1 and "stall_after" in faults):
+        assert job.poll() is None and time.monotonic() < end
+        time.sleep(0.1)
+    job.send_signal(number)
+    assert job.wait(60) != 0
+    end = time.monotonic() + 20
+    while ours() and time.monotonic() < end:  # SIGTERM ends the job at once: its keeper ends the server
+        time.sleep(0.1)
+    assert not ours() and (written() > 0) == ("stall_after" in faults)
+
+
 def test_another_base_takes_the_place_of_the_first(stand_in, tiny_model, tmp_path):
     from conftest import make_model
 
@@ -101,6 +154,15 @@ def test_an_engine_that_dies_is_started_again_and_what_is_there_stays(stand_in, 
         traces = read_traces(sample_arm(task, PROBLEMS, tmp_path, 1, engines))
     assert {trace.key for trace in traces} == KEYS and len(traces) == len(KEYS)
     assert len(starts.read_text().splitlines()) == 2 and not ours()
+
+
+def test_a_worker_that_outlives_its_server_is_ended_whatever_it_calls_itself(stand_in, tiny_model, tmp_path):
+    starts = stand_in(worker=True, die_after=3)
+    task = arm(tiny_model, engine={"restarts": 2, "concurrency": 2})
+    with Engines([task], tmp_path, "job") as engines:
+        sample_arm(task, PROBLEMS, tmp_path, 1, engines)
+        assert engines.started == 2
+    assert not [one for one in psutil.process_iter(["cmdline"]) if str(starts) in (one.info["cmdline"] or ())]
 
 
 def test_one_that_dies_once_too_often_says_its_last_words(stand_in, tiny_model, tmp_path):
@@ -166,7 +228,7 @@ with Engines([task], Path({run!r}), "job") as engines:
 
 @pytest.mark.parametrize("victim", ["job", "keeper", "both"])
 def test_killed_in_any_way_nothing_stays(stand_in, tiny_model, tmp_path, victim, monkeypatch):
-    stand_in(deaf=victim != "both")
+    stand_in(**({"worker": True} if victim == "both" else {"deaf": True}))
     monkeypatch.setenv("LONGCOT_GRACE_S", "1")
     path = [str(ROOT / "tests/sampling"), str(ROOT / "tests"), str(ROOT / "lib")]
     code = CHILD.format(path=path, model=str(tiny_model), run=str(tmp_path))
@@ -201,6 +263,29 @@ def test_cards_are_dealt_out_to_replicas(stand_in, tiny_model, tmp_path, monkeyp
     large = arm(tiny_model, engine={"tensor_parallel": 8})
     with pytest.raises(BadInput, match="needs 8 GPUs, this job has 5"), Engines([large], tmp_path, "job") as engines:
         engines.serve(large, str(tiny_model), "float32")
+
+
+def test_servers_of_a_small_model_share_a_card(stand_in, tiny_model, tmp_path, monkeypatch):
+    starts = stand_in()
+    own = [Card(str(n), f"GPU-{n}", 80.0, 0.0) for n in range(2)]
+    monkeypatch.setattr(engines_module, "cards", lambda: own)
+    monkeypatch.setattr(engines_module, "used_gb", lambda of: 0.1)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(20))
+    task = arm(tiny_model)
+    with Engines([task], tmp_path, "job") as engines:
+        sample_arm(task, PROBLEMS, tmp_path, 1, engines)
+        seen = [psutil.Process(replica._keeper.pid).environ()["CUDA_VISIBLE_DEVICES"] for replica in engines.replicas]
+    assert seen == ["0", "1", "0", "1", "0", "1"], "20 cores do for three servers on each of two cards"
+    rows = [json.loads(line) for line in starts.read_text().splitlines()]
+    assert {row[row.index("--gpu-memory-utilization") + 1] for row in rows} == {"0.3"}
+    assert all(18.9e9 < int(row[row.index("--kv-cache-memory-bytes") + 1]) < 19e9 for row in rows)
+    with Engines([one := arm(tiny_model, engine={"replicas_per_gpu": 1})], tmp_path, "job") as engines:
+        engines.serve(one, str(tiny_model), "float32")
+        assert len(engines.replicas) == 2
+    many = arm(tiny_model, engine={"replicas_per_gpu": 16})
+    with pytest.raises(BadInput, match="16 servers on one GPU leave each 0.0 GB.*lower engine.replicas_per_gpu"):
+        with Engines([many], tmp_path, "job") as engines:
+            engines.serve(many, str(tiny_model), "float32")
 
 
 def test_memory_that_stays_in_use_is_said(stand_in, tiny_model, tmp_path, monkeypatch):

@@ -88,7 +88,7 @@ def test_a_cache_that_a_model_refuses_is_not_used(tiny_model, folder, monkeypatc
     def refuse(*args, **kwargs):
         raise KeyError("mamba")
 
-    monkeypatch.setattr("longcot.sampling.local.StaticCache", refuse)
+    monkeypatch.setattr("longcot.sampling.decoding.StaticCache", refuse)
     assert sampler.sample([ask("hi"), ask("Hello")], GREEDY, 0) == expected and not sampler._fixed_cache
     monkeypatch.undo()
     config = transformers.MambaConfig(vocab_size=301, hidden_size=32, num_hidden_layers=2, state_size=8)

@@ -5,8 +5,9 @@ import yaml
 
 from longcot.files.errors import BadInput
 from longcot.files.paths import ROOT
-from longcot.run.jobs import plotted_arms, study_jobs
-from longcot.run.plan import expected_tokens
+from longcot.run.expected import expected_tokens
+from longcot.run.jobs import study_jobs
+from longcot.run.tasks import plot_tasks
 from longcot.run.training_fit import check_named_modules
 from longcot.study.reading import load_study
 from longcot.study.study import Study
@@ -48,11 +49,11 @@ def test_an_epoch_at_which_an_arm_is_evaluated_is_an_arm_of_its_training(tmp_pat
             assert "plain-1" in waits, "it is sampled after the training that makes it"
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(study.model_dump()))
     assert load_study(tmp_path / "study.yaml") == study, "the resolved study has no more arms"
-    plotted = {arm["name"]: arm for arm in plotted_arms(tmp_path)}
+    plotted = {task.name: task for task in plot_tasks(study)}
     early = plotted["plain-1-epoch-3"]
-    assert (early["n_train"], early["data"], early["epoch"]) == (20, "reasoner", 3)
-    assert early["condition"] == {"epochs": "3"} and early["own"]["lora"] == lora
-    assert (plotted["plain-1"]["epoch"], plotted["plain-1"]["foretold"], plotted["other"]["epoch"]) == (6, "up", 0)
+    assert (early.n_train, early.data, early.epoch) == (20, "reasoner", 3)
+    assert early.condition == {"epochs": "3"} and early.own["lora"] == lora
+    assert (plotted["plain-1"].epoch, plotted["plain-1"].foretold, plotted["other"].epoch) == (6, "up", 0)
     length = expected_tokens(study, "plain-1-epoch-3", "base", "traces/nowhere.jsonl")
     assert length == expected_tokens(study, "other", "base", "traces/nowhere.jsonl") == (200, "assumed")
 
@@ -63,7 +64,7 @@ def test_what_is_learnt_stands_in_the_task_its_recipe_and_the_report(tmp_path):
     first, every = tasks["plain"].recipe(1), tasks["all"].recipe(1)
     assert first["loss"] == first["arm"]["loss"] == {"first": 8} and first["lora"]["layers"] == [0, 2]
     assert "loss" not in every and "layers" not in every["lora"]
-    assert plotted_arms(tmp_path)[1]["own"] == {"lora": {"layers": [0, 2]}, "loss": {"first": 8}}
+    assert plot_tasks(study)[1].own == {"lora": {"layers": [0, 2]}, "loss": {"first": 8}}
     assert "loss" not in tasks_of(study, "01_generate_traces")["plain"].own, "sampling knows the adapter alone"
     check_named_modules(study)
 
@@ -77,8 +78,8 @@ def test_several_teachers_are_one_set(tmp_path):
     task = tasks_of(study, "02_analyze_curation")["plain-1"]
     assert [part.traces for part in task.parts] == ["traces/reasoner/training.jsonl", "traces/instruct/training.jsonl"]
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(study.model_dump()))
-    plotted = plotted_arms(tmp_path)[1]
-    assert (plotted["n_train"], plotted["data"]) == (15, "reasoner + instruct")
+    plotted = plot_tasks(study)[1]
+    assert (plotted.n_train, plotted.data) == (15, "reasoner + instruct")
     tokens, _ = expected_tokens(study, "plain-1", "base", "traces/nowhere.jsonl")
     assert tokens == (5 * 200 + 10 * 20) / 15
 

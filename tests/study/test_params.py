@@ -4,8 +4,10 @@ import re
 
 import pytest
 
+from longcot.files.paths import ROOT
 from longcot.problems.miniature.variants import KINDS
 from longcot.problems.wordings import EDITS, STYLES
+from longcot.study.checks import check_inputs
 from longcot.study.reading import load_study
 
 
@@ -56,6 +58,33 @@ def test_the_curation_study_draws_each_condition_five_times_or_more():
         kept = [arm.data.model_copy(update={"stage": "", "seed": 0}) for arms in draws[name].values() for arm in arms]
         assert len({str(data) for data in kept}) == 1
     assert study.sampling.samples == 1 and study.problems.benchmark.limit is None
+
+
+WORLD_2 = """name=why-world2 problems.train.source=miniature:train@2 problems.benchmark.source=miniature:test@2
+models.base.path=lib/longcot/miniature/weights/world2/base
+models.reasoner.path=lib/longcot/miniature/weights/world2/base
+models.reasoner.adapter=lib/longcot/miniature/weights/world2/reasoner
+models.instruct.path=lib/longcot/miniature/weights/world2/base
+models.instruct.adapter=lib/longcot/miniature/weights/world2/instruct"""
+
+
+def test_the_study_of_what_changes_foretells_each_arm_and_differs_in_one_thing():
+    study = load_study("params/why.yaml")
+    check_inputs(study)
+    plain = study.arm("plain-1")
+    firsts = plain.condition.of
+    assert len([arm for arm in study.arms if arm.condition and arm.condition.of == firsts]) == 20
+    for arm in study.arms:
+        assert arm.condition and (arm.condition.of == firsts or arm.condition.foretold), arm.name
+        assert arm.condition.of == firsts or set(arm.condition.of) < set(firsts), arm.name
+        if arm.trained and arm.condition.of != firsts:
+            changed = [arm.data.parts != study.arm(f"plain-{arm.name[-1]}").data.parts, arm.loss, arm.lora]
+            assert sum(map(bool, changed)) == 1 or "traces x epochs" in arm.condition.of, arm.name
+    text = (ROOT / "params/why.yaml").read_text()
+    assert " ".join(re.search(r'CONFIG="(.*?)"', text, re.S)[1].replace("#", " ").split()) == " ".join(WORLD_2.split())
+    other = load_study("params/why.yaml", WORLD_2.split())
+    check_inputs(other)
+    assert "world1" not in str([other.models, other.problems])
 
 
 def test_the_study_of_human_stages_trains_on_the_same_problems():

@@ -109,7 +109,7 @@ def test_only_models_that_are_not_the_project_s_own_take_the_time():
         (
             "",
             {"prompt": {"chat_template": "nothing.jinja"}},
-            "chat_template: no file nothing.jinja; use own, chatml, pl",
+            r"chat_template: no file nothing.jinja \(looked for in the project, .*\); use own, chatml, pl",
         ),
         (
             "{% for m in messages %}[{{ m.content }}]{% endfor %}",

@@ -6,7 +6,9 @@ import yaml
 from longcot.files.errors import BadInput
 from longcot.files.paths import ROOT
 from longcot.qlora.settings import LoraSettings
-from longcot.run.jobs import chunks, plotted_arms, study_jobs
+from longcot.run import training_fit
+from longcot.run.jobs import study_jobs
+from longcot.run.tasks import plot_tasks
 from longcot.run.notebook import check_parameters
 from longcot.study.checks import check_inputs
 from longcot.study.reading import load_study
@@ -95,6 +97,82 @@ def test_what_a_study_starts_from_must_be_there(tmp_path, place, value, message)
         check_inputs(load_study(tmp_path / "study.yaml"))
 
 
+def test_all_that_is_wrong_is_said_at_once(tmp_path):
+    """Keys and types; names that do not go together; and what is not there, each in a line with its fix."""
+    changes = {"max_tokens:": "max_token:", "1.0e-3": "1e-3", "{name: base, model: base}": "{name: base, modl: base}"}
+    text = STUDY
+    for old, new in changes.items():
+        text = text.replace(old, new, 1)
+    (tmp_path / "study.yaml").write_text(text)
+    with pytest.raises(BadInput) as raised:
+        load_study(tmp_path / "study.yaml")
+    wrong = ("unknown key 'max_token'", "unknown key 'modl'; did you mean 'model'", "'1e-3' is a text")
+    assert len(raised.value.lines) == 3
+    assert all(words in line for words, line in zip(wrong, raised.value.lines, strict=True)), raised.value.lines
+    text = STUDY.replace("main_arm: base", "main_arm: bas").replace(
+        "teacher: reasoner, n: 50", "teacher: nobody, n: 50"
+    )
+    (tmp_path / "study.yaml").write_text(text)
+    with pytest.raises(BadInput) as raised:
+        load_study(tmp_path / "study.yaml")
+    assert [line.split(": ")[2] for line in raised.value.lines] == ["main_arm", "arm reasoner-50"]
+    values = yaml.safe_load(STUDY)
+    values["models"]["reasoner"]["adapter"], values["problems"]["benchmark"]["source"] = "lib/no", "data/no.jsonl"
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(values))
+    with pytest.raises(BadInput) as raised:
+        check_inputs(load_study(tmp_path / "study.yaml"))
+    assert len(raised.value.lines) == 2
+    assert "lib/no (looked for in the project, wherever the study lies)" in raised.value.lines[1]
+
+
+TRACES = [{"q": f"{i}?", "a": str(i), "t": "x", "end": "stop", "part": i % 2} for i in range(4)]
+
+
+@pytest.mark.parametrize(
+    "keys, data, message",
+    [
+        (
+            {"finish_reason": "ending"},
+            {},
+            r"no row has the key 'ending' \(for our 'finish_reason'\); its rows have 'q',",
+        ),
+        ({"completion_tokens": "end.tokens"}, {}, r"no row has the key 'end.tokens'"),
+        ({}, {"n": 5}, "arm set: n is 5, but of the traces of t there are 4 of 4 problems, so at most 4 to choose"),
+        ({"stage": "part"}, {"n": 3, "stage": "1"}, "of the traces of t at stage '1' there are 2 of 2 problems"),
+        ({"stage": "part"}, {"n": 2, "stage": "1"}, None),
+    ],
+)
+def test_what_imported_traces_lack_is_found_before_anything_runs(tmp_path, keys, data, message):
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(row | {"part": str(row["part"])}) + "\n" for row in TRACES))
+    keys = {"problem": "q", "expected_answer": "a", "text": "t"} | keys
+    imported = {"source": str(tmp_path / "t.jsonl"), "keys": keys}
+    arm = {"name": "set", "use": "curate", "data": {"teacher": "t", "n": 1} | data}
+    values = CURATED | {"training_traces": [{"name": "t", "imported": imported}], "arms": [arm]}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(values))
+    study = load_study(tmp_path / "study.yaml")
+    if message is None:
+        assert check_inputs(study) == [
+            "  checked: keys and values, whether t can give as many traces as arms want, 1 file of traces"
+        ]
+    else:
+        with pytest.raises(BadInput, match=message):
+            check_inputs(study)
+
+
+def test_more_traces_than_a_teacher_will_have(tmp_path):
+    with pytest.raises(BadInput, match="arm reasoner-50: n is 500, but of the traces of reasoner there are"):
+        check_inputs(load_study("params/miniature.yaml", ["arms.10.data.n=500"]))
+
+
+def test_16_bits_on_a_cpu_are_warned_of(monkeypatch):
+    monkeypatch.setattr(training_fit, "cards", list)
+    assert training_fit.slow_on_cpu(load_study("params/miniature.yaml")) == []
+    study = load_study("params/miniature.yaml", ["name=other", "lora={}"])
+    assert "compute_dtype: float32 avoids that" in training_fit.slow_on_cpu(study)[0]
+    monkeypatch.setattr(training_fit, "cards", lambda: ["a GPU"])
+    assert training_fit.slow_on_cpu(study) == []
+
+
 def test_values_of_a_study_can_be_replaced():
     changed = load_study("params/miniature.yaml", ["name=other", "models.base.path=x/y", "arms.3.name=r", "lora={}"])
     assert (changed.name, changed.models["base"].path, changed.arms[3].name) == ("other", "x/y", "r")
@@ -122,7 +200,7 @@ def test_a_resolved_study_is_the_study(tmp_path):
     again = load_study(tmp_path / "study.yaml")
     jobs = [json.dumps([job.parameters for job in study_jobs(one)]) for one in (study, again)]
     assert again == study and jobs[0] == jobs[1], "or Snakemake takes a job for another, and runs it again"
-    assert [arm["name"] for arm in plotted_arms(tmp_path)] == ARMS
+    assert [arm.name for arm in plot_tasks(again)] == ARMS
 
 
 CURATED = {
@@ -145,7 +223,7 @@ def test_a_condition_is_an_arm_a_draw(tmp_path):
     assert [arm.data.seed for arm in study.arms[1:]] == [11, 12, 13]
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(study.model_dump()))
     assert load_study(tmp_path / "study.yaml") == study, "the resolved study is not drawn once more"
-    plotted = {arm["name"]: arm["condition"] for arm in plotted_arms(tmp_path)}
+    plotted = {arm.name: arm.condition for arm in plot_tasks(study)}
     assert plotted == {"base": {}} | dict.fromkeys(("long-1", "long-2", "long-3"), {"length": "long"})
 
 
@@ -155,11 +233,6 @@ def test_a_study_that_only_curates_trains_and_plots_nothing(tmp_path):
     assert [job.notebook for job in jobs] == ["01_generate_traces", "02_analyze_curation"]
     assert jobs[0].parameters["imports"][0]["imported"]["where"] == {"model": ["a", "b"], "style": "c"}
     assert jobs[1].products == ["training_sets/set.jsonl"]
-
-
-def test_arms_are_dealt_out_in_turn():
-    assert chunks([1, 2, 3, 4, 5], 2) == [[1, 4], [2, 5], [3]]
-    assert chunks([1], 4) == [[1]]
 
 
 def test_world_2_is_the_same_study_in_another_world():

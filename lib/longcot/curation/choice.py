@@ -30,15 +30,15 @@ class Choice(Strict):
     `tokenizer` (`properties.LengthMeasure`); `embedding` is for the diverse strategies (`diversity.embed`).
     """
 
-    n: int = Field(ge=1)
-    seed: int = 0
-    strategy: Annotated[str, AfterValidator(check_strategy)] = "random"
-    per_problem: int = Field(1, ge=1)
-    match: list[Matched] = []
-    top: float | None = Field(None, gt=0, le=1)
-    unit: Literal["tokens", "words", "characters"] = "tokens"
+    n: int = Field(ge=1)  # traces
+    seed: int = 0  # of what is drawn
+    strategy: Annotated[str, AfterValidator(check_strategy)] = "random"  # a name of those below
+    per_problem: int = Field(1, ge=1)  # traces of a problem, at most
+    match: list[Matched] = []  # properties in which arms of one pool and seed shall agree, by strata
+    top: float | None = Field(None, gt=0, le=1)  # of a ranking strategy: drawn from this first share of its order
+    unit: Literal["tokens", "words", "characters"] = "tokens"  # of lengths
     tokenizer: str = ""  # where the traces bring no counts, the base's
-    embedding: str = TFIDF
+    embedding: str = TFIDF  # of the diverse strategies: TF-IDF, or a model's path or Hub id
 
     @property
     def by_tokens(self) -> bool:

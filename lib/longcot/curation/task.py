@@ -26,12 +26,15 @@ def _known_filter(spec: FilterSpec) -> FilterSpec:
     return spec
 
 
+KnownFilter = Annotated[FilterSpec, AfterValidator(_known_filter)]
+
+
 class Data(Choice):
     """Which traces an arm learns from: `n` of the teacher's that pass the filters, chosen as `Choice` says."""
 
     teacher: str  # a name among training_traces
     stage: str = ""  # of traces that were edited or written in stages; empty: the traces as they were sampled
-    filters: list[Annotated[FilterSpec, AfterValidator(_known_filter)]] = ["correct", "finished"]
+    filters: list[KnownFilter] = ["correct", "finished"]  # names of those below, in the order given
     also: list["Data"] = []  # more traces, of other teachers or chosen otherwise, on other problems than these
 
     transform: NamedTransform | None = None  # what is done to the chosen ones before they are learnt

@@ -32,10 +32,10 @@ class Transform(Strict):
     problem the trace of another one of the set; `remove_words` takes out what the rules of `behaviours` match.
     """
 
-    kind: Literal["shuffle_steps", "delete_steps", "change_digits", "swap_traces", "remove_words"]
-    share: float = Field(1.0, gt=0, le=1)
+    kind: Literal["shuffle_steps", "delete_steps", "change_digits", "swap_traces", "remove_words"]  # of change
+    share: float = Field(1.0, gt=0, le=1)  # of the steps, or of the numbers
     behaviours: list[str] = []  # of `remove_words`
-    seed: int = 0
+    seed: int = 0  # of what is drawn
 
     @model_validator(mode="after")
     def _sensible(self) -> "Transform":

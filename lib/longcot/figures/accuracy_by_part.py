@@ -7,7 +7,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from longcot.figures.results import SCORES, Result, tidy, who
-from longcot.figures.style import ROW, WIDTH, label, new_axes, source_colours
+from longcot.figures.style import ROW, WIDTH, in_order, label, new_axes, source_colours
 from longcot.grading.grade import compare
 from longcot.metrics.scores import score_arm
 from longcot.problems.problem import Problem
@@ -57,9 +57,9 @@ def table(
     return tidy(rows, ("by", "value", *SCORES), results)
 
 
-def draw(table: pd.DataFrame) -> Figure:
-    """pass@1 in percent of each arm on each part of the benchmark."""
-    arms, colours = table.drop_duplicates("arm").reset_index(drop=True), source_colours(table)
+def draw(table: pd.DataFrame, order: Sequence[str]) -> Figure:
+    """pass@1 in percent of each arm on each part of the benchmark, arms in `order`."""
+    arms, colours = in_order(table, order), source_colours(table)
     parts = {by: rows["value"].unique() for by, rows in table.groupby("by", sort=False)}
     count, longest = sum(map(len, parts.values())), max(len(name) for values in parts.values() for name in values)
     figure, panels = new_axes(

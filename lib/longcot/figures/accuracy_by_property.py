@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
 from longcot.curation.training_set import read_rows
 from longcot.figures.results import Result, accuracies, tidy, who
 from longcot.figures.style import GREY, MARKERS, PALETTE, WIDTH, new_panels
+from longcot.figures.ticks import in_percent
 from longcot.traces.diversity import embed, mean_distance
 from longcot.traces.words import split_words
 
@@ -97,11 +98,11 @@ def draw(table: pd.DataFrame) -> Figure:
             axes.plot(own[name], own["pass_at_1"], **looks[group])
         axes.set_xlabel(MEASURES[name].format(unit=table["unit"].iloc[0]))
         axes.xaxis.set_major_locator(MaxNLocator(4))
-        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        in_percent(axes.yaxis)
         axes.set_ylim(-0.03, 1.03)
         axes.grid()
     if "base_pass_rate" in names:
-        panels[names.index("base_pass_rate")].xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        in_percent(panels[names.index("base_pass_rate")].xaxis)
     figure.supylabel("pass@1", fontsize="medium")
     figure.suptitle(f"arms of {table['n_train'].iloc[0]} traces, a point each", fontsize="medium")
     keys = [Line2D([], [], label=name, **looks[name]) for name in groups]

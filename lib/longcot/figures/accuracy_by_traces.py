@@ -5,12 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from longcot.figures import ranked_arms
+from longcot.figures.lines import end_labels
 from longcot.figures.results import Result, accuracies
 from longcot.figures.style import DASHES, WIDTH, arm_looks, legend, new_axes, source_colours
+from longcot.figures.ticks import in_percent, plain
 from longcot.metrics.draws import draws_interval
 
 
@@ -42,7 +43,9 @@ def draw(table: pd.DataFrame) -> Figure:
     At 0 the main arm. Dashed lines: arms that are not fine-tuned here.
     """
     tuned, colours, looks = table[table["role"] == "fine-tuned"], source_colours(table), arm_looks(table)
-    figure, (axes,) = new_axes(WIDTH, 3.6)
+    others = table[table["role"] == "reference"]
+    height = max(3.6, 1.2 + 0.15 * len(others))
+    figure, (axes,) = new_axes(WIDTH + 0.6, height)
     main = table[table["role"] == "main"].iloc[0]
     for source, arms in tuned.groupby("source", observed=True):
         means = arms.drop_duplicates("n_train").sort_values("n_train")
@@ -55,21 +58,20 @@ def draw(table: pd.DataFrame) -> Figure:
                 place = n * (1 + 0.08 * (i - (len(draws) - 1) / 2))  # draws of one n side by side
                 axes.plot(place, arm["pass_at_1"], ls="", **looks[arm["arm"]])
     axes.plot(0, main["pass_at_1"], ls="", **looks[main["arm"]])
-    others, levels = table[table["role"] == "reference"], []
     for i, (_, arm) in enumerate(others.iterrows()):
-        look = {"color": colours[arm["source"]], "ls": DASHES[1 + i % 3], "lw": 1.2}
-        axes.axhline(arm["pass_at_1"], zorder=0, **look)
-        levels.append(Line2D([], [], label=str(arm["arm"]), **look))
+        axes.axhline(arm["pass_at_1"], zorder=0, color=colours[arm["source"]], ls=DASHES[1 + i % 3], lw=1.2)
     counts = sorted(tuned["n_train"].unique())
     axes.set_xscale("symlog", linthresh=counts[0], linscale=0.5)
     axes.xaxis.set_major_locator(FixedLocator([0, *counts]))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter("{x:g}")
+    plain(axes.xaxis)
     axes.set_xlim(-0.3 * counts[0], counts[-1] * 1.25)
     axes.set_ylim(0, None)
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    in_percent(axes.yaxis)
     axes.set_xlabel(f"training traces (0: {main['arm']})")
     axes.set_ylabel("pass@1, mean with 95% interval")
     axes.grid(axis="y")
-    legend(figure, tuned, levels, points=False)
+    levels = {str(arm["arm"]): (arm["pass_at_1"], colours[arm["source"]]) for _, arm in others.iterrows()}
+    end_labels(axes, height - 0.2, levels)
+    legend(figure, tuned, points=False)
     return figure

@@ -1,5 +1,6 @@
 """Reasoning behaviours in the responses of each arm."""
 
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,7 +9,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from longcot.figures.results import Result, length_unit, tidy, who
-from longcot.figures.style import ROW, WIDTH, label, new_axes, source_colours
+from longcot.figures.style import ROW, WIDTH, in_order, label, new_axes, source_colours
 from longcot.traces.behaviours import BEHAVIOURS
 
 
@@ -32,26 +33,31 @@ def table(results: Sequence[Result]) -> pd.DataFrame:
     return tidy(rows if seen else [], ("unit", "behaviour", "count", "length", "rate"), results)
 
 
-def draw(table: pd.DataFrame) -> Figure:
-    """Behaviours found in the responses of each arm, for each 1,000 of their length.
+def draw(table: pd.DataFrame, order: Sequence[str]) -> Figure:
+    """Behaviours found in the responses of each arm, for each 1,000 of their length; arms in `order`.
 
-    Shades go by column, since some behaviours are far more common than others.
+    Shades go by column, since some behaviours are far more common than others; those that no arm shows are named below.
     """
-    arms, colours = table.drop_duplicates("arm").reset_index(drop=True), source_colours(table)
-    names = list(table["behaviour"].unique())
+    arms, colours = in_order(table, order), source_colours(table)
+    shown = table.groupby("behaviour", sort=False)["rate"].max()
+    names = list(shown.index[shown > 0])
     grid = table.pivot(index="arm", columns="behaviour", values="rate").loc[arms["arm"], names]
-    figure, (axes,) = new_axes(WIDTH, 1.9 + 0.9 * ROW * len(arms))
+    figure, (axes,) = new_axes(WIDTH, 2.2 + 0.9 * ROW * len(arms))
     shades = 100 * grid / grid.max().where(grid.max() > 0, 1)
     numbers = grid.map(lambda rate: f"{rate:.2f}" if 0 < rate < 0.95 else f"{rate:.1f}" if rate < 10 else f"{rate:.0f}")
     text = {"annot": numbers.where(grid > 0, "0"), "fmt": "", "annot_kws": {"size": 8, "color": "black"}}
     tones = {"cmap": "Greys", "vmin": 0, "vmax": 170, "cbar": False, "linewidths": 0.5}  # light, for black numbers
     sns.heatmap(shades, ax=axes, **text, **tones)
-    axes.set(xlabel="", ylabel="")
+    nowhere = ", ".join(shown.index.drop(names))
+    axes.set(xlabel=textwrap.fill(f"nowhere: {nowhere}", 44) if nowhere else "", ylabel="")
     axes.tick_params(axis="both", length=0)
     lines = [name.replace(" of ", " of\n").replace("l s", "l\ns").replace("d c", "d\nc") for name in names]
-    axes.set_xticks([i + 0.5 for i in range(len(names))], lines, rotation=90)
+    axes.set_xticks([i + 0.5 for i in range(len(names))], lines, rotation=90 if len(names) > 3 else 0)
     axes.set_yticks([i + 0.5 for i in arms.index], [label(arm) for _, arm in arms.iterrows()], rotation=0)
     for tick, source in zip(axes.get_yticklabels(), arms["source"], strict=True):
         tick.set_color(colours[source])
-    figure.suptitle(f"behaviours in 1,000 {table['unit'].iloc[0]} of responses", fontsize="medium")
+    title = (
+        f"behaviours in 1,000 {table['unit'].iloc[0]} of responses\neach column shaded by itself, from 0 to its highest"
+    )
+    figure.suptitle(title, fontsize="medium")
     return figure

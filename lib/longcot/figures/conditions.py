@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import PercentFormatter
 
 from longcot.figures.results import Result, accuracies
 from longcot.figures.style import DASHES, GREY, PALETTE, ROW, WIDTH, new_axes
+from longcot.figures.ticks import in_percent
 from longcot.metrics.draws import draws_difference, draws_interval, draws_spread
 from longcot.metrics.intervals import holm
 
@@ -35,7 +35,7 @@ def condition_table(results: Sequence[Result]) -> pd.DataFrame:
     and `highest` are single draws; `sd_draws` is how far draws lie apart, `sd_expected` what chance alone would give
     and `sd_own` what is left for the draws (`draws.draws_spread`). The difference is to the property's first value,
     paired over problems (`draws.draws_difference`); `p_corrected` is Holm's over all differences of the table. Where
-    something was foretold of any, a last column `foretold` has it.
+    something was foretold of any that is compared, a last column `foretold` has it.
     """
     rows = []
     for name, values in groups_of(results).items():
@@ -65,7 +65,7 @@ def condition_table(results: Sequence[Result]) -> pd.DataFrame:
                 "mean_tokens": np.mean(tokens) if tokens else np.nan,
                 "finished": np.mean(ends) if ends else np.nan,
                 "compared_to": "" if value == first else first,
-                "foretold": next((arm.arm.foretold for arm in arms if arm.arm.foretold), ""),
+                "foretold": "" if value == first else next((one.arm.foretold for one in arms if one.arm.foretold), ""),
             }
             if value != first:
                 gap = draws_difference(tables[first], table)
@@ -116,7 +116,7 @@ def draw(table: pd.DataFrame, together: pd.DataFrame, others: Sequence[Result]) 
     axes.set_ylim(y - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.set_xlim(-0.01, 1.02)
-    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    in_percent(axes.xaxis)
     axes.set_xlabel("pass@1, with 95% interval over draws and problems")
     axes.grid(axis="x")
     keys = [Line2D([], [], color=PALETTE[0], marker="o", ms=4.5, label="mean (of so many draws)")]

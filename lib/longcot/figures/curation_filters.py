@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import PercentFormatter
 
 from longcot.curation.filtering import Filtered
 from longcot.curation.task import CuratedArm
 from longcot.figures.style import PALETTE, PART_COLOURS, ROW, WIDTH, new_axes, wrapped
+from longcot.figures.ticks import in_percent
 
 
 def table(curated: Sequence[CuratedArm]) -> pd.DataFrame:
@@ -63,7 +63,7 @@ def draw(table: pd.DataFrame) -> Figure:
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlim(0, 1)
     axes.tick_params(axis="y", length=0)
-    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    in_percent(axes.xaxis)
     axes.set_xlabel("traces of the pool")
     keys = [Line2D([], [], ls="", marker="s", color=colours[name], label=name) for name in ("left", *filters)]
     keys[0].set_label("left, as counted at the right")

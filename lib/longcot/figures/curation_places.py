@@ -4,7 +4,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from longcot.figures.style import PART_COLOURS, axis_name, length_ticks, new_panels, wrapped
+from longcot.figures.style import PART_COLOURS, axis_name, new_panels, wrapped
+from longcot.figures.ticks import length_ticks
 from longcot.traces.length import UNITS
 
 

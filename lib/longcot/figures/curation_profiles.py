@@ -7,7 +7,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy.stats import t
 
-from longcot.figures.style import PALETTE, ROW, axis_name, few_ticks, new_panels, varying
+from longcot.figures.style import PALETTE, ROW, axis_name, new_panels, varying
+from longcot.figures.ticks import few_ticks
 from longcot.metrics.intervals import pass_at_1_interval
 
 

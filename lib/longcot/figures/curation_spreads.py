@@ -11,12 +11,11 @@ from longcot.figures.style import (
     ROW,
     WIDTH,
     axis_name,
-    few_ticks,
-    length_ticks,
     new_panels,
     varying,
     wrapped,
 )
+from longcot.figures.ticks import few_ticks, length_ticks
 from longcot.traces.length import UNITS
 
 QUANTILES = {"p5": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95}

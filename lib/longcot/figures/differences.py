@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from longcot.figures.results import Result, one_by_one, tidy, who
-from longcot.figures.style import GREY, ROW, WIDTH, arm_looks, arm_rows, legend, new_axes
+from longcot.figures.style import GREY, ROW, WIDTH, arm_looks, arm_rows, in_order, legend, new_axes
 from longcot.metrics.intervals import holm
 from longcot.metrics.scores import paired_difference
 
@@ -35,9 +35,9 @@ def table(results: Sequence[Result]) -> pd.DataFrame:
     return every[every["arm"].isin([result.arm.name for result in one_by_one(results)])]
 
 
-def draw(table: pd.DataFrame, main_arm: str) -> Figure:
-    """Accuracy of each arm minus the main arm's, paired over problems."""
-    arms = table.reset_index(drop=True)
+def draw(table: pd.DataFrame, main_arm: str, order: Sequence[str]) -> Figure:
+    """Accuracy of each arm minus the main arm's, paired over problems; arms in `order`."""
+    arms = in_order(table, order)
     figure, (axes,) = new_axes(WIDTH, 1.3 + ROW * len(arms))
     looks = arm_looks(arms)
     for y, arm in arms.iterrows():

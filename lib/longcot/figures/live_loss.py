@@ -9,6 +9,7 @@ from IPython.display import display
 from matplotlib.figure import Figure
 
 from longcot.figures.style import DASHES, PALETTE, WIDTH, new_axes
+from longcot.figures.ticks import plain
 
 PATIENCE = 20  # the figure is drawn again when this many times its drawing's seconds have passed, so for 5% of the time
 
@@ -52,12 +53,12 @@ def table(logs: Mapping[str, Path]) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame) -> Figure:
     """Loss and learning rate of each arm against the epoch."""
-    figure, (losses, rates) = new_axes(WIDTH, 2.8, (1, 1), sharey=False)
+    figure, (losses, rates) = new_axes(WIDTH, 3.2, (1, 1), sharey=False)
     for i, (name, log) in enumerate(table.groupby("arm", sort=False)):
         look = {"color": PALETTE[i % len(PALETTE)], "ls": DASHES[i // len(PALETTE) % len(DASHES)], "lw": 1.1}
         losses.plot(log["epoch"], log["loss"], label=name, **look)
         rates.plot(log["epoch"], log["learning_rate"], **look)
-    rates.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
+    plain(rates.yaxis)
     for axes, name in ((losses, "training loss, nats a token"), (rates, "learning rate")):
         axes.set(xlabel="epoch", ylabel=name, ylim=(0, None))
         axes.grid(axis="y")

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import PercentFormatter
 
 from longcot.figures.results import SCORES, Result, tidy, who
 from longcot.figures.style import ROW, WIDTH, arm_looks, arm_rows, legend, new_axes
+from longcot.figures.ticks import in_percent
 
 
 def table(results: Sequence[Result]) -> pd.DataFrame:
@@ -35,7 +35,7 @@ def draw(table: pd.DataFrame) -> Figure:
             axes.axvline(arm["pass_at_1"], color=look["color"], lw=0.9, ls=":", zorder=0)
     arm_rows(axes, arms)
     axes.set_xlim(0, min(1.02, max(0.1, 1.08 * arms[["pass_at_1_high", "maj_at_k"]].max().max())))
-    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    in_percent(axes.xaxis)
     axes.set_xlabel("pass@1, with 95% interval over problems")
     most = arms["k"].max()
     name = f"majority of {most}" if arms["k"].nunique() == 1 else "majority vote"

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, NullLocator
 
 from longcot.figures.results import Result, length_unit, tidy, who
-from longcot.figures.style import GREY, ROW, WIDTH, arm_rows, legend, new_axes, source_colours
+from longcot.figures.style import GREY, ROW, WIDTH, arm_rows, in_order, legend, new_axes, source_colours
+from longcot.figures.ticks import length_ticks
 
 ENDINGS = {True: "finished", False: "cut off", None: "not stated"}  # by `Trace.finished`
 
@@ -35,9 +35,9 @@ def table(results: Sequence[Result]) -> pd.DataFrame:
     return tidy(rows, ("unit", "ending", "n", "share", "mean", *QUANTILES), results)
 
 
-def draw(table: pd.DataFrame) -> Figure:
-    """Lengths of each arm's responses by how they ended: median, middle half, middle 90%."""
-    arms = table.drop_duplicates("arm").reset_index(drop=True)
+def draw(table: pd.DataFrame, order: Sequence[str]) -> Figure:
+    """Lengths of each arm's responses by how they ended: median, middle half, middle 90%; arms in `order`."""
+    arms = in_order(table, order)
     figure, (axes,) = new_axes(WIDTH, 1.3 + 1.1 * ROW * len(arms))
     colours = source_colours(table)
     for y, arm in arms.iterrows():
@@ -53,9 +53,7 @@ def draw(table: pd.DataFrame) -> Figure:
                 axes.text(1, at, name, va="center", fontsize=8, color=GREY, transform=axes.get_yaxis_transform())
     arm_rows(axes, arms)
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter("{x:,.0f}")
+    length_ticks(axes.xaxis, table[["p5", "p95"]].stack())
     axes.set_xlabel(f"length of a response in {table['unit'].iloc[0]}")
     median = "median, finished" if set(table["ending"]) <= {"finished", "cut off"} else "median"
     ways = [Line2D([], [], ls="", marker="o", color="black", ms=4, label=median)]

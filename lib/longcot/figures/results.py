@@ -107,6 +107,11 @@ def read_results(
     return results
 
 
+def best_first(results: Sequence[Result]) -> list[str]:
+    """The names of the arms by their pass@1, the best first: their order in all figures and tables."""
+    return [one.arm.name for one in sorted(results, key=lambda one: -one.scores["pass_at_1"])]
+
+
 def one_by_one(results: Sequence[Result]) -> list[Result]:
     """The arms to be shown one by one: those without a condition that are trained to their end, and the main one."""
     return [result for result in results if result.role == "main" or not (result.arm.condition or result.arm.early)]

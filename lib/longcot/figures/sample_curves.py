@@ -4,10 +4,12 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import FixedLocator, NullLocator
 
+from longcot.figures.lines import BAND, MOST, end_labels
 from longcot.figures.results import Result, tidy, who
-from longcot.figures.style import WIDTH, arm_legend, arm_looks, new_axes
+from longcot.figures.style import WIDTH, arm_looks, new_axes, source_colours
+from longcot.figures.ticks import in_percent, plain
 from longcot.metrics.intervals import mean_interval
 
 
@@ -40,22 +42,46 @@ def curves_table(results: Sequence[Result], score: Callable[[list[int], list[boo
 
 
 def draw_curves(table: pd.DataFrame, value: str, k: str) -> Figure:
-    """A line an arm with its 95% band, against k; the axes are named by what `value` and `k` are."""
-    figure, (axes,) = new_axes(WIDTH, 3.9)
-    looks = arm_looks(table)
-    for arm, own in table.groupby("arm", observed=True, sort=False):
-        look = looks[arm]
+    """A line an arm with its 95% band, against k, named at its end; the axes are named by what `value` and `k` are.
+
+    Of more arms than can be named, a line is the median of those of one source and number of traces, its band the
+    middle 80% of them.
+    """
+    looks, colours, count = arm_looks(table), source_colours(table), table["arm"].nunique()
+    lines = dict(iter(table.groupby("arm", observed=True, sort=False)))
+    if count > MOST:
+        lines = _bundles(table)
+    height = max(3.7, 1.2 + 0.15 * len(lines))
+    figure, (axes,) = new_axes(WIDTH + 0.6, height)
+    ends = {}
+    for name, own in lines.items():
+        look = looks[own["arm"].iloc[0]]
         axes.fill_between(own["k"], own["low"], own["high"], color=look["color"], alpha=0.12, lw=0)
-        axes.plot(own["k"], own["value"], lw=1.2, ms=5, **look)
+        axes.plot(own["k"], own["value"], lw=1.2, ms=5, clip_on=False, **look)
+        ends[str(name)] = (own["value"].iloc[-1], colours[own["source"].iloc[0]])
     counts = sorted(table["k"].unique())
     axes.set_xscale("log")
+    axes.set_xlim(counts[0] * 0.96, counts[-1])
     axes.xaxis.set_major_locator(FixedLocator(counts))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.set_ylim(0, min(1.02, 1.05 * table["high"].max()))
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    plain(axes.xaxis)
+    axes.set_ylim(0, min(1.02, 1.05 * table["high"].max()) or 1)
+    in_percent(axes.yaxis)
     axes.set_xlabel(k)
-    axes.set_ylabel(f"{value}, with 95% interval")
+    axes.set_ylabel(f"{value}, {'median and middle 80% of arms' if count > MOST else 'with 95% interval'}")
     axes.grid(axis="y")
-    arm_legend(figure, table)
+    end_labels(axes, height, ends)
     return figure
+
+
+def _bundles(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The arms of one role, source and number of traces together: the median at each k, and their middle 80%."""
+    found = {}
+    for (role, source, n), own in table.groupby(["role", "source", "n_train"], observed=True, sort=False):
+        arms = own["arm"].unique()
+        traces = f"{source}, n = {n}" if n else f"{source or role}"
+        name = arms[0] if len(arms) == 1 else f"{traces} ({len(arms)} arms)"
+        values = own.groupby("k")["value"].quantile([BAND[0], 0.5, BAND[1]]).unstack()
+        values.columns = ["low", "value", "high"]
+        found[name] = values.reset_index().assign(arm=arms[0], source=source)
+    return found

@@ -13,11 +13,9 @@ from math import log
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
 
 WIDTH = 5.2  # inches: text stays readable when a figure is printed at half a page's width
 ROW = 0.3  # inches for an arm in a figure with a line an arm
@@ -40,6 +38,8 @@ plt.rcParams.update(
         "axes.axisbelow": True,
         "grid.color": "#dddddd",
         "lines.markersize": 6,
+        "axes.formatter.useoffset": False,  # a label is the whole number
+        "axes.formatter.limits": (-9, 9),
         "pdf.fonttype": 42,  # letters, not outlines
         "text.parse_math": False,  # a name with dollars is a name
     }
@@ -90,6 +90,12 @@ def arm_looks(table: pd.DataFrame) -> dict[str, dict[str, str]]:
     return looks
 
 
+def in_order(table: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
+    """The first row of each arm of a table, in the order of `order`, which has all of them; numbered from 0."""
+    arms = table.drop_duplicates("arm").set_index("arm", drop=False)
+    return arms.loc[[name for name in order if name in arms.index]].reset_index(drop=True)
+
+
 def label(arm: pd.Series) -> str:
     """An arm's name, with the number of traces it is fine-tuned on."""
     return f"{arm['arm']} (n = {arm['n_train']})" if arm["n_train"] else str(arm["arm"])
@@ -114,16 +120,6 @@ def legend(figure: Figure, table: pd.DataFrame, more: Sequence[Line2D] = (), poi
         )
 
 
-def arm_legend(figure: Figure, table: pd.DataFrame, more: Sequence[Line2D] = ()) -> None:
-    """Below the figure: each arm's colour and marker, and `more`."""
-    arms, looks = table.drop_duplicates("arm"), arm_looks(table)
-    keys = [Line2D([], [], lw=1.2, ms=5, label=str(arm), **looks[arm]) for arm in arms["arm"]]
-    keys += more
-    longest = max(len(str(key.get_label())) for key in keys)
-    columns = 1 if longest > 40 else 2 if longest > 22 else 3
-    figure.legend(handles=keys, loc="outside lower center", ncols=columns, columnspacing=1.4, handlelength=2.4)
-
-
 def arm_rows(axes: Axes, arms: pd.DataFrame) -> None:
     """One line an arm, the first at the top, each named in its source's colour."""
     colours = source_colours(arms)
@@ -137,27 +133,6 @@ def arm_rows(axes: Axes, arms: pd.DataFrame) -> None:
 
 # The colours of a set's traces: all of its pool, what its filters left, what it took
 PART_COLOURS = {"pool": "#b0b0b0", "left": PALETTE[5], "chosen": PALETTE[1]}
-
-SHARES = ("correct", "repeated_4grams", "second_script", "base_pass_rate")  # measures that are fractions of 1
-
-
-def few_ticks(axis: Axis, measure: str) -> None:
-    """Few ticks, as suit a measure: shares in percent."""
-    axis.set_major_locator(MaxNLocator(3))
-    if measure in SHARES:
-        axis.set_major_formatter(PercentFormatter(1, decimals=0))
-
-
-def length_ticks(axis: Axis, lengths: pd.Series) -> None:
-    """A few round lengths on a logarithmic scale, those between the least and the greatest."""
-    low, high = lengths.min(), lengths.max()
-    for steps in ((1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9)):
-        ticks = [step * 10**power for power in range(7) for step in steps if low <= step * 10**power <= high]
-        if len(ticks) > 1:
-            break
-    axis.set_major_locator(FixedLocator(ticks or [low, high]))
-    axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda n, _: f"{n / 1000:g}k" if n >= 1000 else f"{n:g}"))
 
 
 def varying(table: pd.DataFrame, low: str, high: str) -> list[str]:

@@ -12,6 +12,7 @@ from longcot.figures.conditions import condition_table
 from longcot.figures.differences import differences_table
 from longcot.figures.published import claims_table, rows_table
 from longcot.figures.results import SCORES, Result
+from longcot.figures.style import in_order
 from longcot.figures.task import PlotTask, said_instead
 from longcot.files.manifest import Product, read_manifest
 from longcot.files.run_directory import table as table_path
@@ -85,11 +86,18 @@ def make_tables(
 
 
 def rounded(
-    table: pd.DataFrame, columns: Sequence[str] | None = None, index: Sequence[str] = ("arm",)
+    table: pd.DataFrame,
+    columns: Sequence[str] | None = None,
+    index: Sequence[str] = ("arm",),
+    order: Sequence[str] = (),
 ) -> pd.DataFrame | None:
-    """A table (or some columns of it) as a notebook shows it, numbers short; None where it has no row."""
+    """A table (or some columns of it) as a notebook shows it, numbers short, its arms in `order` where one is given.
+
+    None where it has no row.
+    """
     if table.empty:
         return None
+    table = in_order(table, order) if order else table
     table = table.set_index(list(index))
     table = table[list(columns)] if columns else table
     p_values = {name: table[name].map("{:.2g}".format, na_action="ignore") for name in table if name.startswith("p_")}
@@ -107,12 +115,12 @@ def label_scores(breakdown: pd.DataFrame) -> pd.DataFrame | None:
 
 
 def what_arms_are(arms: Sequence[PlotTask], run_dir: Path) -> pd.DataFrame:
-    """One row an arm: its model, whose traces it was given and how many, its files, what it shows and overrides.
+    """One row an arm: its model, whose traces it was given and how many, what it shows and overrides.
 
     The last two only where any arm does, as the chat template, where a model was not spoken to in its own.
     """
     rows = [
-        arm.model_dump(include={"model", "n_train", "data", "traces", "adapter", "training_set"})
+        arm.model_dump(include={"model", "n_train", "data"})
         | {"condition": ", ".join(f"{name}: {value}" for name, value in arm.condition.items())}
         | {"in place of the study's settings": said_instead(arm.own)}
         | {"chat template": read_manifest(run_dir / arm.traces).get("chat_template", "")}

@@ -1,4 +1,4 @@
-"""An arm to be plotted, as notebook 04 is given it."""
+"""An arm to be plotted, and all that notebook 04 is given."""
 
 from typing import Any
 
@@ -33,3 +33,15 @@ class PlotTask(Strict):
     def early(self) -> bool:
         """Whether it is another arm before the end of its training."""
         return "checkpoint" in self.own
+
+
+class PlotParameters(Strict):
+    """What notebook 04 is given besides its run directory; see its cell of parameters."""
+
+    study: str
+    tasks: list[PlotTask]
+    problems: dict[str, Any]
+    label_corrections: str
+    main_arm: str
+    deviations: list[str]
+    published: dict[str, Any]

@@ -12,11 +12,29 @@ INTERRUPTED, BROKEN_PIPE = 130, 141  # as a shell counts them: 128 and the numbe
 
 
 class BadInput(ValueError):
-    """Input that cannot be used. The message is one line: the file, the place, what is wrong, and the fix."""
+    """Input that cannot be used. The message is one line: the file, the place, what is wrong, and the fix.
 
-    def __init__(self, message: str):
+    `others` are lines about what else is wrong with the same input, where that is known too.
+    """
+
+    def __init__(self, message: str, *others: str):
         # Paths and values may hold any character, also those that end a line or act in a terminal.
-        super().__init__(visible(str(message)).replace("\n", "⟨U+000A⟩").replace("\t", "⟨U+0009⟩"))
+        first, *rest = (
+            visible(str(line)).replace("\n", "⟨U+000A⟩").replace("\t", "⟨U+0009⟩") for line in (message, *others)
+        )
+        super().__init__(first)
+        self.others = rest
+
+    @classmethod
+    def of_all(cls, errors: "Iterable[BadInput]") -> "BadInput":
+        """One of several."""
+        first, *others = (line for error in errors for line in error.lines)
+        return cls(first, *others)
+
+    @property
+    def lines(self) -> list[str]:
+        """All that is wrong, a line each."""
+        return [str(self), *self.others]
 
 
 def advice(name: str, known: Iterable[str]) -> str:
@@ -24,6 +42,12 @@ def advice(name: str, known: Iterable[str]) -> str:
     if near := difflib.get_close_matches(name, known := list(known), 1):
         return f"did you mean {near[0]}?"
     return f"use one of {', '.join(known)}" if known else "there are none"
+
+
+def say(error: BadInput) -> None:
+    """Say on stderr what is wrong, each in its line."""
+    for line in error.lines:
+        print(f"error: {line}", file=sys.stderr)
 
 
 def command(main: Callable[..., int | None]) -> Callable[..., int]:
@@ -41,7 +65,7 @@ def command(main: Callable[..., int | None]) -> Callable[..., int]:
             finally:
                 sys.stdout.flush()
         except BadInput as error:
-            print(f"error: {error}", file=sys.stderr)
+            say(error)
             return 1
         except PermissionError as error:
             print(f"error: {error.filename}: {error.strerror}; give yourself the right to it", file=sys.stderr)

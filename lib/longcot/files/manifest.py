@@ -42,7 +42,8 @@ def manifest_path(path: str | Path) -> Path:
     return Path(path).with_name(Path(path).name + ".manifest.json")
 
 
-def _begun_path(path: Path) -> Path:
+def begun_path(path: Path) -> Path:
+    """What says, beside a file, of which recipe it was begun."""
     return path.with_name(path.name + ".begun.json")
 
 
@@ -73,7 +74,7 @@ class Product:
         written = _read(manifest_path(self.path)) or {}
         same = {key: written.get(key) for key in self.recipe} == self.recipe
         self.done = same and self.path.exists() and sha256(self.path) == written.get("sha256")
-        begun = _begun_path(self.path)
+        begun = begun_path(self.path)
         if self.done:
             if begun.exists():  # a kill came between the manifest and this; left, it would vouch for a changed file
                 begun.unlink()
@@ -91,7 +92,7 @@ class Product:
             while folder.exists():
                 folder = folder.with_name(folder.name + "+")
             folder.mkdir(parents=True)
-            for file in (manifest_path(self.path), _begun_path(self.path), self.path):  # killed in between: once more
+            for file in (manifest_path(self.path), begun_path(self.path), self.path):  # killed in between: once more
                 if file.exists():
                     os.replace(file, folder / file.name)
 
@@ -119,7 +120,7 @@ class Product:
                 "finished_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             },
         )
-        _begun_path(self.path).unlink(missing_ok=True)
+        begun_path(self.path).unlink(missing_ok=True)
 
 
 @contextmanager
@@ -131,12 +132,12 @@ def changing(path: str | Path, **figures: Any) -> Iterator[dict[str, Any]]:
     """
     written, path = _read(manifest_path(path)), Path(path)
     if written:
-        write_json(_begun_path(path), {key: written.get(key) for key in ("parameters", "inputs")})
+        write_json(begun_path(path), {key: written.get(key) for key in ("parameters", "inputs")})
     yield figures
     if written:
         changed = {"sha256": sha256(path), "size": _size(path), "git": git_state(), "packages": _packages()}
         write_json(manifest_path(path), written | changed | figures)
-        _begun_path(path).unlink(missing_ok=True)
+        begun_path(path).unlink(missing_ok=True)
 
 
 def _size(path: Path) -> int:

@@ -56,6 +56,14 @@ def data_folder() -> Path | None:
     return next((place for place in places if place.is_dir()), places[0]).resolve()
 
 
+def looked_for(path: str | Path) -> str:
+    """A path of a study as it stands there, and what it is relative to, for a message that it is not there."""
+    text = str(path)
+    if text.startswith("data:"):
+        return f"{text} (looked for in the folder of {DATA})"
+    return text if text.startswith(("/", "~/")) else f"{text} (looked for in the project, wherever the study lies)"
+
+
 def display_path(path: str | Path) -> str:
     """The path as it may stand in a manifest or a message: relative to the project, or under `data:`, never a home."""
     path = Path(path).resolve()

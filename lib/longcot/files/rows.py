@@ -88,7 +88,7 @@ def file_rows(path: str | Path) -> Iterator[tuple[Place, dict[str, Any]]]:
 
 def _opened(path: Path) -> io.BufferedReader:
     if not path.is_file():
-        raise BadInput(f"{display_path(path)}: no such file; check the path in the study")
+        raise BadInput(f"{display_path(path)}: no such file; relative paths of a study are looked for in the project")
     try:
         file = open(path, "rb", buffering=_START)
     except OSError as error:

@@ -6,16 +6,19 @@ Light: the Snakefile reads it in each job of a cluster. `<name>` is an arm's, a 
 from pathlib import Path
 
 STUDY, JOBS, REPORT = "study.yaml", "jobs.json", "report.html"
+TRACE_PAGE, TRACE_PAGE_DATA = "traces.html", "traces_files"  # the page of traces, and the folder of what it loads
 LOCK = "lock"  # held by the process that runs the study
 SNAKEMAKE = ".snakemake"  # Snakemake's own folder
 SNAKEMAKE_LOCKS, SLURM_LOGS = f"{SNAKEMAKE}/locks", f"{SNAKEMAKE}/slurm_logs"
 SUPERSEDED = "superseded"  # beside a file: where one of another recipe is set aside
 LOSS, TRAINING = "loss.csv", "training.json"  # beside an adapter's weights
+TOKENS, LAYERS, STEERED, FLIPS = "tokens.csv", "layers.csv", "steered.jsonl", "flips.html"  # in that of `located`
 
 EVERY_TRACES = "traces/*/*.jsonl"
 EVERY_TRAINING_SET = "training_sets/*.jsonl"
 EVERY_DATA_SHEET = "training_sets/*.md"
 EVERY_ADAPTER = "adapters/*"
+EVERY_SAMPLED_MODEL = "models/*"
 EVERY_MANIFEST = ("traces/*/*.manifest.json", "training_sets/*.manifest.json", "adapters/*.manifest.json")
 EVERY_TABLE, EVERY_FIGURE = "tables/*.csv", ("figures/*.csv", "figures/*.png")
 EVERY_ENGINE_LOG = "engines/*.log"
@@ -53,6 +56,11 @@ def epoch_of(epoch: int | str) -> str:
     return f"epoch-{epoch}"
 
 
+def checkpoint_states(adapter: Path) -> list[Path]:
+    """What the trainer wrote of its steps, in each checkpoint of an adapter that is being trained."""
+    return list(adapter.with_name(f"{adapter.name}.training").glob("checkpoint-*/trainer_state.json"))
+
+
 def sampled_model(model: str) -> str:
     """The folder of a model as its NF4 version computes it, by its name with its revision."""
     return f"models/{model.replace('/', '--')}-nf4"
@@ -71,6 +79,16 @@ def figure(name: str) -> str:
 def behaviour_counts(digest: str) -> str:
     """The explorer's counts of behaviours in files of that digest."""
     return f"explorer/behaviours-{digest}.csv"
+
+
+def located(arm: str) -> str:
+    """The folder of what notebook 06 finds of an arm, figures too; as a run's, they lie in `figures/` there."""
+    return f"locate/{arm}"
+
+
+def curves(name: str) -> str:
+    """The folder of an arm's live curves, for TensorBoard."""
+    return f"curves/{name}"
 
 
 def executed(job: str) -> str:

@@ -80,10 +80,33 @@ def first_error(error: ValidationError) -> str:
 
 def worst(found: ValidationError, model: type[BaseModel]) -> tuple[Place, str]:
     """(place, what is wrong there and the fix) of the error that says most about values for `model`."""
+    return all_wrong(found, model)[0]
+
+
+def all_wrong(found: ValidationError, model: type[BaseModel]) -> list[tuple[Place, str]]:
+    """(place, what is wrong there and the fix) of each error, unknown keys first.
+
+    A mistyped key is two errors, one unknown and one missing, of which the unknown one says more. Of a value that may
+    be of several types, each of which says what it misses, the first is taken.
+    """
     errors = found.errors(include_url=False)
-    # A mistyped key is two errors, one unknown and one missing; the unknown one says more.
-    error = next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
-    return error["loc"], _advice(error, model)
+    errors.sort(key=lambda error: error["type"] != "extra_forbidden")
+    mistyped = {error["loc"][:-1] for error in errors if error["type"] == "extra_forbidden"}
+    rows: dict[Place, tuple[Place, str]] = {}
+    for error in errors:
+        place = error["loc"]
+        if error["type"] == "missing" and place[:-1] in mistyped:
+            continue
+        for number, line in enumerate(_advice(error, model).split("\n")):
+            rows.setdefault((*_in_values(place), number), (place, line))
+    return list(rows.values())
+
+
+def _in_values(place: Place) -> Place:
+    """The place without what pydantic says of types on the way: `target_modules`, `list[str]`, 0."""
+    kinds = ("str", "int", "float", "bool", "list[", "dict[", "function-", "literal[", "tagged-", "union[")
+    ends = (n for n, step in enumerate(place) if isinstance(step, str) and step.startswith(kinds) and n)
+    return place[: next(ends, len(place))]
 
 
 def _advice(error: Any, model: type[BaseModel]) -> str:

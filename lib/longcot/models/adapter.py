@@ -29,6 +29,21 @@ def adapter_config(folder: str | Path) -> dict[str, Any]:
     return config
 
 
+def beside(base: "PreTrainedModel", folder: str | Path) -> "PeftModel":
+    """The base with the adapter in `folder` beside its weights. Raises BadInput where there is none, or another's."""
+    from peft import PeftModel
+    from safetensors import SafetensorError
+
+    adapter_config(folder)
+    try:
+        return PeftModel.from_pretrained(base, str(folder)).eval()
+    except (RuntimeError, ValueError, SafetensorError) as error:
+        reason = str(error).splitlines()[0]
+        raise BadInput(
+            f"{display_path(folder)}: this adapter does not fit the base ({reason}); use its own base"
+        ) from None
+
+
 def without_adapter(model: "PeftModel") -> "PreTrainedModel":
     """The base of a model with an adapter, as it was: PEFT's `unload` leaves modules that were trained whole in it."""
     from peft.utils import ModulesToSaveWrapper

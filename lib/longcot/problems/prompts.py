@@ -43,8 +43,8 @@ class Prompt(Strict):
     the next `Problem:` ends a response. Where nothing is said it is the model's own, or `plain` where it has none.
     """
 
-    template: str | None = None
-    system: str | None = None
+    template: str | None = None  # the whole user turn, with {problem} in it; default: the style's wording
+    system: str | None = None  # a system prompt
     chat_template: str = ""  # one of `TEMPLATES`, or a Jinja file, relative to the project
     empty_thoughts: bool = False  # a training trace that marks no thoughts gets an empty block of them before it
 

@@ -22,12 +22,14 @@ Where = dict[str, str | list[str]]  # column: its value, or one of several, in t
 class ProblemSet(Strict):
     """The arguments of `load_problems`, as a study has them."""
 
-    source: str
-    split: str = "train"
-    columns: dict[str, str] = {}
-    revision: str | None = None
-    limit: int | None = Field(None, ge=1)
-    where: Where = {}
+    source: str  # a file, a folder of datasets, a Hub id, or the miniature's
+    split: str = "train"  # of a dataset
+    columns: dict[
+        str, str
+    ] = {}  # our names: the source's; ours are id, problem, expected_answer, subject, level, subset
+    revision: str | None = None  # of a Hub id: branch, tag or commit
+    limit: int | None = Field(None, ge=1)  # the first so many problems
+    where: Where = {}  # column: its value, or one of several, in the rows to take
 
 
 def local_path(source: str | Path) -> Path | None:

@@ -14,8 +14,8 @@ MARKS = (*BEHAVIOURS, "answer")  # what of a response may be learnt alone, or le
 class Share(Strict):
     """A share of a base's layers, in whole ones, one at least: the first or the last of them."""
 
-    first: float | None = Field(None, gt=0, le=1)
-    last: float | None = Field(None, gt=0, le=1)
+    first: float | None = Field(None, gt=0, le=1)  # share, from the input on
+    last: float | None = Field(None, gt=0, le=1)  # share, up to the output
 
     @model_validator(mode="after")
     def _one(self) -> "Share":
@@ -75,7 +75,7 @@ class LoraSettings(Strict):
     weight_decay: float = Field(0.0, ge=0)  # axolotl's at 32B, and QLoRA's; s1: 1e-4, torchtune: 0.01
     max_length: int = Field(32768, ge=2)  # tokens of prompt and trace
     too_long: Literal["refuse", "drop"] = "refuse"  # a longer one ends the run, or is left out by name; never cut
-    seed: int = 0
+    seed: int = 0  # of the adapter's first weights and of the order of traces
     compute_dtype: Dtype = "bfloat16"  # of the products with the dequantized weights
     modules_to_save: list[str] = []  # trained whole beside the adapter, as [lm_head]; large
     trainable_token_indices: list[

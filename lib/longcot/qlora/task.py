@@ -15,6 +15,7 @@ from longcot.files.writing import locked
 from longcot.models.base import Base
 from longcot.problems.prompts import Prompt
 from longcot.qlora.settings import LoraSettings, Loss
+from longcot.sampling.live import Curves
 
 
 class TrainTask(Strict):
@@ -70,7 +71,10 @@ def train_arm(
         if not making.done:
             model, tokenizer = base_4bit(task.base, task.lora.compute_dtype)
             chosen, spoken = task.prompt.chat_template, spoken_as(tokenizer, task.prompt.chat_template)
-            train_adapter(model, with_template(tokenizer, chosen), rows, out, task.lora, on_step, task.loss, task.keep)
+            how = {"loss": task.loss, "keep": task.keep}
+            with Curves(run_dir, f"{task.name}-training") as curves:
+                how |= {"on_step": on_step, "callbacks": curves.callbacks}
+                train_adapter(model, with_template(tokenizer, chosen), rows, out, task.lora, **how)
             told = {"chat_template": spoken} if spoken else {}
             making.finish(precision=f"nf4 (double quantization), computed in {task.lora.compute_dtype}", **told)
     return {"arm": task.name, "file": display_path(out)} | json.loads((out / TRAINING).read_text())

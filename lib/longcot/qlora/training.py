@@ -8,6 +8,7 @@ import resource
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from longcot.models.loading import config_stops, context_length
 from longcot.models.nf4 import load_base_4bit, save_dequantized
 from longcot.qlora.checkpoints import finish_checkpoint, keep_epoch, last_checkpoint, remove, tidy
 from longcot.qlora.memory import advice
+from longcot.qlora.plain_layers import add_in_one_pass, plain_layers
 from longcot.qlora.room import is_out_of_memory
 from longcot.qlora.settings import LoraSettings, Loss
 from longcot.qlora.target_modules import adapt, check_names
@@ -83,6 +85,7 @@ def train_adapter(
     on_step: Callable[[dict[str, float]], None] | None = None,
     loss: Loss | None = None,
     keep: Sequence[int] = (),
+    callbacks: Sequence[TrainerCallback] = (),
 ) -> dict[str, Any]:
     """Train a fresh LoRA adapter on the conversations of a JSONL file and write it to `out_dir`, whole or not at all.
 
@@ -92,9 +95,9 @@ def train_adapter(
     config that stops on the turn's end, `loss.csv` and `training.json`, which is also returned: `settings, loss` (of
     each step), `steps, traces, dropped` (those too long, by name), `tokens` (of one epoch), `longest` (tokens),
     `seconds, tokens_per_s` (of this call), `peak_memory_gb` (10⁹ bytes, of the GPU, else of the process). `on_step`
-    gets a dict of `LOGGED` each step. `loss` says which tokens are learnt; the adapters after the epochs `keep` lie in
-    `<out_dir>/epoch-<n>`. Raises BadInput for an unusable training set, a checkpoint of another training,
-    and where the GPU's memory runs out, with what to change.
+    gets a dict of `LOGGED` each step; `callbacks` are more of the Trainer's. `loss` says which tokens are learnt; the
+    adapters after the epochs `keep` lie in `<out_dir>/epoch-<n>`. Raises BadInput for an unusable training set, a
+    checkpoint of another training, and where the GPU's memory runs out, with what to change.
     """
     out_dir, work = Path(out_dir), Path(out_dir).with_name(Path(out_dir).name + ".training")
     rows, dropped = read_training_set(
@@ -113,46 +116,52 @@ def train_adapter(
         torch.cuda.reset_peak_memory_stats()
     set_seed(settings.seed)
     check_names(base_model, settings.target_modules)
-    model = adapt(base_model, settings, tokenizer)
-    try:
-        trainer = _trainer(model, tokenizer, rows, work, settings, _Progress(out_dir.name, on_step, keep))
-        start = time.perf_counter()
-        steps_done = int(checkpoint.name.split("-")[1]) if checkpoint else 0
-        with writing(work):
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        seconds = time.perf_counter() - start
-        log = [row for row in trainer.state.log_history if "loss" in row]
-        tokens = sum(len(row["input_ids"]) for row in rows)
-        share = 1 - steps_done / trainer.state.max_steps
-        peak = (
-            torch.cuda.max_memory_allocated() if on_gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        )
-        report = {
-            "settings": settings.recipe(),
-            **({"learnt": loss.said} if loss else {}),
-            "loss": [row["loss"] for row in log],
-            "steps": trainer.state.max_steps,
-            "traces": len(rows),
-            "dropped": dropped,
-            "tokens": tokens,
-            "longest": longest,
-            "seconds": round(seconds, 3),
-            "tokens_per_s": round(tokens * settings.epochs * share / seconds, 1),
-            "peak_memory_gb": round(peak / 1e9, 3),
-        }
-        _save(model, tokenizer, out_dir, log, report, [work / epoch_of(epoch) for epoch in keep])
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
-            raise
-        size = torch.cuda.get_device_properties(0).total_memory / 1e9 if on_gpu else 0.0
-        words = advice(base_model.config, settings, longest, size)
-        raise BadInput(
-            f"{out_dir.name}: out of memory; {words}; with the same parameters and nothing else on the GPU, training "
-            f"goes on from its last checkpoint in {display_path(work)}"
-        ) from None
-    finally:
-        without_adapter(model)
-        base_model.eval()
+    small = settings.batch_size * longest * _numbers_of_a_token(base_model) <= SMALL
+    plain = small and not on_gpu and settings.compute_dtype == "float32"
+    with plain_layers(base_model) if plain else nullcontext():
+        model = adapt(base_model, settings, tokenizer)
+        model.create_or_update_model_card = lambda *_: None  # an empty form that `tidy` removes: 0.1 s a checkpoint
+        if plain:
+            add_in_one_pass(model)
+        try:
+            watching = [_Progress(out_dir.name, on_step, keep), *callbacks]
+            trainer = _trainer(model, tokenizer, rows, work, settings, small, watching)
+            start = time.perf_counter()
+            steps_done = int(checkpoint.name.split("-")[1]) if checkpoint else 0
+            with writing(work):
+                trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            seconds = time.perf_counter() - start
+            log = [row for row in trainer.state.log_history if "loss" in row]
+            tokens = sum(len(row["input_ids"]) for row in rows)
+            share = 1 - steps_done / trainer.state.max_steps
+            host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+            peak = torch.cuda.max_memory_allocated() if on_gpu else host
+            report = {
+                "settings": settings.recipe(),
+                **({"learnt": loss.said} if loss else {}),
+                "loss": [row["loss"] for row in log],
+                "steps": trainer.state.max_steps,
+                "traces": len(rows),
+                "dropped": dropped,
+                "tokens": tokens,
+                "longest": longest,
+                "seconds": round(seconds, 3),
+                "tokens_per_s": round(tokens * settings.epochs * share / seconds, 1),
+                "peak_memory_gb": round(peak / 1e9, 3),
+            }
+            _save(model, tokenizer, out_dir, log, report, [work / epoch_of(epoch) for epoch in keep])
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            size = torch.cuda.get_device_properties(0).total_memory / 1e9 if on_gpu else 0.0
+            words = advice(base_model.config, settings, longest, size)
+            raise BadInput(
+                f"{out_dir.name}: out of memory; {words}; with the same parameters and nothing else on the GPU, "
+                f"training goes on from its last checkpoint in {display_path(work)}"
+            ) from None
+        finally:
+            without_adapter(model)
+            base_model.eval()
     remove(work)
     return report
 
@@ -163,16 +172,14 @@ def _trainer(
     rows: Sequence[dict[str, list[int]]],
     work: Path,
     settings: LoraSettings,
-    progress: TrainerCallback,
+    small: bool,
+    callbacks: Sequence[TrainerCallback],
 ) -> Trainer:
     """The trainer, `settings.batch_size` traces a step.
 
     A small batch is padded and goes through the model as it is, a large one through an `AdapterTrainer`. Either way a
     step's loss is the mean over the learnt tokens of all its traces.
     """
-    longest = max(len(row["input_ids"]) for row in rows)
-    config = model.get_base_model().config.get_text_config()
-    small = settings.batch_size * longest * config.num_hidden_layers * config.hidden_size <= SMALL
     on_gpu = model.device.type == "cuda"
     arguments = TrainingArguments(
         output_dir=str(work),
@@ -203,10 +210,15 @@ def _trainer(
         args=arguments,
         train_dataset=rows,
         data_collator=padded if small else joined,
-        callbacks=[progress],
+        callbacks=list(callbacks),
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+
+def _numbers_of_a_token(base_model: PreTrainedModel) -> int:
+    config = base_model.config.get_text_config()
+    return config.num_hidden_layers * config.hidden_size
 
 
 def _what(

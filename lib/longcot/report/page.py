@@ -1,31 +1,35 @@
-"""The report: the executed notebook 04 and the run's manifests as one HTML file that opens offline.
+"""The report: what a run found, its executed notebooks and its manifests as one HTML file that opens offline.
 
-A study that only curates has no notebook 04; its report is the executed notebook 02.
+It opens with the finding and a list of contents; then come the figures in acts, and folded at the end the code, what
+was read, and where every file is from. A study that only curates has no notebook 04; its report is notebook 02.
 """
 
 import html
-import json
 import re
 from pathlib import Path
 from typing import Any
 
 import bleach
-import nbformat
 from nbconvert import HTMLExporter
 
-from longcot.files.errors import BadInput
-from longcot.files.paths import display_path, resolve
-from longcot.files.run_directory import REPORT, SUPERSEDED, executed
+from longcot.figures.task import PlotTask
+from longcot.files.paths import resolve
+from longcot.files.run_directory import EVERY_TABLE, REPORT, TRACE_PAGE, executed, figure
+from longcot.files.strict import parse_all
 from longcot.files.visible import visible
 from longcot.files.writing import write_whole
+from longcot.report.captions import caption
+from longcot.report.finding import Finding, find
+from longcot.report.provenance import date_and_machines, read_manifests
 from longcot.report.safe_html import ATTRIBUTES as OF_FORMULAS
 from longcot.report.safe_html import ELEMENTS, STYLE
+from longcot.report.sections import Sections, read_sections
 
-NOTEBOOK, CURATION = executed("04_plot_evaluation"), executed("02_analyze_curation")
 TAGS = ("a p br hr h1 h2 h3 h4 h5 h6 ul ol li strong em b i blockquote code pre span div sub sup").split()
 TAGS += ("table thead tbody tr th td mark details summary").split()
 ATTRIBUTES = {"a": ["href", "title"], "th": ["colspan", "rowspan"], "td": ["colspan", "rowspan"]}
 ATTRIBUTES |= {"mark": ["class", "title"]} | dict.fromkeys(ELEMENTS, [*OF_FORMULAS])
+_LINKED = re.compile(r"[\w./-]+")  # what a link to a file of the run may be
 
 
 def write_report(run_dir: str | Path) -> Path:
@@ -35,114 +39,55 @@ def write_report(run_dir: str | Path) -> Path:
     or cannot be read.
     """
     run = resolve(run_dir)
-    only_curated = not (run / NOTEBOOK).is_file() and (run / CURATION).is_file()
-    notebook = _executed(run / (CURATION if only_curated else NOTEBOOK))
-    manifests = _manifests(run)
+    sections, manifests = read_sections(run), read_manifests(run)
     exporter = HTMLExporter(
         template_name="template", extra_template_basedirs=[str(Path(__file__).parent)], exclude_anchor_links=True
     )
     exporter.register_filter("clean_html", _clean)
     exporter.register_filter("shown", _shown)
+    exporter.register_filter("caption", lambda name: caption(run, name))
+    exporter.register_filter("files_of", lambda name: _files_of(run, name))
     resources = {
         "trace_style": STYLE,
-        "title": notebook.metadata.get("papermill", {}).get("parameters", {}).get("study") or run.name,
+        "title": sections.parameters.get("study") or run.name,
+        "question": sections.question,
+        "made": date_and_machines(manifests),
+        "finding": _finding(run, sections),
+        "contents": sections.contents,
+        "code": sections.code,
+        "traces": _links(run, [TRACE_PAGE]),
+        "tables": _links(run, [path.relative_to(run).as_posix() for path in sorted(run.glob(EVERY_TABLE))]),
+        "notebooks": _links(run, [path.relative_to(run).as_posix() for path in sorted(run.glob(executed("*")))]),
         "manifests": manifests,
         "versions": sorted({version for made in manifests for version in made["versions"]}),
     }
-    page, _ = exporter.from_notebook_node(notebook, resources=resources)
+    page, _ = exporter.from_notebook_node(_notebook(sections), resources=resources)
     write_whole(run / REPORT, page)
     return run / REPORT
 
 
-def _executed(path: Path) -> nbformat.NotebookNode:
-    """The executed notebook without sections that show nothing, its first cell folded.
+def _notebook(sections: Sections) -> Any:
+    from nbformat.v4 import new_notebook
 
-    Each figure has the heading above it as alternative text.
-    """
-    if not path.is_file():
-        raise BadInput(
-            f"{display_path(path)}: no executed notebook; run notebooks/04_plot_evaluation.ipynb of this study first"
-        )
-    try:
-        notebook = nbformat.read(path, as_version=4)
-    except Exception as error:  # nbformat's errors share no base class
-        raise BadInput(f"{display_path(path)}: not a notebook ({str(error).splitlines()[0]}); run it again") from None
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    if any(output.output_type == "error" for cell in cells for output in cell.outputs) or not any(
-        cell.outputs for cell in cells
-    ):
-        raise BadInput(f"{display_path(path)}: was not run to its end; run it again")
-    notebook.cells = _without_empty(notebook.cells)
-    notebook.cells[0].metadata["folded"] = True
-    heading = ""
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown" and cell.source.startswith("#"):
-            heading = cell.source.splitlines()[0].strip("# ")
-        cell.metadata["alt"] = heading
-    return notebook
+    return new_notebook(cells=sections.cells)
 
 
-def _without_empty(cells: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
-    """The cells but those of sections in which there is code and none of it shows anything.
-
-    A section reaches from a heading to the next of its level or above; a text without a heading to the next text.
-    """
-    kept, text_kept = [], True
-    for place, cell in enumerate(cells):
-        if cell.cell_type == "markdown":
-            code = [one for one in _section(cells, place) if one.cell_type == "code"]
-            text_kept = not code or any(_shows(output) for one in code for output in one.outputs)
-        if text_kept:
-            kept.append(cell)
-    return kept
+def _finding(run: Path, sections: Sections) -> Finding:
+    """What the run's tables say of the arms that its notebook was given."""
+    tasks = sections.parameters.get("tasks", [])
+    arms = parse_all(PlotTask, tasks, "tasks") if sections.parameters.get("main_arm") else []
+    return find(run, arms, sections.parameters.get("main_arm", ""))
 
 
-def _section(cells: list[nbformat.NotebookNode], start: int) -> list[nbformat.NotebookNode]:
-    """The cells that belong to the text at `start`."""
-    level = _level(cells[start])
-    ends = (
-        place
-        for place in range(start + 1, len(cells))
-        if cells[place].cell_type == "markdown" and (not level or 0 < _level(cells[place]) <= level)
-    )
-    return cells[start : next(ends, len(cells))]
+def _links(run: Path, files: list[str]) -> list[tuple[str, str]]:
+    """(link, name) of those files of the run that are there, relative to its report."""
+    return [(file, Path(file).name) for file in files if _LINKED.fullmatch(file) and (run / file).is_file()]
 
 
-def _level(cell: nbformat.NotebookNode) -> int:
-    """1 for a text that begins with a heading `#`, 2 for `##`, 0 for one without a heading."""
-    return len(re.match("#*", cell.source)[0])
-
-
-def _shows(output: nbformat.NotebookNode) -> bool:
-    """Whether the report has anything of an output."""
-    if output.output_type == "stream":
-        return output.name == "stdout" and bool(output.text.strip())
-    data = output.get("data", {})
-    rich = [data[kind] for kind in ("image/png", "text/html", "text/markdown") if kind in data]
-    return any(text.strip() for text in rich or [data.get("text/plain", "")])
-
-
-def _manifests(run: Path) -> list[dict[str, Any]]:
-    """What the provenance shows of each manifest under the run directory, in the order in which files were finished."""
-    rows = []
-    for path in sorted(run.rglob("*.manifest.json")):
-        if SUPERSEDED in path.relative_to(run).parts:
-            continue
-        try:
-            made = json.loads(path.read_text(encoding="utf-8"))
-            git, machine = made["git"], made["machine"]
-            rows.append(
-                {key: made[key] for key in ("file", "sha256", "seconds", "peak_memory_mb", "finished_at")}
-                | {
-                    "commit": git.get("commit", "")[:10] + ("+" if git.get("dirty") else ""),
-                    "machine": ", ".join(f"{key} {value}" for key, value in machine.items()),
-                    "versions": [f"{name} {version}" for name, version in made["packages"].items()],
-                    "text": json.dumps(made, indent=1, ensure_ascii=False),
-                }
-            )
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise BadInput(f"{display_path(path)}: not a manifest; make its file again") from None
-    return sorted(rows, key=lambda made: (made["finished_at"], made["file"]))
+def _files_of(run: Path, name: str) -> list[tuple[str, str]]:
+    """(link, PDF or CSV) of the files of a figure that are there."""
+    kinds = [(kind, _links(run, [f"{figure(name)}.{kind.lower()}"])) for kind in ("PDF", "CSV")]
+    return [(link, kind) for kind, found in kinds for link, _ in found]
 
 
 def _shown(text: object) -> str:

@@ -11,6 +11,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from math_core import LatexError, LatexToMathML
 
@@ -63,13 +64,13 @@ def trace_html(text: str, spans: Iterable[tuple[int, int, str]] = ()) -> str:
     overlap. Each becomes `<mark class="NAME" title="NAME">`, spaces of a name as hyphens in its class; where several
     overlap the mark has the classes of all. A span that ends inside a formula takes in all of it.
     """
-    formulas = list(_formulas(text))
-    changes = _changes(formulas, spans, len(text))
+    found = list(formulas(text))
+    changes = _changes(found, spans, len(text))
     out, active, at, next_formula = [], Counter[str](), 0, 0
     for cut in [*sorted(changes), len(text)]:
         inside = []
-        while next_formula < len(formulas) and formulas[next_formula][0] < cut:
-            start, end, mathml = formulas[next_formula]
+        while next_formula < len(found) and found[next_formula][0] < cut:
+            start, end, mathml = found[next_formula]
             inside += [_text(text[at:start]), mathml]
             at, next_formula = end, next_formula + 1
         inside.append(_text(text[at:cut]))
@@ -79,6 +80,21 @@ def trace_html(text: str, spans: Iterable[tuple[int, int, str]] = ()) -> str:
     return f'<div class="trace">{"".join(out)}</div>'
 
 
+def pieces_html(pieces: Iterable[tuple[str, str, str]]) -> str:
+    """A `<div class="trace">` of a text in pieces, (text, classes, title): those with classes are marked.
+
+    Formulas stay as they were written, since a piece may be a part of one. The classes are the caller's own words.
+    """
+    marks = (
+        f'<mark class="{html.escape(classes)}" title="{html.escape(visible(title))}">{_text(text)}</mark>'
+        if classes
+        else _text(text)
+        for text, classes, title in pieces
+    )
+    return f'<div class="trace">{"".join(marks)}</div>'
+
+
+@lru_cache(maxsize=20_000)  # traces of one run say the same formulas again and again
 def formula_html(latex: str, display: bool = False) -> str | None:
     """The MathML of a formula without its delimiters; None where it does not convert, or is longer or deeper than any
     real one."""
@@ -121,7 +137,7 @@ def _checked(mathml: str) -> str | None:
     return "".join(out) if at == len(mathml) else None
 
 
-def _formulas(text: str) -> Iterator[tuple[int, int, str]]:
+def formulas(text: str) -> Iterator[tuple[int, int, str]]:
     """(start, end, MathML) of each formula that converts, in one pass over the delimiters."""
     opened = None
     for found in _DELIMITER.finditer(text):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from longcot.files.errors import BadInput, advice
+from longcot.files.errors import BadInput, advice, say
 from longcot.files.paths import display_path, resolve
 from longcot.files.run_directory import EVERY_TRACES, STUDY
 
@@ -43,7 +43,7 @@ class Parser(argparse.ArgumentParser):
     def add_machine(self) -> None:
         """`--cores` and `--profile`, of what runs a study or plans to."""
         cores = "how many to use at once (default: all of this machine, or what the profile says)"
-        self.add_argument("--cores", type=_count, metavar="N", help=cores)
+        self.add_argument("--cores", type=count, metavar="N", help=cores)
         self.add_argument("--profile", help="where jobs run: a folder of params/profiles, or a path (default: here)")
 
     def read(self, words: Sequence[str], more: str = "") -> argparse.Namespace:
@@ -61,7 +61,8 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"error: {message} ({self.prog} --help says more)\n")
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
+    """A number from 1 on, as typed."""
     if not text.isdecimal() or not int(text):
         raise argparse.ArgumentTypeError(f"{text} is no number from 1 on")
     return int(text)
@@ -87,28 +88,30 @@ def study_in(path: Path, changes: Sequence[str] = ()) -> "Study":
     return load_study(path / STUDY if path.is_dir() else path, changes)
 
 
-def checked_study(path: Path, changes: Sequence[str], say: "Callable[[Preview], object] | None" = None) -> "Study":
-    """The study, when all that it starts from is there; one that runs code of its models is warned of.
+def checked_study(
+    path: Path, changes: Sequence[str], say: "Callable[[Preview], object] | None" = None
+) -> "tuple[Study, list[str]]":
+    """The study, when all that it starts from is there, and what was looked at for that, in lines.
 
-    With `say`, which is told how each model is spoken to, also when that can be done as the study says. Raises
-    BadInput.
+    One that runs code of its models is warned of. With `say`, which is told how each model is spoken to, also when that
+    can be done as the study says. Raises BadInput.
     """
     from longcot.run.training_fit import check_named_modules
     from longcot.study.checks import check_inputs
     from longcot.study.preview import previews
 
     study = study_in(path, changes)
-    check_inputs(study)
+    told = check_inputs(study)
     check_named_modules(study)
     warn(f"models.{name}: trust_remote_code, so code that comes with it will run" for name in study.trusted)
     for preview in previews(study) if say else ():
         say(preview)
-    return study
+    return study, told
 
 
 def study_to_run(path: Path, changes: Sequence[str], say: "Callable[[Preview], object] | None" = None) -> "Study":
     """The study, as `checked_study` gives it. Raises BadInput, also for a run directory where it does not run."""
-    study = checked_study(path, changes, say)
+    study, _ = checked_study(path, changes, say)
     if path.is_dir() and resolve(study.run_dir).resolve() != path.resolve():
         file = f"{display_path(path)}/{STUDY}"
         raise BadInput(
@@ -138,6 +141,6 @@ def each(given: Iterable[Path], do: Callable[[Path], object]) -> int:
         try:
             do(one)
         except BadInput as error:
-            print(f"error: {error}", file=sys.stderr)
+            say(error)
             failed = 1
     return failed

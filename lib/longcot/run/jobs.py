@@ -5,22 +5,20 @@ training traces ─► curate ─► fine-tune ─► benchmark traces ─► pl
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from longcot.curation.task import CurateTask
-from longcot.figures.task import PlotTask
-from longcot.files.run_directory import STUDY, adapter, benchmark_traces, table, training_set, training_traces
+from longcot.files.run_directory import adapter, benchmark_traces, table, training_set, training_traces
 from longcot.files.strict import Strict
 from longcot.qlora.task import TrainTask
+from longcot.run.expected import dealt, reckoned_seconds
+from longcot.run.tasks import benchmark_task, plot_tasks, teacher_task
 from longcot.sampling.importing import ImportTask
 from longcot.sampling.task import SampleTask
 from longcot.study.arms import Arm, TrainingTraces
 from longcot.study.cluster import GpuRequest
-from longcot.study.reading import load_study
 from longcot.study.study import Study
 
-T = TypeVar("T")
 GENERATE, CURATE, FINETUNE, PLOT = (
     "01_generate_traces",
     "02_analyze_curation",
@@ -53,72 +51,40 @@ class Job:
         return self.settings | given
 
 
-def chunks(arms: Sequence[T], size: int) -> list[list[T]]:
-    """The arms in as few jobs of at most `size` as it takes, dealt out in turn so that long ones spread."""
-    count = -(-len(arms) // size)
-    return [list(arms[start::count]) for start in range(count)]
-
-
 def batches(study: Study, arms: Sequence[Arm] | Sequence[TrainingTraces]) -> list[list[Any]]:
-    """The arms (or training traces) in jobs of one base each, since a job loads its weights once; then in chunks.
+    """The arms (or training traces) in jobs of one base each, since a job loads its weights once.
 
     Only where they are sampled parts arms of one base. An engine is started once for all of them, on all GPUs.
     """
-    return [
-        chunk
-        for (_, _, engine), group in _by_base(study, arms).items()
-        for chunk in ([group] if engine else chunks(group, study.jobs.arms_per_job))
-    ]
+    groups = _by_base(study, arms).items()
+    return [job for (_, _, engine), group in groups for job in ([group] if engine else _dealt(study, group))]
+
+
+def _dealt(study: Study, arms: Sequence[Any], side_by_side: int = 1) -> list[list[Any]]:
+    """Arms of one base in as few jobs as it takes, or the next multiple of `side_by_side`, which take about as long."""
+    least = -(-len(arms) // study.jobs.arms_per_job)
+    count = min(-(-least // side_by_side) * side_by_side, len(arms))
+    return dealt(arms, count, study.jobs.arms_per_job, lambda arm: reckoned_seconds(study, arm))
+
+
+def _base(study: Study, arm: Arm | TrainingTraces) -> tuple:
+    """An arm's base, whether it is sampled by the job itself, and its engine."""
+    model = study.models[arm.model]
+    return model.base, model.server is None, model.engine
 
 
 def _by_base(study: Study, arms: Sequence[Arm] | Sequence[TrainingTraces]) -> dict[tuple, list[Any]]:
-    """The arms by their base, whether it is served, and its engine."""
+    """The arms by their base."""
     same: dict[tuple, list[Any]] = {}
     for arm in arms:
-        model = study.models[arm.model]
-        same.setdefault((model.base, model.server is None, model.engine), []).append(arm)
+        same.setdefault(_base(study, arm), []).append(arm)
     return same
 
 
-def _served_as(study: Study, model: str, name: str, folder: str) -> str:
-    """The name on a server: of an arm's own adapter the arm's, else that of the model in the study."""
-    return name if folder and folder != study.models[model].adapter else model
-
-
-def _sample_task(study: Study, model: str, name: str, folder: str, **how: Any) -> SampleTask:
-    """A model of the study, with the adapter in `folder` (or its own), to be sampled."""
-    given = study.models[model]
-    folder = folder or given.adapter
-    return SampleTask(
-        name=name,
-        base=given.base,
-        adapter=folder,
-        context=given.context,
-        server=given.server,
-        engine=given.engine,
-        served_as=_served_as(study, model, name, folder) if given.server or given.engine else "",
-        dtype=study.lora.compute_dtype,
-        **how,
-    )
-
-
-def _teacher_task(study: Study, teacher: TrainingTraces) -> SampleTask:
-    own = {"samples": teacher.samples}
-    own |= {} if teacher.temperature is None else {"temperature": teacher.temperature}
-    how = {"style": teacher.style, "edits": teacher.edits, "traces": training_traces(teacher.name)}
-    how |= {"sampling": study.sampling.model_copy(update=own), "prompt": study.prompt, "own": own}
-    return _sample_task(study, teacher.model, teacher.name, "", **how)
-
-
-def _benchmark_task(study: Study, arm: Arm) -> SampleTask:
-    own = study.adapter_of(arm)
-    folder = f"{study.run_dir}/{own}" if own else ""
-    how = {"style": arm.style, "traces": benchmark_traces(arm.name)}
-    how |= {"examples": training_set(arm.name) if arm.data and not arm.trained else ""}
-    how |= {"sampling": study.sampling_of(arm), "prompt": study.prompt_of(arm), "prefill": arm.prefill}
-    how |= {"prefill_traces": benchmark_traces(arm.prefill.arm) if arm.prefill and arm.prefill.arm else ""}
-    how |= {"own": {name: said for name, said in arm.own.items() if name not in ("lora", "loss", "transform")}}
-    return _sample_task(study, arm.model, arm.name, folder, **how)
+def _same_engine(study: Study, arms: Sequence[Arm], others: Sequence[Arm | TrainingTraces]) -> list[Arm]:
+    """The arms for which no engine need be started that is not started for the others."""
+    engines = {_base(study, other) for other in others if study.models[other.model].engine}
+    return [arm for arm in arms if _base(study, arm) in engines]
 
 
 def _generate(study: Study, name: str, problems: Any, tasks: list[SampleTask], after: list[str]) -> Job:
@@ -144,12 +110,17 @@ def on_gpus(jobs: Sequence[Job], count: int) -> list[Job]:
     return asking
 
 
-def _training_jobs(study: Study) -> list[Job]:
-    sampled = [one for one in study.training_traces if one.model]
-    return [
-        _generate(study, f"training-{number}", study.problems.train, [_teacher_task(study, one) for one in group], [])
-        for number, group in enumerate(batches(study, sampled))
-    ]
+def _training_jobs(study: Study, teachers: Sequence[TrainingTraces], plain: Sequence[Arm]) -> list[Job]:
+    """The jobs of teachers; the `plain` arms, asked the benchmark's problems, are sampled by the engines of these."""
+    jobs = []
+    for number, group in enumerate(batches(study, teachers)):
+        tasks = [teacher_task(study, one) for one in group]
+        arms = _same_engine(study, plain, group)
+        benchmark = {"problems": study.problems.benchmark}
+        tasks += [benchmark_task(study, arm).model_copy(update=benchmark) for arm in arms]
+        name = f"training-{'and-plain-' if arms else ''}{number}"
+        jobs.append(_generate(study, name, study.problems.train, tasks, []))
+    return jobs
 
 
 def _curate_job(study: Study, after: list[str]) -> Job:
@@ -181,7 +152,7 @@ def _curate_job(study: Study, after: list[str]) -> Job:
 
 
 def _benchmark_job(study: Study, name: str, arms: Sequence[Arm], after: list[str]) -> Job:
-    tasks = [_benchmark_task(study, arm) for arm in arms]
+    tasks = [benchmark_task(study, arm) for arm in arms]
     return _generate(study, f"benchmark-{name}", study.problems.benchmark, tasks, after)
 
 
@@ -229,29 +200,6 @@ def _needed(study: Study, arm: Arm) -> list[str]:
     return [benchmark_traces(arm.prefill.arm), *own, *([training_set(arm.name)] if arm.data and not own else [])]
 
 
-def plot_tasks(study: Study) -> list[PlotTask]:
-    """The arms of a study that are reported."""
-    return [_plot_task(study, arm, study.learner(arm)) for arm in study.arms if arm.reported]
-
-
-def _plot_task(study: Study, arm: Arm, learner: Arm) -> PlotTask:
-    """An arm to be plotted; `learner` is the one whose training made its adapter, itself but for a checkpoint."""
-    compared = arm.checkpoint or study.kept_epochs(arm)
-    return PlotTask(
-        name=arm.name,
-        model=arm.model or arm.name,
-        n_train=learner.data.size if learner.trained else 0,
-        data=learner.data.source if learner.data else "",
-        traces=benchmark_traces(arm.name),
-        adapter=study.adapter_of(arm),
-        training_set=training_set(learner.name) if learner.trained else "",
-        condition=arm.condition.of if arm.condition else {},
-        foretold=arm.condition.foretold if arm.condition else "",
-        epoch=(arm.checkpoint.epoch if arm.checkpoint else study.lora_of(arm).epochs) if compared else 0,
-        own=study.own_of(arm),
-    )
-
-
 def _plot_job(study: Study, after: list[str]) -> Job:
     settings = {
         "run_dir": study.run_dir,
@@ -277,41 +225,50 @@ def _import_job(study: Study) -> Job:
     return Job(f"{GENERATE}-imported", GENERATE, tasks, settings, [], products, study.jobs.request())
 
 
-def study_jobs(study: Study, gpus: int = 0) -> list[Job]:
-    """All jobs of a study, each after those it waits for, cut so that arms are trained on `gpus` side by side."""
+def study_jobs(study: Study, side_by_side: int | None = None) -> list[Job]:
+    """All jobs of a study, each after those it waits for.
+
+    `side_by_side` is how many run at once on the one machine that runs it: what follows the choice of traces is cut so
+    that it keeps all of it busy, few starts being better than many small jobs, and what is sampled by one engine
+    shares its starts, since engines have the machine one after another. None: a cluster's, whose jobs have a machine
+    each, so that none is made to wait for what another could do.
+    """
     jobs = []
     imported = any(one.imported for one in [*study.arms, *study.training_traces])
+    teachers = [one for one in study.training_traces if one.model]
     plain = [arm for arm in _at_once(study, study.arms) if not arm.imported and not arm.data and not arm.checkpoint]
     shown = [arm for arm in _at_once(study, study.arms) if arm.data and arm.use == "examples"]
     trained = [arm for arm in study.arms if arm.trained]
+    early = _same_engine(study, plain, teachers) if side_by_side is not None else []  # on the starts of teachers
+    late = _same_engine(study, shown, trained) if side_by_side is not None else []  # on those of fine-tuned arms
+    if side_by_side:  # where no engine is started, beside fine-tuned arms
+        late += [arm for arm in shown if not study.models[arm.model].engine]
+    later = [arm for arm in study.arms if arm.trained or arm in late and not study.models[arm.model].engine]
     if imported:
         jobs.append(_import_job(study))
-    jobs += _training_jobs(study)
+    jobs += _training_jobs(study, teachers, early)
     if any(arm.data for arm in study.arms):
         jobs.append(_curate_job(study, [job.name for job in jobs]))
-    for number, group in enumerate(batches(study, plain)):
+    for number, group in enumerate(batches(study, [arm for arm in plain if arm not in early])):
         jobs.append(_benchmark_job(study, f"plain-{number}", group, []))
-    for number, group in enumerate(batches(study, shown)):
+    for number, group in enumerate(batches(study, [arm for arm in shown if arm not in late])):
         jobs.append(_benchmark_job(study, f"examples-{number}", group, [CURATE]))
     number = 0
-    for place, ((_, _, engine), group) in enumerate(_by_base(study, trained).items()):
-        size = min(study.jobs.arms_per_job, -(-len(group) // gpus)) if gpus else study.jobs.arms_per_job
+    for place, ((_, _, engine), group) in enumerate(_by_base(study, later).items()):
         training: list[str] = []
-        for arms in chunks(group, size):
-            jobs.append(_train_job(study, number, arms))
-            training.append(jobs[-1].name)
+        for arms in _dealt(study, group, side_by_side or 1):
+            if own := [arm for arm in arms if arm.trained]:
+                jobs.append(_train_job(study, number, own))
+                training.append(jobs[-1].name)
             if not engine:
-                if sampled := _at_once(study, study.sampled_with(arms)):
-                    jobs.append(_benchmark_job(study, f"trained-{number}", sampled, training[-1:]))
+                sampled = [*(arm for arm in arms if not arm.trained), *_at_once(study, study.sampled_with(own))]
+                if sampled:
+                    after = training[-1:] if own else [CURATE]
+                    jobs.append(_benchmark_job(study, f"trained-{number}", sampled, after))
             number += 1
-        if engine and (sampled := _at_once(study, study.sampled_with(group))):
+        if engine and (sampled := [*_same_engine(study, late, group), *_at_once(study, study.sampled_with(group))]):
             jobs.append(_benchmark_job(study, f"trained-engine-{place}", sampled, training))
     jobs += _begun_jobs(study, jobs)
     if any(arm.reported for arm in study.arms):
         jobs.append(_plot_job(study, [job.name for job in jobs if job.notebook in (GENERATE, FINETUNE)]))
     return jobs
-
-
-def plotted_arms(run_dir: Path) -> list[dict[str, Any]]:
-    """The arms of the study that a run directory is of, as notebook 04 takes them. Raises BadInput without a study."""
-    return [task.model_dump() for task in plot_tasks(load_study(run_dir / STUDY))]

@@ -1,4 +1,4 @@
-"""The file of a study's jobs, which the Snakefile and each job's process read."""
+"""The jobs of a study in a file, as the Snakefile and `run.notebook` read them."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -80,6 +80,11 @@ def cores_of(study: Study, cores: int | None, profile: Path | None) -> int:
     return study.jobs.threads * (len(study_jobs(study)) if at_once == "unlimited" else int(at_once))
 
 
+def side_by_side(study: Study, cores: int) -> int:
+    """How many jobs that train or sample run at once on so many cores of this machine, or on its GPUs."""
+    return len(pool()) or max(cores // study.jobs.threads, 1)
+
+
 def run(study: Study, cores: int | None, profile: Path | None, snakemake: Sequence[str]) -> None:
     """Become Snakemake on this study, first clearing what a killed run left: its lock, its jobs in Slurm's queue.
 
@@ -88,7 +93,7 @@ def run(study: Study, cores: int | None, profile: Path | None, snakemake: Sequen
     """
     run_dir, cores = resolve(study.run_dir).resolve(), cores or (None if profile else os.cpu_count())
     count = 0 if profile else len(pool())
-    jobs = on_gpus(study_jobs(study, count), count) if not profile else study_jobs(study)
+    jobs = study_jobs(study) if profile else on_gpus(study_jobs(study, side_by_side(study, cores)), count)
     if not (dry := {"-n", "--dry-run", "--dryrun"} & set(snakemake)):
         have_engine(study)
     last = hold_lock(run_dir)

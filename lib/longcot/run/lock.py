@@ -51,6 +51,7 @@ def _said(lock) -> str:
 
 
 OWNER = "LONGCOT_OWNER"  # the variable that says whose a job is
+WRITES = "LONGCOT_WRITES"  # and the one that names the run directory which a job's notebook is to write
 
 
 def owner() -> str:

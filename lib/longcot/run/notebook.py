@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from longcot.files.errors import BadInput, advice
-from longcot.files.paths import ROOT, display_path
+from longcot.files.paths import ROOT, display_path, resolve
 from longcot.files.privacy import scrubbed
 from longcot.files.run_directory import JOBS, error_line, executed, notebook_source
 from longcot.files.writing import write_whole, writing
 from longcot.run.environment import prepare
 from longcot.run.gpus import leased, pool
-from longcot.run.lock import OWNER, end_with
+from longcot.run.lock import OWNER, WRITES, end_with
 
 
 def _literal(path: str | Path) -> str:
@@ -87,6 +87,7 @@ def run_notebook(notebook: str | Path, output: str | Path, parameters: dict[str,
         output.parent.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("TQDM_MININTERVAL", "5")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ[WRITES] = str(resolve(parameters["run_dir"]).resolve()) if "run_dir" in parameters else ""
     os.environ["OMP_NUM_THREADS"] = str(parameters.get("threads", 1))
     # Bars are for the terminal here, not widgets; the other is between peft and transformers.
     os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found,ignore:`is_gradient_checkpointing`"

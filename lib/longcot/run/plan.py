@@ -1,93 +1,40 @@
 """What a study would do and what it would cost, before anything runs. Lengths are measured ones where traces exist."""
 
-import functools
 import heapq
+import textwrap
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from longcot.curation.task import Data
 from longcot.figures.task import said_instead
 from longcot.files.manifest import status
 from longcot.files.paths import display_path, resolve
-from longcot.files.run_directory import training_traces
-from longcot.problems.sources import ProblemSet, load_problems
+from longcot.files.run_directory import REPORT
+from longcot.files.text_table import text_table
+from longcot.problems.sources import ProblemSet
 from longcot.run.engine_fit import engine_fit
+from longcot.run.expected import expected_tokens, learnt_tokens, problem_count
 from longcot.run.jobs import FINETUNE, Job, study_jobs
-from longcot.run.training_fit import longest_expected, model_config, training_fit
+from longcot.run.training_fit import longest_expected, model_config, slow_on_cpu, training_fit
 from longcot.sampling.task import SampleTask
-from longcot.study.arms import Arm
-from longcot.study.checks import at_hand
 from longcot.study.preview import previews
 from longcot.study.study import Model, Study
-from longcot.traces.trace import iter_traces
 
+COLUMNS = 100  # of a terminal, which tables fit
 BYTES_PER_TOKEN = 4  # of a trace on disk, about: English and LaTeX in the tokens of Qwen2.5
 BYTES_PER_TRACE = 600  # the rest of its line
 BYTES_PER_LORA_WEIGHT = 4  # the adapter itself; checkpoints, three times that, go when it is done
 ASKED = {"gpus": "{} GPU", "memory_mb": "{} MB", "runtime_minutes": "{} min", "partition": "{}", "account": "{}"}
 
 
-def measured_tokens(path: Path) -> float | None:
-    """The mean length of the traces in a file, in tokens; None without any that says it."""
-    return _mean_tokens(path, path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else None
-
-
-@functools.cache  # of a file as it was then: every arm that learns from a teacher asks for the teacher's
-def _mean_tokens(path: Path, changed: int, size: int) -> float | None:
-    found = [trace.completion_tokens for trace in iter_traces(path)]
-    lengths = [tokens for tokens in found if tokens is not None]
-    return sum(lengths) / len(lengths) if lengths else None
-
-
-@functools.cache
-def _problem_count(problems: str) -> int:
-    """How many problems a set (as JSON) has. A Hub set is not loaded for a plan."""
-    given = ProblemSet.model_validate_json(problems)
-    if given.limit and not at_hand(given.source):
-        return given.limit
-    return len(load_problems(**given.model_dump()))
-
-
-def _arm(study: Study, name: str) -> Arm | None:
-    return next((arm for arm in study.arms if arm.name == name), None)
-
-
-def expected_tokens(study: Study, name: str, model: str, traces: str) -> tuple[float, str]:
-    """(mean length of a response, where the figure is from) for an arm or for training traces of that name.
-
-    A fine-tuned arm is reckoned to write as long as the traces that it learns from.
-    """
-    run_dir, assumed = resolve(study.run_dir), study.assume.tokens
-    if (measured := measured_tokens(run_dir / traces)) is not None:
-        return measured, "measured"
-    if name in assumed:
-        return assumed[name], "assumed"
-    if (arm := _arm(study, name)) and study.adapter_of(arm):
-        return _learnt_tokens(study, study.learner(arm).data)
-    if model in assumed:
-        return assumed[model], "assumed"
-    sampling = study.sampling_of(arm) if (arm := _arm(study, name)) else study.sampling
-    limits = [sampling.max_tokens, study.models[model].context if model else None]
-    return min(filter(None, limits)), "the limit"
-
-
-def _learnt_tokens(study: Study, data: Data) -> tuple[float, str]:
-    """(mean length of the traces that an arm's data choose from, where the figure is from)."""
-    teachers = [study.teacher(part) for part in data.parts]
-    found = [expected_tokens(study, one.name, one.model, training_traces(one.name)) for one in teachers]
-    tokens = sum(part.n * length for part, (length, _) in zip(data.parts, found, strict=True))
-    return tokens / data.size, ", ".join(dict.fromkeys(source for _, source in found))
-
-
 def _sampling_rows(study: Study, job: Job) -> list[dict[str, Any]]:
     """One row for each arm or teacher of a job of notebook 01."""
-    problems = _problem_count(ProblemSet(**job.settings["problems"]).model_dump_json())
+    given = ProblemSet(**job.settings["problems"])
     models = {arm.name: arm.model for arm in study.arms} | {one.name: one.model for one in study.training_traces}
     rows = []
     for task in job.tasks:
+        problems = problem_count(task.problems or given)
         responses = problems * task.sampling.samples * (1 + len(task.edits))
         tokens, source = expected_tokens(study, task.name, models[task.name], task.traces)
         rows.append({"responses": responses, "tokens": responses * tokens, "lengths": source})
@@ -114,7 +61,7 @@ def job_row(study: Study, job: Job) -> dict[str, Any]:
         rate = study.assume.training_tokens_per_s
         for task in job.tasks:
             data = study.arm(task.name).data
-            tokens, row["lengths"] = _learnt_tokens(study, data)
+            tokens, row["lengths"] = learnt_tokens(study, data)
             row["tokens"] += data.size * tokens * task.lora.epochs
     states = [status(resolve(study.run_dir) / product) for product in job.products]
     row["seconds"] = study.assume.job_seconds + row["tokens"] / rate if rate else None
@@ -190,22 +137,20 @@ def wall_seconds(jobs: Sequence[Job], seconds: Sequence[float], at_once: int) ->
     return max(free)
 
 
-def plan(study: Study, cores: int) -> str:
+def plan(study: Study, cores: int, side_by_side: int | None = None) -> str:
     """The plan as text: jobs, models and how they are asked, the whole on so many cores, and how to serve what is to be
-    served.
+    served. `side_by_side` is `study_jobs`'.
     """
-    jobs = study_jobs(study)
+    jobs = study_jobs(study, side_by_side)
     rows = pd.DataFrame([job_row(study, job) for job in jobs])
     models = pd.DataFrame([model_row(study, name, model) for name, model in study.models.items()])
-    formats = {"tokens": "{:,.0f}".format, "responses": "{:,}".format, "seconds": "{:,.0f}".format}
-    formats |= {"disk_mb": "{:,.1f}".format, "parameters": "{:,.0f}".format}
-    formats |= dict.fromkeys(("weights_gb", "cache_gb", "adapter_gb", "disk_gb", "train_gb"), "{:,.3g}".format)
-    parts = [study.title, rows.to_string(index=False, formatters=formats, na_rep="?")]
+    parts = [study.title, *_finished(study, rows), jobs_table(rows)]
     if len(models):
-        parts.append(models.to_string(index=False, formatters=formats, na_rep="not at hand"))
+        parts.append(models_table(models))
     parts += map(str, previews(study, shipped=True))
     for fit in (engine_fit(study), training_fit(study)):
         parts += ["\n".join(words for _, words in fit.values())] if fit else []
+    parts += [f"warning: {words}" for words in slow_on_cpu(study)]
     starts = [engine_starts(job) for job, row in zip(jobs, rows.to_dict("records"), strict=True) if _open(row)]
     if sum(starts):
         parts.append(f"engine starts: {sum(starts)}, about {study.assume.engine_seconds:g} s each, counted above")
@@ -213,6 +158,52 @@ def plan(study: Study, cores: int) -> str:
         parts.append("\n".join(["in place of the study's settings:", *own]))
     parts.append(_whole(study, jobs, rows, models, max(cores // study.jobs.threads, 1)))
     return "\n\n".join([*parts, *serve_commands(study)])
+
+
+def _finished(study: Study, rows: pd.DataFrame) -> list[str]:
+    """A line on a study that has run to its end, else none."""
+    report = resolve(study.run_dir) / REPORT
+    if not report.is_file() or any(_open(row) for row in rows.to_dict("records")):
+        return []
+    return [f"finished: all is made, and nothing would run; {display_path(report)}"]
+
+
+def jobs_table(rows: pd.DataFrame) -> str:
+    """The jobs, where their lengths are from, and what they ask a cluster for."""
+    table = [("job", "made", "responses", "tokens", "disk, MB", "s")]
+    for row in rows.to_dict("records"):
+        counts = (f"{row['responses']:,}", f"{row['tokens']:,.0f}", f"{row['disk_mb']:,.1f}")
+        table.append((row["job"], row["files"], *counts, "?" if pd.isna(row["seconds"]) else f"{row['seconds']:,.0f}"))
+    lines = [text_table(table), "", *_alike(rows, "lengths", "lengths: "), *_alike(rows, "asks", "asked for a job: ")]
+    return "\n".join(lines).strip("\n")
+
+
+def _alike(rows: pd.DataFrame, column: str, what: str) -> list[str]:
+    """What stands in a column, once for all jobs that are alike in it, and their names where they differ."""
+    said = rows[rows[column] != ""]
+    lines = []
+    for value, jobs in said.groupby(column, sort=False)["job"]:
+        whose = "" if len(jobs) == len(said) else f" ({', '.join(jobs)})"
+        lines += textwrap.wrap(f"{what}{value}{whose}", COLUMNS, subsequent_indent="  ", break_on_hyphens=False)
+    return lines
+
+
+def models_table(models: pd.DataFrame) -> str:
+    """The models and their sizes, in GB; ? of what is not at hand."""
+    sizes = [column for column in models if column.endswith("_gb")]
+    names = [name.removesuffix("_gb") for name in sizes]
+    rest = [column for column in ("at_once",) if column in models]
+    table = [("model", "precision", "parameters", *names, *(name.replace("_", " ") for name in rest))]
+    for row in models.to_dict("records"):
+        known = not pd.isna(row.get("parameters"))
+        numbers = [f"{row['parameters']:,.0f}" if known else "?", *(_short(row[size]) for size in sizes)]
+        table.append((row["model"], row["precision"], *numbers, *(_short(row[name]) for name in rest)))
+    missing = "; ? of a model that is not at hand" if models.isna().any(axis=None) else ""
+    return f"{text_table(table)}\n\nsizes in GB{missing}"
+
+
+def _short(number: float) -> str:
+    return "?" if pd.isna(number) else f"{number:,.3g}"
 
 
 def _open(row: Mapping[str, Any]) -> bool:

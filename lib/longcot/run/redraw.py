@@ -4,14 +4,17 @@ Where the study was never run here, the run that is shipped with the project is 
 drawn there; `make study` still runs it for real.
 """
 
+import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from longcot.files.errors import BadInput
 from longcot.files.paths import ROOT, display_path, resolve
-from longcot.files.run_directory import STUDY, TRACES, executed, notebook_source
+from longcot.files.run_directory import JOBS, STUDY, TRACES, executed, notebook_source, stamp
 from longcot.report.page import write_report
 from longcot.report.shipped import archive_of, unpack
+from longcot.report.trace_page.write import write_trace_page
 from longcot.run.jobs import study_jobs
 from longcot.run.lock import hold_lock
 from longcot.run.notebook import run_notebook
@@ -40,6 +43,16 @@ def redraw(study: Study, run_dir: Path | None = None) -> Path:
         unpack(archive, run)
         study = load_study(run / STUDY)
     job = study_jobs(study)[-1]
+    if json.loads(json.dumps(job.parameters)) != _ran_with(run, job.name):
+        (run / stamp(job.name)).unlink(missing_ok=True)  # drawn otherwise than the run's study says: it will draw again
     where = str(run.relative_to(ROOT) if run.is_relative_to(ROOT) else run)
     run_notebook(notebook_source(ROOT, job.notebook), run / executed(job.name), job.parameters | {"run_dir": where})
+    if missing := write_trace_page(run):
+        print(missing, file=sys.stderr)
     return write_report(run)
+
+
+def _ran_with(run: Path, name: str) -> dict[str, Any]:
+    """The parameters with which a job of the run ran last; empty where it never did."""
+    jobs = json.loads((run / JOBS).read_text(encoding="utf-8")) if (run / JOBS).is_file() else []
+    return next((job["parameters"] for job in jobs if job["name"] == name), {})

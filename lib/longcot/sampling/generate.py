@@ -10,6 +10,7 @@ from longcot.files.errors import BadInput
 from longcot.files.paths import display_path
 from longcot.problems import prompts
 from longcot.problems.problem import Problem
+from longcot.sampling.live import Curves
 from longcot.sampling.prefill import Given
 from longcot.sampling.requests import EMPTY, OVERFLOW, Completion, Messages, Request, Sampler
 from longcot.sampling.settings import Sampling
@@ -31,14 +32,16 @@ def generate_traces(
     edits: Sequence[str] = (),
     given: Given | None = None,
     progress: bool = True,
+    curves: Curves | None = None,
 ) -> Path:
     """Sample `sampling.samples` responses to each problem, grade them and append them to the JSONL `out_path`.
 
     `model` and `adapter` are the names that the traces carry. `given` says what each response begins with. Each pass of
     `edits` follows when the one before is whole: every trace of that one, cut ones too, is given back with the pass's
     instruction, and the response is a trace of its own, `stage` the pass and `parent` the stage before. A trace without
-    text has no such child. Safe to kill: the next call asks for what is missing only. Returns the path. Raises BadInput
-    where samples cannot be had, or where in a whole stage no prompt fits the model's context.
+    text has no such child. `curves` show how many are correct as they come. Safe to kill: the next call asks for what
+    is missing only. Returns the path. Raises BadInput where samples cannot be had, or where in a whole stage no prompt
+    fits the model's context.
     """
     out_path = Path(out_path)
     # A batch runs until its longest response ends, so problems that take traces of like length share one: those of one
@@ -59,7 +62,7 @@ def generate_traces(
     ):
         bar.update(len(writer.done))
         bar.unpause()  # what an earlier run did says nothing about this run's rate
-        shared = (writer, bar, sampling, prompt_style, names)
+        shared = (writer, bar, sampling, prompt_style, names, curves)
         _sample_stage(sampler, first, *shared)
         for before, edit in pairwise(["", *edits]):
             texts = {trace.key: trace.text for trace in iter_traces(out_path) if trace.stage == before}
@@ -86,16 +89,22 @@ def _sample_stage(
     sampling: Sampling,
     prompt_style: str,
     names: dict[str, str],
+    curves: Curves | None,
 ) -> None:
     """Sample one stage's requests as far as they are not on disk, and append the graded traces as they come."""
     if not requests:
         return
     on_disk = (trace for trace in iter_traces(writer.path) if trace.stage == requests[0].stage)
     fits = any(trace.finish_reason not in (OVERFLOW, EMPTY) for trace in on_disk)
+    if curves:
+        curves.count(trace for trace in iter_traces(writer.path) if trace.stage == requests[0].stage)
     held: list[tuple[Request, Completion]] = []  # marks wait until one response is seen to be none
 
     def write() -> None:
-        bar.update(writer.append(grade_responses(held, prompt_style, names)))
+        graded = grade_responses(held, prompt_style, names)
+        bar.update(writer.append(graded))
+        if curves:
+            curves.add(graded)
         held.clear()
 
     if not writer.done.issuperset(one.key for one in requests):

@@ -10,15 +10,14 @@ from pathlib import Path
 
 import torch
 from peft import PeftModel
-from safetensors import SafetensorError
 from transformers import GenerationConfig, StaticCache
 
 from longcot.files.errors import BadInput
-from longcot.files.paths import display_path
-from longcot.models.adapter import adapter_config, without_adapter
+from longcot.models.adapter import beside, without_adapter
 from longcot.models.chat import ended, further_tokens, opened, reopened, stop_ids, stop_texts, thought_opening
 from longcot.models.loading import config_stops, context_length, load_model, load_pretrained_tokenizer
 from longcot.models.templates import spoken_as, with_template
+from longcot.sampling.decoding import decode, reserved_cache
 from longcot.sampling.requests import OVERFLOW, Completion, Messages, Request
 from longcot.sampling.settings import Sampling
 from longcot.traces.trace import Key
@@ -94,16 +93,8 @@ class LocalSampler:
         self.model = self.base
         if path is None:
             return
-        path = Path(path)
-        adapter_config(path)
         merge = self.base.dtype == torch.float32
-        try:
-            model = PeftModel.from_pretrained(copy.deepcopy(self.base) if merge else self.base, str(path))
-        except (RuntimeError, ValueError, SafetensorError) as error:
-            reason = str(error).splitlines()[0]
-            raise BadInput(
-                f"{display_path(path)}: this adapter does not fit the base ({reason}); use its own base"
-            ) from None
+        model = beside(copy.deepcopy(self.base) if merge else self.base, path)
         self.model = (model.merge_and_unload() if merge else model).eval()
 
     def responses(
@@ -185,6 +176,8 @@ class LocalSampler:
         if self._fixed_cache:
             try:
                 torch.manual_seed(seed)
+                if cache := reserved_cache(self.model, length):
+                    return self.model.generate(past_key_values=cache, custom_generate=decode, **how)
                 cache = StaticCache(self.model.config, max_cache_len=length)
                 return self.model.generate(past_key_values=cache, **how)
             except Exception as error:  # each architecture has its own; what has another cause comes again below

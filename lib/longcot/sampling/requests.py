@@ -10,6 +10,9 @@ from longcot.traces.trace import Key
 
 Messages = list[dict[str, str]]
 
+# In one HTTP request. More would be lost together where it is lost, and each waits for the longest of them.
+SAMPLES_A_REQUEST = 4
+
 OVERFLOW = "overflow"  # the finish reason of a sample whose prompt leaves no room in the context: no text, no answer
 
 EMPTY = "empty"  # of one whose text a server has lost each time that it was asked

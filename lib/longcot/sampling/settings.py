@@ -9,6 +9,7 @@ from longcot.files.strict import Strict
 from longcot.models.base import Base, Dtype
 from longcot.problems.problem import Problem
 from longcot.problems.prompts import AskedStyle, Edit, Prompt, Style, style_version
+from longcot.problems.sources import ProblemSet
 from longcot.sampling.prefill import Prefill
 
 
@@ -16,11 +17,11 @@ class Sampling(Strict):
     """How to sample. The defaults of temperature and top_p are the paper's."""
 
     temperature: float = Field(0.6, ge=0)  # 0: greedy
-    top_p: float = Field(0.95, gt=0, le=1)
+    top_p: float = Field(0.95, gt=0, le=1)  # the likeliest tokens that make up this share are sampled from
     max_tokens: int = Field(ge=1)  # of one response; less where the model's context leaves less after the prompt
     samples: int = Field(1, ge=1)  # for each problem
-    batch_size: int = Field(64, ge=1)
-    seed: int = 0
+    batch_size: int = Field(64, ge=1)  # responses at once, in process
+    seed: int = 0  # of all samples
 
 
 def _no_login(url: str) -> str:
@@ -43,8 +44,9 @@ class Server(Strict):
 class Engine(Strict):
     """vLLM's own server, which the job that samples starts on the GPUs that it has been given, and stops."""
 
-    kind: Literal["vllm"] = "vllm"
+    kind: Literal["vllm"] = "vllm"  # of an engine; `engine: vllm` says this alone
     tensor_parallel: int | None = Field(None, ge=1)  # GPUs of one replica; default: as few as hold the model
+    replicas_per_gpu: int | None = Field(None, ge=1)  # servers on one GPU; default: several of a very small model
     gpu_memory: float = Field(0.9, gt=0, le=1)  # share of each GPU, as vLLM's own default is
     concurrency: int = Field(256, ge=1)  # requests in flight at each replica
     start_s: float = Field(1800.0, gt=0)  # longest start: loading, compiling
@@ -67,6 +69,7 @@ class SampleTask(Strict):
 
     name: str
     base: Base
+    problems: ProblemSet | None = None  # what it is asked, in place of the job's
     adapter: str = ""  # the directory of a PEFT adapter on it
     context: int | None = None  # tokens of prompt and response together; default: what the model has
     server: Server | None = None  # where it is served; none: it is sampled in process

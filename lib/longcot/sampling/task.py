@@ -1,7 +1,9 @@
 """Sampling an arm (or a teacher) into its file of graded traces."""
 
 import functools
+import threading
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,15 @@ from longcot.models.sampled_base import sampled_base
 from longcot.models.templates import RAW
 from longcot.problems.problem import Problem
 from longcot.problems.prompts import build_messages
+from longcot.problems.sources import ProblemSet, load_problems
 from longcot.sampling.engines.engines import Engines
+from longcot.sampling.live import Curves
 from longcot.sampling.prefill import Given
 from longcot.sampling.settings import SampleTask
+from longcot.sampling.side_by_side import side_by_side
 from longcot.traces.trace import iter_traces, trace_counts
+
+_ONE_AT_A_TIME = threading.Lock()  # what arms side by side share is made once: the base, its engine, tokenizers
 
 
 @functools.lru_cache(maxsize=1)
@@ -49,6 +56,30 @@ def _sampler(task: SampleTask, base: str, dtype: str, threads: int, engines: Eng
     return sampler
 
 
+def sample_arms(
+    tasks: Sequence[SampleTask], problems: Sequence[Problem], run_dir: Path, threads: int = 1, job: str = "explore"
+) -> dict[str, Path]:
+    """Sample arms into their files of traces, which are returned by their names in the tasks: those of one engine side
+    by side, any others one after another.
+
+    `problems` are asked of those that name none of their own; `job` names the logs of engines. Raises BadInput as
+    `sample_arm` does; what was under way then ends first.
+    """
+    sets = functools.cache(lambda given: load_problems(**ProblemSet.model_validate_json(given).model_dump()))
+    asked = lambda task: sets(task.problems.model_dump_json()) if task.problems else problems  # noqa: E731
+    files: dict[str, Path] = {}
+    with Engines(tasks, run_dir, job) as engines:
+        for engine, group in groupby(tasks, key=lambda task: task.engine and (task.base, task.engine)):
+            arms = list(group)
+            for task in arms:
+                asked(task)  # a set that cannot be read is said before anything is sampled
+            least = min(len(asked(task)) * task.sampling.samples for task in arms)
+            at_once = engines.arms_at_once(arms[0], least) if engine else 1
+            done = side_by_side(lambda task: sample_arm(task, asked(task), run_dir, threads, engines), arms, at_once)
+            files |= {task.traces: file for task, file in zip(arms, done, strict=True)}
+    return files
+
+
 def sample_arm(
     task: SampleTask, problems: Sequence[Problem], run_dir: Path, threads: int = 1, engines: Engines | None = None
 ) -> Path:
@@ -60,7 +91,8 @@ def sample_arm(
     from longcot.sampling.generate import generate_traces
 
     out = run_dir / task.traces
-    base, dtype = sampled_base(task.base, task.dtype, run_dir, apart=bool(task.engine))
+    with _ONE_AT_A_TIME:
+        base, dtype = sampled_base(task.base, task.dtype, run_dir, apart=bool(task.engine))
     adapter = resolve(task.adapter) if task.adapter else None
     example_set = run_dir / task.examples if task.examples else None
     if adapter:
@@ -76,13 +108,18 @@ def sample_arm(
     how = task.prompt.wording_of(task.style) | {"examples": examples}
     names = {"model": model_name(task.base.path), "adapter": task.adapter, "prompt_style": task.prompt_style}
     while True:
-        sampler = _sampler(task, base, dtype, threads, engines)
+        with _ONE_AT_A_TIME:
+            sampler, started = _sampler(task, base, dtype, threads, engines), engines.started if engines else 0
         try:
             given = _given(task, begun, sampler)
-            generate_traces(sampler, problems, out, task.sampling, **names, edits=task.edits, given=given, **how)
+            with Curves(run_dir, f"{task.name}-{out.stem}") as curves:
+                asked = names | how | {"edits": task.edits, "given": given, "curves": curves}
+                generate_traces(sampler, problems, out, task.sampling, **asked)
             break
         except BadInput:
-            if not (task.engine and engines.revive()):  # else a server had died: the rest is asked of a new one
+            with _ONE_AT_A_TIME:
+                revived = task.engine and engines.revive(started)
+            if not revived:  # else a server had died: the rest is asked of a new one
                 raise
     first = build_messages(task.prompt_style, problems[0], **how)
     # Scores differ between two versions of one software.

@@ -28,10 +28,10 @@ class TrainingTraces(Strict):
     """
 
     name: str = Name  # the model's where none is given
-    model: str = ""
-    samples: int = Field(1, ge=1)
+    model: str = ""  # whose traces: a name among models; or they are imported
+    samples: int = Field(1, ge=1)  # for each problem
     temperature: float | None = Field(None, ge=0)  # the study's where none is given
-    style: AskedStyle = "zero_shot"
+    style: AskedStyle = "zero_shot"  # how it is asked
     edits: list[Edit] = []  # passes over the model's own traces, each a stage of its own
     imported: Imported | None = None
 
@@ -55,22 +55,22 @@ class Condition(Strict):
     """
 
     of: dict[Text, Text] = Field(min_length=1)  # property: value, as {length: long}
-    draws: int = Field(1, ge=1)
+    draws: int = Field(1, ge=1)  # arms of it, each with another seed
     foretold: str = Field("", max_length=300)  # what is expected of it, written before the study is run
 
 
 class Checkpoint(Strict):
     """Another arm's adapter as it was after an epoch of its training."""
 
-    of: str = Name
-    epoch: int = Field(ge=1)
+    of: str = Name  # the arm
+    epoch: int = Field(ge=1)  # of its training, counted from 1
 
 
 class Arm(Strict):
     """One row of the comparison: a model, what was done to it, and how it is asked."""
 
-    name: str = Name
-    model: str = ""
+    name: str = Name  # in tables and figures, and of its files
+    model: str = ""  # a name among models
     data: Data | None = None
     use: Literal["finetune", "examples", "curate"] = "finetune"  # the data: to train on, to put in the prompt, to have
     style: AskedStyle = "zero_shot"  # of the benchmark's prompts
@@ -143,13 +143,14 @@ def each_draw(arms: list[Arm]) -> list[Arm]:
 def _each_epoch(arm: Arm) -> list[Arm]:
     """The arm, and one for each epoch at which it is evaluated.
 
-    Where the arm's condition has the property `epochs`, they show it too, each with its own value.
+    Where the arm's condition has the property `epochs`, they show it too, each with its own value; what is foretold of
+    the arm is foretold of them.
     """
     arms = [arm.model_copy(update={"evaluate_at": []})]
     for epoch in arm.evaluate_at:
         changes: dict[str, Any] = {"name": f"{arm.name}-epoch-{epoch}", "condition": None}
         if arm.condition and "epochs" in arm.condition.of:
-            changes["condition"] = Condition(of={"epochs": str(epoch)})
+            changes["condition"] = Condition(of={"epochs": str(epoch)}, foretold=arm.condition.foretold)
         changes |= {"data": None, "lora": None, "loss": None, "evaluate_at": []}
         arms.append(arm.model_copy(update=changes | {"checkpoint": Checkpoint(of=arm.name, epoch=epoch)}))
     return arms

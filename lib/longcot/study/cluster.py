@@ -12,14 +12,14 @@ class Request(Strict):
 
     memory_mb: int | None = Field(None, ge=1)  # of the machine, not of the GPU
     runtime_minutes: int | None = Field(None, ge=1)  # after which the cluster may end it
-    partition: str | None = Field(None, pattern=CLUSTER_NAME)
-    account: str | None = Field(None, pattern=CLUSTER_NAME)
+    partition: str | None = Field(None, pattern=CLUSTER_NAME)  # of the cluster
+    account: str | None = Field(None, pattern=CLUSTER_NAME)  # that pays
 
 
 class GpuRequest(Request):
     """What a job that holds a model asks for."""
 
-    gpus: int | None = Field(None, ge=1)
+    gpus: int | None = Field(None, ge=1)  # of one machine
 
 
 class Jobs(Request):
@@ -29,11 +29,11 @@ class Jobs(Request):
     said for all: no plot waits for a GPU, and no client of a server.
     """
 
-    threads: int = Field(1, ge=1)
-    arms_per_job: int = Field(4, ge=1)
-    memory_mb: int = Field(2000, ge=1)
-    sampling: GpuRequest = GpuRequest()
-    training: GpuRequest = GpuRequest()
+    threads: int = Field(1, ge=1)  # of a job
+    arms_per_job: int = Field(4, ge=1)  # at most
+    memory_mb: int = Field(2000, ge=1)  # of the machine, for a job
+    sampling: GpuRequest = GpuRequest()  # what jobs ask for that sample in process or start an engine
+    training: GpuRequest = GpuRequest()  # what jobs ask for that train
 
     def request(self, own: GpuRequest | None = None) -> GpuRequest:
         """What a job asks for of which `own` is said, or nothing of its own."""

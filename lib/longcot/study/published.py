@@ -22,8 +22,8 @@ Percent = Annotated[float, Field(ge=0, le=100)]
 class Counterpart(Strict):
     """The arms of a study that answer to a claim, and the one that they are compared with."""
 
-    arms: list[str] = Field(min_length=1)
-    than: str
+    arms: list[str] = Field(min_length=1)  # of which something is claimed
+    than: str  # the arm that they are compared with
 
 
 class Counterparts(Strict):
@@ -34,8 +34,8 @@ class Counterparts(Strict):
     """
 
     benchmark: str = ""  # the published benchmark that the study's whole benchmark is
-    rows: dict[str, list[str]] = {}
-    claims: dict[str, Counterpart] = {}
+    rows: dict[str, list[str]] = {}  # of the published scores: the arms that are the same
+    claims: dict[str, Counterpart] = {}  # of the paper: the arms that stand in the same relation
 
 
 class Source(Strict):

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from longcot.files.errors import BadInput
 from longcot.files.paths import display_path, resolve
 from longcot.files.privacy import home_shortened
-from longcot.files.strict import worst
+from longcot.files.strict import all_wrong
 from longcot.files.yaml_file import parse_yaml, read_yaml
 from longcot.study.study import Study
 
@@ -41,7 +41,7 @@ def _from_home(value: Any) -> Any:
 def load_study(path: str | Path, overrides: Sequence[str] = ()) -> Study:
     """The study in a YAML file, with values of it replaced (`models.base.path=x`).
 
-    Raises BadInput: file, line, what is wrong, and the fix.
+    Raises BadInput with all that is wrong: file, line, what, and the fix.
     """
     path = resolve(path)
     if not path.is_file():
@@ -55,6 +55,8 @@ def load_study(path: str | Path, overrides: Sequence[str] = ()) -> Study:
     try:
         return Study.model_validate(values)
     except ValidationError as found:
-        place, words = worst(found, Study)
-        named = ".".join(ascii(str(step))[1:-1] for step in place) or "study"
-        raise BadInput(f"{file.where(place)}: {named}: {words}") from None
+        lines = []
+        for place, words in all_wrong(found, Study):
+            named = ".".join(ascii(str(step))[1:-1] for step in place) or "study"
+            lines.append(f"{file.where(place)}: {named}: {words}")
+        raise BadInput(*lines) from None

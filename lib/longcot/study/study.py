@@ -1,6 +1,6 @@
 """A study's parameters: strict models of a file in params/. `reading` reads one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
@@ -12,6 +12,7 @@ from longcot.models.base import Base
 from longcot.problems.prompts import Prompt
 from longcot.problems.sources import ProblemSet
 from longcot.qlora.settings import LoraSettings
+from longcot.sampling.live import Tracker
 from longcot.sampling.settings import NamedEngine, Sampling, Server
 from longcot.study.arms import Arm, Name, Text, TrainingTraces, each_draw
 from longcot.study.cluster import Jobs
@@ -21,8 +22,8 @@ from longcot.study.published import Counterparts
 class Problems(Strict):
     """Where training traces come from, and what is reported."""
 
-    train: ProblemSet | None = None
-    benchmark: ProblemSet | None = None
+    train: ProblemSet | None = None  # what teachers are asked
+    benchmark: ProblemSet | None = None  # what every arm is asked
     label_corrections: str = ""  # a file of the benchmark's wrong labels; scores are then reported with both
 
 
@@ -61,8 +62,8 @@ class Assume(Strict):
 class Study(Strict):
     """A table of arms, and all that is needed to fill it."""
 
-    name: str = Name
-    title: str
+    name: str = Name  # of the run directory, runs/NAME
+    title: str  # of the report
     problems: Problems = Problems()
     models: dict[Annotated[str, Name], Model] = {}
     prompt: Prompt = Prompt()
@@ -72,43 +73,17 @@ class Study(Strict):
     lora: LoraSettings = LoraSettings()
     arms: Annotated[list[Arm], Field(min_length=1), AfterValidator(each_draw)]
     main_arm: str = ""  # the one that others are compared with; none where all are only curated
-    deviations: list[str] = []
+    deviations: list[str] = []  # from the paper, a sentence each, for the report
     published: Counterparts = Counterparts()
     licenses: dict[str, Text] = {}  # of a source, by its path or id as it stands in this file; for the cards
     jobs: Jobs = Jobs()
     assume: Assume = Assume()
+    log_to: list[Tracker] = []  # where loss and accuracy are shown as they come; no result depends on it
 
     @model_validator(mode="after")
     def _names_exist(self) -> "Study":
-        names = [arm.name for arm in self.arms]
-        if twice := {name for name in names if names.count(name) > 1}:
-            raise ValueError(f"arms: {', '.join(sorted(twice))} stands twice; give each arm a name of its own")
-        reported = [arm.name for arm in self.arms if arm.reported]
-        if reported and self.main_arm not in reported:
-            raise ValueError(f"main_arm: no arm {self.main_arm!r}; use one of {', '.join(reported)}")
-        teachers = [teacher.name for teacher in self.training_traces]
-        if twice := {name for name in teachers if teachers.count(name) > 1}:
-            raise ValueError(f"training_traces: {', '.join(sorted(twice))} stands twice; give each a name of its own")
-        for arm in self.arms:
-            if arm.reported and arm.imported is None and arm.model not in self.models:
-                raise ValueError(f"arm {arm.name}: no model {arm.model!r}; use one of {', '.join(self.models)}")
-            if arm.data:
-                self._check_data(arm.name, arm.data)
-            base = self.models.get(arm.model)
-            if arm.trained and (not base or base.precision != "nf4" or base.adapter):
-                raise ValueError(
-                    f"arm {arm.name}: {arm.model!r} is no nf4 base without an adapter; QLoRA trains on one"
-                )
-        for teacher in self.training_traces:
-            if teacher.model and teacher.model not in self.models:
-                raise ValueError(f"training_traces: no model {teacher.model!r}; use one of {', '.join(self.models)}")
-        if self.difficulty_model and self.difficulty_model not in teachers:
-            raise ValueError(f"difficulty_model: no training_traces of {self.difficulty_model!r}; add them")
-        sampled = any(arm.imported is None for arm in self.arms if arm.reported)
-        if sampled and not (self.problems.benchmark and self.sampling):
-            raise ValueError("arms that are sampled need problems.benchmark and sampling; add both")
-        if any(teacher.model for teacher in self.training_traces) and not self.problems.train:
-            raise ValueError("training_traces that are sampled need problems.train; add it")
+        if wrong := list(dict.fromkeys(self._wrong())):
+            raise ValueError("\n".join(wrong))
         for arm in self.arms:
             self._check_own(arm)
             self._check_loss(arm)
@@ -123,6 +98,37 @@ class Study(Strict):
             if style == "raw" and not prompt.raw:
                 raise ValueError(f"{where}: style: raw without prompt.raw; give it a template with {{problem}} in it")
         return self
+
+    def _wrong(self) -> Iterator[str]:
+        """What does not go together, a line each."""
+        names = [arm.name for arm in self.arms]
+        if twice := {name for name in names if names.count(name) > 1}:
+            yield f"arms: {', '.join(sorted(twice))} stands twice; give each arm a name of its own"
+        reported = [arm.name for arm in self.arms if arm.reported]
+        if reported and self.main_arm not in reported:
+            yield f"main_arm: no arm {self.main_arm!r}; use one of {', '.join(reported)}"
+        teachers = [teacher.name for teacher in self.training_traces]
+        if twice := {name for name in teachers if teachers.count(name) > 1}:
+            yield f"training_traces: {', '.join(sorted(twice))} stands twice; give each a name of its own"
+        for arm in self.arms:
+            if arm.reported and arm.imported is None and arm.model not in self.models:
+                yield f"arm {arm.name}: no model {arm.model!r}; use one of {', '.join(self.models)}"
+                continue
+            if arm.data:
+                yield from self._wrong_data(arm.name, arm.data)
+            base = self.models.get(arm.model)
+            if arm.trained and (not base or base.precision != "nf4" or base.adapter):
+                yield f"arm {arm.name}: {arm.model!r} is no nf4 base without an adapter; QLoRA trains on one"
+        for teacher in self.training_traces:
+            if teacher.model and teacher.model not in self.models:
+                yield f"training_traces: no model {teacher.model!r}; use one of {', '.join(self.models)}"
+        if self.difficulty_model and self.difficulty_model not in teachers:
+            yield f"difficulty_model: no training_traces of {self.difficulty_model!r}; add them"
+        sampled = any(arm.imported is None for arm in self.arms if arm.reported)
+        if sampled and not (self.problems.benchmark and self.sampling):
+            yield "arms that are sampled need problems.benchmark and sampling; add both"
+        if any(teacher.model for teacher in self.training_traces) and not self.problems.train:
+            yield "training_traces that are sampled need problems.train; add it"
 
     def _check_own(self, arm: Arm) -> None:
         """See that what an arm says in place of the study's settings makes whole ones."""
@@ -213,16 +219,16 @@ class Study(Strict):
         if self.sampling and place > self.sampling.max_tokens and all(one.model for one in self.training_traces):
             raise ValueError(f"arm {arm.name}: {arm.loss} of traces of {self.sampling.max_tokens} tokens at most")
 
-    def _check_data(self, arm: str, data: Data) -> None:
+    def _wrong_data(self, arm: str, data: Data) -> Iterator[str]:
         for part in data.also:
-            self._check_data(arm, part)
+            yield from self._wrong_data(arm, part)
         teacher = self.teacher(data)
         if teacher is None:
-            raise ValueError(f"arm {arm}: no training_traces of {data.teacher!r}; add them")
+            yield f"arm {arm}: no training_traces of {data.teacher!r}; add them"
         # The stages of imported traces are not known before they are read.
-        if teacher.model and data.stage and data.stage not in teacher.edits:
+        elif teacher.model and data.stage and data.stage not in teacher.edits:
             known = ", ".join(teacher.edits) or "none"
-            raise ValueError(f"arm {arm}: {data.teacher} has no stage {data.stage!r}; its edits: {known}")
+            yield f"arm {arm}: {data.teacher} has no stage {data.stage!r}; its edits: {known}"
 
     @property
     def trusted(self) -> list[str]:

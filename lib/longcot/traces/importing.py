@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,10 @@ class Imported(Strict):
     """Traces that somebody else made: where, our names mapped to their keys, and which rows to take."""
 
     source: str  # a file, a Hub dataset, or the miniature's
-    keys: dict[str, str]
-    where: Where = {}
-    split: str = "train"
-    revision: str | None = None
+    keys: dict[str, str]  # our names: the source's; problem, expected_answer and text are needed
+    where: Where = {}  # key: its value, or one of several, in the rows to take
+    split: str = "train"  # of a dataset
+    revision: str | None = None  # of a Hub id: branch, tag or commit
 
 
 def iter_imported(
@@ -86,6 +87,25 @@ def iter_imported(
             raise BadInput(f"{name}:{number}: {error}") from None
     if not seen:
         raise BadInput(f"{name}: no row with {where or 'anything in it'}; fix `where` or the file")
+
+
+def check_keys(imported: Imported, rows: int) -> None:
+    """See that the first so many rows of a source have the keys that are mapped, each in one of them at least.
+
+    A key that no row has would be passed over in silence. Raises BadInput.
+    """
+    missing, known = dict(imported.keys), dict[str, None]()
+    taken = (row for _, row in source_rows(imported.source, imported.split, imported.revision))
+    for row in islice((row for row in taken if matches(row, imported.where)), rows):
+        known |= dict.fromkeys(map(str, row))
+        missing = {ours: key for ours, key in missing.items() if key not in row and value_at(row, key) is None}
+        if not missing:
+            return
+    if missing and known:
+        wrong = ", ".join(f"{key!r} (for our {ours!r})" for ours, key in missing.items())
+        raise BadInput(
+            f"{source_name(imported.source)}: no row has the key {wrong}; its rows have {', '.join(map(repr, known))}"
+        )
 
 
 def import_traces(source: str | Path, keys: dict[str, str], **how: Any) -> list[Trace]:

@@ -1,6 +1,6 @@
 """Which traces a reader wants to see: filters, arms that disagree, and the problems that are left."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ class Filters:
     """What a trace must be like; an empty value asks nothing.
 
     `length` is in the unit of `length_unit`, both ends included. On a problem of `wrong_in` and `right_in`, arms, less
-    than half of the first one's graded samples are correct and at least half of the other's.
+    than half of the first one's graded samples are correct and at least half of the other's. `words` stand in its text.
     """
 
     verdict: str = ""
@@ -29,6 +29,14 @@ class Filters:
     length: tuple[float, float] | None = None
     wrong_in: str = ""
     right_in: str = ""
+    words: str = ""
+
+    def said(self) -> list[str]:
+        """What is asked, each as a reader says it: `verdict wrong`, `wrong in base`."""
+        span = "" if self.length is None else f"{self.length[0]:,.0f} to {self.length[1]:,.0f}"
+        asked = {"verdict": self.verdict, "end": self.ending, "shows": self.behaviour, "length": span}
+        asked |= {"wrong in": self.wrong_in, "right in": self.right_in, "text holds": self.words}
+        return [f"{name} {value}" for name, value in asked.items() if value]
 
 
 def verdicts(rows: pd.DataFrame) -> pd.Series:
@@ -41,8 +49,10 @@ def length_unit(rows: pd.DataFrame) -> str:
     return "completion_tokens" if rows["completion_tokens"].notna().all() else "kilobytes"
 
 
-def passing(rows: pd.DataFrame, filters: Filters, counts: np.ndarray) -> pd.Series:
-    """Whether each of these traces passes the filters. `counts` are those of `Counts`."""
+def passing(
+    rows: pd.DataFrame, filters: Filters, counts: np.ndarray, search: Callable[[pd.DataFrame, str], pd.Series]
+) -> pd.Series:
+    """Whether each of these traces passes the filters. `counts` are those of `Counts`, `search` is `Search.holding`."""
     kept = pd.Series(True, rows.index)
     if filters.verdict:
         kept &= verdicts(rows) == filters.verdict
@@ -52,6 +62,8 @@ def passing(rows: pd.DataFrame, filters: Filters, counts: np.ndarray) -> pd.Seri
         kept &= rows[length_unit(rows)].between(*filters.length)
     if filters.behaviour:
         kept &= counts[rows.index, BEHAVIOURS.index(filters.behaviour)] > 0
+    if filters.words:
+        kept &= search(rows, filters.words)
     return kept
 
 
@@ -80,6 +92,12 @@ def problem_table(index: Index, rows: pd.DataFrame, kept: pd.Series, arms: Seque
             of_arm = values[arm] if arm in values.index.levels[0] else pd.Series(dtype=float)
             table[column] = of_arm.reindex(table.index).round(1)
     return table.assign(text=[index.problems[name] for name in left])
+
+
+def orders(table: pd.DataFrame) -> dict[str, tuple[str, bool]]:
+    """The ways to order a table of problems, as a reader says them: the column, and whether the lowest come first."""
+    numbers = [column for column in table.columns if column != "text"]
+    return {f"{column}, {'lowest' if up else 'highest'}": (column, up) for column in numbers for up in (True, False)}
 
 
 def sample_options(

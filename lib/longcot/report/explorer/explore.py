@@ -15,6 +15,7 @@ from longcot.report.explorer import page
 from longcot.report.explorer.choice import Filters, disagreed, length_unit, passing, problem_table, sample_options
 from longcot.report.explorer.counts import Counts
 from longcot.report.explorer.index import Index, read_index
+from longcot.report.explorer.searching import Search
 
 LISTED = 10  # problems in the view without widgets
 
@@ -67,7 +68,7 @@ def static_html(index: Index, arms: Sequence[str], row: int) -> str:
     """The first view as HTML without widgets: the problems, and of the row's problem a trace of each arm."""
     place = index.table.loc[row]
     rows = index.table[(index.table["set"] == place["set"]) & index.table["arm"].isin(arms)]
-    kept = passing(rows, Filters(), Counts(index).array)
+    kept = passing(rows, Filters(), Counts(index).array, Search(index).holding)
     table = problem_table(index, rows, kept, arms, length_unit(rows))
     own, chosen = rows[rows["problem_id"] == place["problem_id"]], []
     for arm in arms:

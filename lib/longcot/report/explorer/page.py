@@ -42,6 +42,10 @@ pre {{ margin: 0; padding: 0; border: 0; background: none; font: inherit; white-
 .facts b.wrong {{ color: #a84300; }}
 .scroll {{ overflow-x: auto; }}
 code {{ overflow-wrap: anywhere; }}
+.at {{ margin: 0.2rem 0; }}
+.place {{ user-select: all; cursor: copy; }}
+[data-jp-theme-light="false"] & .facts b.right {{ color: #7cc4f0; }}
+[data-jp-theme-light="false"] & .facts b.wrong {{ color: #ffa86b; }}
 table {{ white-space: nowrap; }}
 th, td:first-child, td:last-child {{ text-align: left; }}
 }}</style>"""
@@ -56,6 +60,11 @@ def whole(*parts: str) -> str:
 def plain(text: object) -> str:
     """A text as HTML that shows it: a name, an answer, an id."""
     return html.escape(visible(str(text)))
+
+
+def place_html(place: str) -> str:
+    """Where a trace stands, `file:line`; one click selects all of it, to be copied."""
+    return f'<p class="at"><code class="place" title="a click selects it, to be copied">{plain(place)}</code></p>'
 
 
 def legend() -> str:
@@ -99,14 +108,14 @@ def card(trace: Trace, highlighted: Sequence[str] = BEHAVIOURS) -> str:
     shown = [
         f'<mark class="{name.replace(" ", "-")}">{name} {counts[name]}</mark>' for name in BEHAVIOURS if counts[name]
     ]
-    marks = [tuple(span) for span in spans if span.behaviour in highlighted] + _answer_spans(trace)
+    marks = [tuple(span) for span in spans if span.behaviour in highlighted] + answer_spans(trace)
     return (
         f'<p class="facts">{trace_facts(trace)}</p><p class="facts">{" ".join(shown) or "No behaviour found."}</p>'
         + f'<div class="reading">{_kept_lines(trace_html(trace.text, marks))}</div>'
     )
 
 
-def _answer_spans(trace: Trace) -> list[tuple[int, int, str]]:
+def answer_spans(trace: Trace) -> list[tuple[int, int, str]]:
     """The last box that holds the answer that was graded, or part of it; none where the answer was not in a box."""
     if not trace.answer or "box" not in trace.text:
         return []

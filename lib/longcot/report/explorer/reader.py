@@ -18,18 +18,21 @@ from longcot.report.explorer.choice import (
     Filters,
     disagreed,
     length_unit,
+    orders,
     passing,
     problem_table,
     sample_options,
 )
-from longcot.report.explorer.controls import WIDE, Column, menu, named, or_any
+from longcot.report.explorer.controls import KEYBOARD, WIDE, Column, Keys, menu, named, or_any
 from longcot.report.explorer.counts import Counts
 from longcot.report.explorer.index import Index
+from longcot.report.explorer.searching import Search
 from longcot.traces.behaviours import BEHAVIOURS
 
 itables.options.warn_on_undocumented_option = False  # displayStart is DataTables' own
 MOST = 4  # arms beside each other
 PAGE = 5  # problems on a page of the list
+FILED = ("as in the files", "")  # their order
 _ROW = {"flex_flow": "row wrap", "grid_gap": "0.4rem 1.2rem", "align_items": "flex-start"}
 
 
@@ -37,7 +40,7 @@ class Reader:
     """The explorer of an index; `view` is its widget. It begins at the trace `row`, with `arms` beside each other."""
 
     def __init__(self, index: Index, arms: Sequence[str], row: int):
-        self.index, self.counts = index, Counts(index, self._told)
+        self.index, self.counts, self.search = index, Counts(index, self._told), Search(index)
         try:
             self._loop = asyncio.get_running_loop()
         except RuntimeError:  # not in a kernel
@@ -58,6 +61,9 @@ class Reader:
             description="highlight",
             **WIDE,
         )
+        self.words = widgets.Text(description="text holds", placeholder="words", continuous_update=False, **WIDE)
+        self.order = widgets.Dropdown(options=[FILED], description="order", **WIDE)
+        self.reset = widgets.Button(description="reset filters")
         self.place = widgets.Text(description="go to", placeholder="file:line", continuous_update=False, **WIDE)
         self.previous = widgets.Button(description="previous problem")
         self.next = widgets.Button(description="next problem")
@@ -65,6 +71,16 @@ class Reader:
         self.listed, self.side = widgets.VBox(), widgets.Box(layout=_ROW)
         self.columns = [Column(self._card) for _ in range(MOST)]
         self.table = pd.DataFrame()
+        self.keys = {
+            "j": lambda: self._step(1),
+            "k": lambda: self._step(-1),
+            "]": lambda: self.columns[0].step(1),
+            "[": lambda: self.columns[0].step(-1),
+            "}": lambda: self.columns[1].step(1),
+            "{": lambda: self.columns[1].step(-1),
+            "r": self._reset,
+        }
+        self.keyboard = Keys(heard=list(self.keys))
         self.view = self._laid_out()
         self._held = False
         with self._hold():
@@ -73,17 +89,18 @@ class Reader:
         self._watch()
 
     def _laid_out(self) -> widgets.Widget:
-        filters = [self.verdict, self.ending, self.behaviour, self.length, self.wrong_in, self.right_in, self.highlight]
+        filters = [self.words, self.verdict, self.ending, self.behaviour, self.length, self.wrong_in, self.right_in]
+        filters += [self.order, self.highlight]
         controls = [widgets.VBox([self.set, self.arms]), widgets.Box(filters, layout=_ROW | {"flex": "1 1 18rem"})]
-        moves = widgets.Box([self.previous, self.next, self.place], layout=_ROW)
+        moves = widgets.Box([self.previous, self.next, self.place, self.reset, self.keyboard], layout=_ROW)
         head = widgets.HTML(page.STYLE + page.whole(page.legend()))
         parts = [widgets.Box(controls, layout=_ROW), self.found, self.progress, self.listed, moves]
-        return widgets.VBox([*parts, self.problem, head, self.side])
+        return widgets.VBox([*parts, self.problem, head, self.side]).add_class(KEYBOARD)
 
     def _watch(self) -> None:
         self.set.observe(lambda change: self._set_changed(change["new"]), "value")
         self.arms.observe(lambda _: self._filter(self.problem_id), "value")
-        for control in (self.verdict, self.ending, self.behaviour, self.length):
+        for control in (self.verdict, self.ending, self.behaviour, self.length, self.words, self.order):
             control.observe(lambda _: self._filter(self.problem_id), "value")
         for control in (self.wrong_in, self.right_in):
             control.observe(lambda change: self._pair_changed(change["new"]), "value")
@@ -91,6 +108,8 @@ class Reader:
         self.place.observe(lambda change: self._go_to(change["new"]), "value")
         self.next.on_click(lambda _: self._step(1))
         self.previous.on_click(lambda _: self._step(-1))
+        self.reset.on_click(lambda _: self._reset())
+        self.keyboard.observe(lambda change: self.keys[change["new"][0]](), "pressed")
 
     @contextmanager
     def _hold(self) -> Iterator[None]:
@@ -107,7 +126,8 @@ class Reader:
         low, high = self.length.value
         everything = (self.length.min, self.length.max) == (low, high)
         menus = [control.value for control in (self.verdict, self.ending, self.behaviour)]
-        return Filters(*menus, None if everything else (low, high), self.wrong_in.value, self.right_in.value)
+        pair = self.wrong_in.value, self.right_in.value
+        return Filters(*menus, None if everything else (low, high), *pair, self.words.value.strip())
 
     @property
     def chosen(self) -> list[str]:
@@ -149,16 +169,30 @@ class Reader:
         rows = table[(table["set"] == name) & table["arm"].isin(self.chosen)]
         if filters.behaviour:
             self.counts.ask(list(rows["file"].unique()))
-        self.kept = passing(rows, filters, self.counts.array)
+        self.kept = passing(rows, filters, self.counts.array, self.search.holding)
         listed = self.kept & rows["problem_id"].map(disagreed(self.index, name, filters))
         unit = length_unit(table[table["set"] == name])
-        self.table = problem_table(self.index, rows, listed, self.chosen, unit)
+        self.table = self._ordered(problem_table(self.index, rows, listed, self.chosen, unit))
         more = f"; of {len(self.arms.value)} arms the first {MOST}" if len(self.arms.value) > MOST else ""
+        asked = f" Filters: {page.plain('; '.join(said))}." if (said := filters.said()) else ""
+        self.reset.disabled = not said
         self.found.value = (
             f"<p>{len(self.table):,} of {rows['problem_id'].nunique():,} problems; "
-            f"{int(self.kept.sum()):,} of {len(rows):,} traces pass{more}.</p>"
+            f"{int(self.kept.sum()):,} of {len(rows):,} traces pass{more}.{asked}</p>"
         )
         self._show_problem(problem_id if problem_id in self.table.index else "", row, anew=True)
+
+    def _ordered(self, table: pd.DataFrame) -> pd.DataFrame:
+        """The table in the order that is chosen; its menu offers what these arms can be ordered by."""
+        ways = orders(table)
+        with self._hold():
+            chosen = self.order.value
+            self.order.options = [FILED, *named(list(ways))]
+            self.order.value = chosen if chosen in ways else ""
+        if not self.order.value:
+            return table
+        column, up = ways[self.order.value]
+        return table.sort_values(column, ascending=up, kind="stable")
 
     def _show_problem(self, problem_id: str = "", row: int | None = None, anew: bool = False) -> None:
         """Show a problem of the list, its first where none is given; `anew`: the list itself is another."""
@@ -186,7 +220,8 @@ class Reader:
         # A table of its own for each list: one that is given other rows no longer tells which is selected.
         shown = page.visible_table(self.table)
         looks = {"classes": "display nowrap compact", "scrollX": True, "pageLength": PAGE, "lengthMenu": [PAGE, 10, 25]}
-        looks |= {"showIndex": False}
+        # Its own search and order would show other rows than those that next and previous step through.
+        looks |= {"showIndex": False, "searching": False, "ordering": False}
         new = ITable(shown, select="single", maxBytes=0, displayStart=start, selected_rows=selected, **looks)
         new.observe(lambda change: self._row_selected(change["new"]), "selected_rows")
         self._start, self.listed.children = start, [new]
@@ -214,9 +249,19 @@ class Reader:
         self.progress.value = ""
         with self._hold():
             self._choose_set(at["set"], list(dict.fromkeys([at["arm"], *self.chosen]))[:MOST])
-            for control in (self.verdict, self.ending, self.behaviour):
-                control.value = ""
+            self._clear()
         self._filter(at["problem_id"], row)
+
+    def _clear(self) -> None:
+        for control in (self.verdict, self.ending, self.behaviour, self.words, self.wrong_in, self.right_in):
+            control.value = ""
+        self.length.value = self.length.min, self.length.max
+
+    def _reset(self) -> None:
+        """No filter, and the same problem as before."""
+        with self._hold():
+            self._clear()
+        self._filter(self.problem_id)
 
     def _show_columns(self) -> None:
         for column in self.columns[: len(self.chosen)]:
@@ -230,7 +275,8 @@ class Reader:
 
     def _card(self, row: int) -> str:
         try:
-            return page.card(self.index.read(row), self.highlight.value)
+            at = self.index.table.loc[row]
+            return page.place_html(f"{at['file']}:{at['line']}") + page.card(self.index.read(row), self.highlight.value)
         except BadInput as error:
             return f"<p>{page.plain(error)}</p>"
 

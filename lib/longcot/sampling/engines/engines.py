@@ -1,5 +1,6 @@
 """The engines of a job: one base at a time, served by as many replicas as fit on the job's cards."""
 
+import math
 import os
 import secrets
 import sys
@@ -15,9 +16,11 @@ from longcot.files.writing import write_whole
 from longcot.models.adapter import adapter_rank
 from longcot.models.cards import Card, cards, used_gb
 from longcot.sampling.engines.command import Served
+from longcot.sampling.engines.places import places
 from longcot.sampling.engines.replica import HOST, Died, Replica
 from longcot.sampling.engines.vllm import environment, last_words, program
-from longcot.sampling.settings import Engine, SampleTask, Server
+from longcot.sampling.requests import SAMPLES_A_REQUEST
+from longcot.sampling.settings import SampleTask, Server
 
 KEY = "LONGCOT_ENGINE_KEY"  # the variable by which the client finds the key of this job's engines
 SPARE_GB = 0.5  # that a card may have in use more than before: other processes' contexts come and go
@@ -62,8 +65,18 @@ class Engines:
         concurrency = engine.concurrency * len(urls)
         return Server(urls=urls, key=KEY, concurrency=concurrency, timeout_s=engine.timeout_s, retries=3)
 
-    def revive(self) -> bool:
-        """Start again what has died, each replica at most `engine.restarts` times; returns whether any had.
+    def arms_at_once(self, task: SampleTask, responses: int) -> int:
+        """How many arms of so many responses keep the engine of `task` busy, one more than fit at once.
+
+        Raises BadInput where the cards are too few for it.
+        """
+        dtype = task.dtype if task.base.precision == "nf4" else task.base.precision
+        servers = len(places(cards(), task.engine, self._served(task, task.base.path, dtype)))
+        return 1 + math.ceil(task.engine.concurrency * servers * SAMPLES_A_REQUEST / max(responses, 1))
+
+    def revive(self, since: int | None = None) -> bool:
+        """Start again what has died, each replica at most `engine.restarts` times; returns whether any had, now or
+        since there were so many starts.
 
         Raises BadInput with a server's last words where it dies once too often.
         """
@@ -71,7 +84,7 @@ class Engines:
         for replica in dead:
             print(f"engine {replica.name}: ended ({last_words(replica.log)}); started again", file=sys.stderr)
         self._begin(dead)
-        return bool(dead)
+        return bool(dead) or (since is not None and self.started > since)
 
     def end(self) -> None:
         """End the servers and see that their cards are free. Raises BadInput where something holds on to them."""
@@ -102,18 +115,16 @@ class Engines:
         self._cards = cards()
         self._used_gb = used_gb(self._cards)
         served, local = self._served(task, base, dtype), Path(base).is_dir()
-        groups = _groups(self._cards, task.engine, served)
+        found = places(self._cards, task.engine, served)
         self._limits = task.engine
-        for number, own in enumerate(groups):
-            more = ["--tensor-parallel-size", str(len(own))] if len(own) > 1 else []
-            more += ["--gpu-memory-utilization", str(task.engine.gpu_memory)] if own else []
-            name = f"{task.served_as}-{number}" if len(groups) > 1 else task.served_as
+        for number, place in enumerate(found):
+            name = f"{task.served_as}-{number}" if len(found) > 1 else task.served_as
             log = self.run_dir / engine_log(f"{self.job}-{name}")
             log.unlink(missing_ok=True)
-            words = lambda port, more=tuple(more): [str(vllm), *served.words(HOST, port, *more)]  # noqa: E731
-            self.replicas.append(Replica(name, words, environment(key, own, local), key, log))
+            words = lambda port, more=tuple(place.words): [str(vllm), *served.words(HOST, port, *more)]  # noqa: E731
+            self.replicas.append(Replica(name, words, environment(key, list(place.cards), local), key, log))
         where = f"GPUs {', '.join(card.name for card in self._cards)}" if self._cards else "the CPU"
-        print(f"engine {task.served_as}: {len(groups)} on {where}", file=sys.stderr)
+        print(f"engine {task.served_as}: {len(found)} on {where}", file=sys.stderr)
         self._begin(self.replicas)
 
     def _begin(self, replicas: Sequence[Replica]) -> None:
@@ -156,30 +167,3 @@ class Engines:
             adapters=adapters,
             rank=max((adapter_rank(folder) for folder in adapters.values()), default=0),
         )
-
-
-def _groups(own: Sequence[Card], engine: Engine, served: Served) -> list[list[Card]]:
-    """The cards of each replica; one without any where there are none. Raises BadInput where they are too few."""
-    if not own:
-        return [[]]
-    size = engine.tensor_parallel or (1 if len(own) == 1 else _reckoned(own, engine, served))
-    if size > len(own):
-        raise BadInput(
-            f"{display_path(served.path)}: needs {size} GPUs, this job has {len(own)}; give it more, lower the model's "
-            "context, or take a smaller model"
-        )
-    return [list(own[start : start + size]) for start in range(0, len(own) - size + 1, size)]
-
-
-def _reckoned(own: Sequence[Card], engine: Engine, served: Served) -> int:
-    """How many GPUs a replica needs by the size of its weights; one where that is not known."""
-    from longcot.models.loading import context_length, load_config
-    from longcot.models.sizes import cache_gb, gpus_needed, weights_gb
-
-    sizes = [card.total_gb for card in own]
-    if None in sizes:
-        return 1
-    config = load_config(served.path, served.revision, served.trust_remote_code)
-    cache = cache_gb(config, served.dtype, served.context or context_length(config) or 0)
-    found = gpus_needed(config, weights_gb(config, served.dtype), cache, engine.gpu_memory * min(sizes))
-    return found or len(own) + 1

@@ -2,7 +2,7 @@
 
 `python -m longcot.sampling.engines.keeper LOG COMMAND …`, in whose environment MARK says whose server it is. It reads
 its standard input, which ends when the process that started it does, in whatever way: a notebook's kernel that is
-killed can end nothing itself. The server is told by the kernel when this keeper is killed.
+killed can end nothing itself. The server is told by Linux when this keeper is killed, and ends its workers then.
 """
 
 import ctypes
@@ -21,7 +21,7 @@ PR_SET_PDEATHSIG = 1  # of Linux's prctl
 
 def _die_with_keeper() -> None:
     with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # SIGKILL would leave its workers alone
 
 
 def main(words: list[str]) -> int:

@@ -15,6 +15,7 @@ from longcot.files.paths import ROOT, display_path
 from longcot.files.processes import GRACE_S, LONGEST_S, end_marked
 from longcot.sampling.engines.keeper import MARK
 from longcot.sampling.engines.vllm import last_lines, last_words
+from longcot.sampling.stopping import stopping
 
 HOST = "127.0.0.1"
 SAID_EVERY_S = 15.0
@@ -63,6 +64,8 @@ class Replica:
         """Wait until it answers. Raises Died where it ends before, and BadInput where it takes longer than that."""
         began, told = time.monotonic(), time.monotonic()
         while not self._answers():
+            if stopping():
+                raise KeyboardInterrupt
             if not self.alive:
                 self.end()
                 raise Died(last_words(self.log))

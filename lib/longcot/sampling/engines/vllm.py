@@ -54,6 +54,7 @@ def environment(key: str, cards: list[Card], local: bool) -> dict[str, str]:
     """The environment of a server with that key on these cards; `local`: its model lies in a directory."""
     given = {name: value for name, value in os.environ.items() if name not in NOT_HANDED_ON}
     given |= {KEY: key, RUNTIME_ADAPTERS: "True", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
+    given |= {"SPT_NOENV": "1"}  # else setproctitle, by which workers get a name, wipes out the marks to find them by
     given |= {"HF_HUB_OFFLINE": "1"} if local else {}
     if cards:
         return given | {VISIBLE: ",".join(card.name for card in cards)}

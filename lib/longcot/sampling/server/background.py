@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from longcot.sampling.stopping import hears
+
 T = TypeVar("T")
 
 
@@ -30,7 +32,8 @@ def in_background(work: Callable[[Callable[[T], None]], Awaitable[None]]) -> Ite
 
     Nothing that was given is lost: Ctrl-C and SIGTERM cancel the work and wait until everything given has been taken,
     and only then take their course (a KeyboardInterrupt, the end of the process). An error of the work is raised here
-    in the end. Left early, the work is cancelled. Signals are seen where this is called in the main thread.
+    in the end. Left early, the work is cancelled. Signals are seen where this is called in the main thread; in another
+    one `stopping` tells of them, and KeyboardInterrupt is raised in the end.
     """
     arrivals: queue.SimpleQueue[Any] = queue.SimpleQueue()  # its put may be called in a signal's handler
     started, running = threading.Event(), {}
@@ -57,7 +60,7 @@ def in_background(work: Callable[[Callable[[T], None]], Awaitable[None]]) -> Ite
 
     thread = threading.Thread(target=run, name="sampling", daemon=True)
     end, stopped = None, None
-    with _signals(lambda number, _: arrivals.put(_Signal(number))):
+    with _signals(arrivals):
         thread.start()
         started.wait()
         try:
@@ -77,19 +80,27 @@ def in_background(work: Callable[[Callable[[T], None]], Awaitable[None]]) -> Ite
         finally:
             cancel()
             thread.join()
-    if stopped:
+    if stopped and _in_main():
         signal.raise_signal(stopped.number)
+    if stopped:
+        raise KeyboardInterrupt
     if end.error:
         raise end.error
 
 
+def _in_main() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
 @contextlib.contextmanager
-def _signals(handler: Callable[[int, Any], None]) -> Iterator[None]:
-    """Handle Ctrl-C and SIGTERM with `handler` for a while."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
+def _signals(arrivals: queue.SimpleQueue) -> Iterator[None]:
+    """Put Ctrl-C and SIGTERM among the arrivals for a while."""
+    if not _in_main():
+        with hears(lambda number: arrivals.put(_Signal(number))):
+            yield
         return
-    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda number, _: arrivals.put(_Signal(number))) for number in numbers}
     try:
         yield
     finally:

@@ -9,14 +9,12 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
 from longcot.files.errors import BadInput
-from longcot.sampling.requests import EMPTY, Completion, Messages, Request
+from longcot.sampling.requests import EMPTY, SAMPLES_A_REQUEST, Completion, Messages, Request
 from longcot.sampling.server.dialect import Prompt
 from longcot.sampling.server.endpoint import Endpoint
 from longcot.sampling.server.refusal import Fault
 
 LOG = logging.getLogger(__name__)
-# In one HTTP request. More would be lost together where it is lost, and each waits for the longest of them.
-SAMPLES_A_REQUEST = 4
 IN_VAIN = 10  # requests given up in a row: no more are begun
 LONGEST_BACKOFF_S = 60.0
 

@@ -1,0 +1,1 @@
+"""The page of traces: all traces of a run, to be searched and read in a browser without a kernel."""

@@ -1,0 +1,121 @@
+"""Decoding a batch on a CPU: what `generate` gives, to the bit, for less work.
+
+Rows that have ended leave the batch, and attention reads of the reserved cache only what is in use. Where this
+machine's products or its attention would round otherwise then (`same_bits`), the one or the other is left as it is.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import (
+    Cache,
+    GenerationConfig,
+    LogitsProcessorList,
+    PreTrainedModel,
+    StaticCache,
+    StoppingCriteriaList,
+)
+from transformers.cache_utils import StaticLayer
+
+from longcot.sampling.same_bits import attention_same, products_same, shown
+
+BLOCK = 64  # positions of the cache: what attention reads grows by so many
+ROWS = 8  # the batch shrinks by so many, and to no fewer
+
+
+class _Layer(StaticLayer):
+    """One layer's keys and values in a buffer of fixed size, of which attention is given what is in use."""
+
+    used = 0  # positions
+
+    def __init__(self, max_cache_len: int, block: int):
+        super().__init__(max_cache_len=max_cache_len)
+        self.block = block
+
+    def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+        """Take in the new positions; returns all keys and values to look at."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        start, self.used = self.used, self.used + key_states.shape[-2]
+        self.keys[:, :, start : self.used] = key_states
+        self.values[:, :, start : self.used] = value_states
+        end = shown(self.used, self.max_cache_len, self.block)
+        return self.keys[:, :, :end], self.values[:, :, :end]
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        """How many positions a mask covers, and from which on."""
+        return shown(self.used + query_length, self.max_cache_len, self.block), 0
+
+    def get_seq_length(self) -> int:
+        """The positions in use."""
+        return self.used
+
+    def keep(self, rows: Tensor) -> None:
+        """Hold these rows alone, in this order; what stays where it is is not copied."""
+        moved = rows != torch.arange(len(rows))
+        for name in ("keys", "values"):
+            buffer = getattr(self, name)
+            buffer[: len(rows), :, : self.used][moved] = buffer[rows[moved], :, : self.used]
+            setattr(self, name, buffer[: len(rows)])
+
+
+def reserved_cache(model: PreTrainedModel, length: int) -> Cache | None:
+    """A cache of fixed size for `decode`; None for a model of which a layer keeps something else than all positions."""
+    layers = StaticCache(model.config, max_cache_len=length).layers
+    if any(type(layer) is not StaticLayer for layer in layers):
+        return None
+    block = BLOCK if attention_same(model.config, model.dtype, length, BLOCK) else length
+    return Cache(layers=[_Layer(max_cache_len=length, block=block) for _ in layers])
+
+
+def decode(
+    model: PreTrainedModel,
+    input_ids: Tensor,
+    logits_processor: LogitsProcessorList,
+    stopping_criteria: StoppingCriteriaList,
+    generation_config: GenerationConfig,
+    **inputs: Any,
+) -> Tensor:
+    """The loop of `generate(custom_generate=decode)` with a `reserved_cache`: prompts and what follows (batch, length).
+
+    Behind its end a row is padded. A row's random numbers are those of its place in the whole batch.
+    """
+    batch, pad = len(input_ids), generation_config.pad_token_id
+    place, running = torch.arange(batch), torch.ones(batch, dtype=torch.bool)  # of the rows that are computed
+    tokens, written, leave = input_ids, [input_ids], products_same(model, batch, ROWS)
+    while True:
+        first = len(written) == 1
+        given = model.prepare_inputs_for_generation(
+            tokens, next_sequence_length=None if first else 1, is_first_iteration=first, **inputs
+        )
+        outputs = model(**given, return_dict=True)
+        inputs = model._update_model_kwargs_for_generation(outputs, inputs)
+        scores = logits_processor(tokens, outputs.logits[:, -1].to(torch.float32, copy=True))
+        if generation_config.do_sample:
+            chances = scores.new_ones(batch, scores.shape[-1])
+            chances[place] = scores.softmax(-1)
+            drawn = torch.multinomial(chances, 1).squeeze(1)[place]
+        else:
+            drawn = scores.argmax(-1)
+        drawn = torch.where(running, drawn, pad)
+        tokens = torch.cat([tokens, drawn[:, None]], -1)
+        written.append(input_ids.new_full((batch, 1), pad).index_put_((place,), drawn[:, None]))
+        running &= ~stopping_criteria(tokens, None)
+        if not running.any():
+            return torch.cat(written, -1)
+        count = max(-(-int(running.sum()) // ROWS) * ROWS, ROWS)
+        if leave and count < len(place):
+            rows = _order(running, count)
+            place, running, tokens = place[rows], running[rows], tokens[rows]
+            inputs |= {name: value[rows] for name, value in inputs.items() if isinstance(value, Tensor)}
+            for layer in inputs["past_key_values"].layers:
+                layer.keep(rows)
+
+
+def _order(running: Tensor, count: int) -> Tensor:
+    """So many rows, all that run among them: the first ones, with those of the others in the place of ended ones."""
+    rows = torch.arange(count)
+    behind = count + running[count:].nonzero().squeeze(1)
+    rows[(~running[:count]).nonzero().squeeze(1)[: len(behind)]] = behind
+    return rows

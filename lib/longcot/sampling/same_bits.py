@@ -1,0 +1,59 @@
+"""Whether this machine computes less to the same bits, tried out: which kernel a product takes may go by its size."""
+
+import functools
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from transformers import PretrainedConfig, PreTrainedModel
+
+TRIED = 8  # sizes of a cache, of those that are smaller than the whole
+VECTOR = 16  # numbers that a processor takes at once, at most
+
+
+def shown(used: int, length: int, block: int) -> int:
+    """How many positions of a cache of `length` attention is given when so many are in use: whole blocks.
+
+    And what `length` has beyond whole vectors, which kernels treat apart: an odd length rounds otherwise than an even.
+    """
+    return min(-(-used // block) * block + length % VECTOR, length)
+
+
+def products_same(model: PreTrainedModel, batch: int, step: int) -> bool:
+    """Whether a row of a batch comes out of the model's linear layers the same in each batch smaller by `step` rows."""
+    layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
+    shapes = {(*layer.weight.shape, layer.bias is not None, layer.weight.dtype) for layer in layers}
+    return all(_product_same(*shape, batch, step) for shape in shapes)
+
+
+@functools.cache
+def _product_same(width: int, depth: int, has_bias: bool, dtype: torch.dtype, batch: int, step: int) -> bool:
+    draw = torch.Generator().manual_seed(1)  # of its own: a batch's seed is set already
+    rows, weight = (torch.randn(size, depth, generator=draw).to(dtype) for size in (batch, width))
+    bias = torch.randn(width, generator=draw).to(dtype) if has_bias else None
+    whole = F.linear(rows[:, None], weight, bias)
+    return all(torch.equal(F.linear(rows[:n, None], weight, bias), whole[:n]) for n in range(step, batch, step))
+
+
+def attention_same(config: PretrainedConfig, dtype: torch.dtype, length: int, block: int) -> bool:
+    """Whether attention over a cache of `length` positions gives the same over whole blocks of it, the rest masked."""
+    text = config.get_text_config()
+    heads = text.num_attention_heads
+    groups = getattr(text, "num_key_value_heads", None) or heads
+    size = getattr(text, "head_dim", None) or text.hidden_size // heads
+    return _attention_same(heads // groups, size, dtype, length, block)
+
+
+@functools.cache
+def _attention_same(queries: int, size: int, dtype: torch.dtype, length: int, block: int) -> bool:
+    draw = torch.Generator().manual_seed(1)
+    query, keys, values = (torch.randn(1, 2, n, size, generator=draw).to(dtype) for n in (queries, length, length))
+    places = torch.arange(length)[None, None, None]
+
+    def attended(used: int, end: int) -> torch.Tensor:
+        part = keys[:, :, :end], values[:, :, :end]
+        return F.scaled_dot_product_attention(query, *part, attn_mask=places[..., :end] < used)
+
+    blocks = range(block, length, block)
+    tried = [used for end in blocks[:: len(blocks) // TRIED + 1] for used in (end, end - block // 2 - 1)]
+    return all(torch.equal(attended(used, length), attended(used, shown(used, length, block))) for used in tried)

@@ -1,0 +1,139 @@
+"""How far a run is, by what lies in its directory."""
+
+import json
+import os
+import re
+import time
+
+import pytest
+import yaml
+
+from longcot.files.manifest import Product, manifest_path
+from longcot.files.text_table import text_table
+from longcot.run.jobs import study_jobs
+from longcot.run.jobs_file import write_jobs
+from longcot.run.lock import hold_lock, owner
+from longcot.run.progress import counts_in, read_progress
+from longcot.run.status import follow, status_text
+from longcot.study.reading import load_study
+from longcot.traces.trace import Trace, read_traces, write_traces
+
+PARTS, PLAIN = {"train": "train", "benchmark": "test"}, {"name": "plain", "model": "base"}
+STUDY = {
+    "name": "progress",
+    "title": "Does it go on?",
+    "problems": {name: {"source": f"miniature:{part}", "limit": 4} for name, part in PARTS.items()},
+    "models": {"base": {"path": "lib/longcot/miniature/weights/world1/base"}},
+    "sampling": {"max_tokens": 100, "samples": 2},
+    "training_traces": [{"model": "base"}],
+    "main_arm": "plain",
+    "arms": [PLAIN, PLAIN | {"name": "tuned", "data": {"teacher": "base", "n": 2}}],
+}
+
+
+def traces(count: int) -> list[Trace]:
+    """Traces of 10 tokens each, every other one right, whose texts look like what is searched for."""
+    return [
+        Trace(
+            problem_id=str(i // 2), sample=i % 2, problem="1+1?", expected_answer="2", model="m", answer="2",
+            text='{"correct":true,"completion_tokens":99}', completion_tokens=10, correct=i % 2 == 0,
+        )
+        for i in range(count)
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def run_dir(tmp_path):
+    """A run whose teacher is sampled and whose choice is made; nobody runs it."""
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(STUDY))
+    write_jobs(study_jobs(load_study(tmp_path / "study.yaml")), 1, tmp_path / "jobs.json")
+    for job in ("01_generate_traces-training-0", "02_analyze_curation"):
+        (tmp_path / "stamps").mkdir(exist_ok=True)
+        (tmp_path / f"stamps/{job}.done").touch()
+    making = Product(tmp_path / "traces/base/training.jsonl", {})
+    write_traces(making.path, traces(4))
+    making.finish()
+    made = manifest_path(making.path)
+    made.write_text(json.dumps(json.loads(made.read_text()) | {"seconds": 2.0}))
+    return tmp_path
+
+
+def test_counts_are_those_of_the_traces(tmp_path):
+    file = tmp_path / "t.jsonl"
+    write_traces(file, traces(7))
+    with open(file, "a") as lines:
+        lines.write('{"torn": "correct":true')
+    counts, read = counts_in(file), read_traces(file)
+    assert (counts.rows, counts.right) == (len(read), sum(trace.correct for trace in read)) == (7, 4)
+    assert counts.tokens == 70 and counts_in(tmp_path / "none.jsonl").rows == 0
+
+
+def test_what_is_left_goes_by_the_rates_of_the_run(run_dir):
+    now = read_progress(run_dir)
+    assert (len(now.of("done")), now.of("running"), now.alive) == (2, [], "")
+    assert now.seconds_left is None, "nothing was trained yet"
+    study = yaml.safe_load((run_dir / "study.yaml").read_text())
+    study |= {"assume": {"training_tokens_per_s": 100.0, "job_seconds": 0.0}, "lora": {"epochs": 10}}
+    (run_dir / "study.yaml").write_text(yaml.safe_dump(study))
+    # 40 tokens in 2 seconds. Plain: 8 responses of the limit's 100 tokens, 40 s. Training: 2 traces, 10 tokens, 10
+    # times, 2 s; then 8 responses as long as the teacher's, 4 s. Side by side where there are two cores.
+    now = read_progress(run_dir)
+    assert now.seconds_left == pytest.approx(46 if os.cpu_count() == 1 else 40, rel=0.1)
+    assert "2 of 6 jobs done" in now.work() and "about 1 min left" in now.work()
+    assert "nothing runs it now" in status_text(now) and "goes on with it" in status_text(now)
+
+
+def test_a_run_that_lives_says_what_runs_with_loss_and_accuracy(run_dir, capsys):
+    hold_lock(run_dir)
+    copy = run_dir / "notebooks/03_finetune_qlora-0.ipynb"
+    copy.parent.mkdir()
+    copy.touch()
+    os.utime(copy, (time.time() + 1,) * 2)
+    for step, losses in ((2, [2.0, 1.5]), (4, [2.0, 1.5, 1.25, 1.125])):
+        state = run_dir / f"adapters/tuned.training/checkpoint-{step}/trainer_state.json"
+        state.parent.mkdir(parents=True)
+        state.write_text(json.dumps({"log_history": [{"loss": loss} for loss in losses]}))
+    write_traces(run_dir / "traces/plain/benchmark.jsonl", traces(4))
+    now = read_progress(run_dir)
+    assert (now.of("running"), now.alive) == (["03_finetune_qlora-0"], owner())
+    assert now.line().endswith("loss tuned 1.125; right plain 50.0%")
+    assert "running  03_finetune_qlora-0" in status_text(now) and f"process {os.getpid()} on" in status_text(now)
+    said = []
+    with pytest.raises(InterruptedError):
+
+        def say(line: str) -> None:
+            said.append(line)
+            raise InterruptedError
+
+        follow(run_dir, say, every_s=0.01)
+    assert said == [f"[{run_dir.name}] {now.line()}"]
+
+
+def test_a_failed_job_is_named_with_its_error(run_dir):
+    error = run_dir / "notebooks/03_finetune_qlora-0.error.txt"
+    error.parent.mkdir()
+    error.write_text("error: out of memory; run fewer jobs\n")
+    now = read_progress(run_dir)
+    assert now.of("failed") == ["03_finetune_qlora-0"]
+    assert "out of memory; run fewer jobs" in status_text(now)
+
+
+def test_a_finished_run_shows_its_scores(run_dir):
+    for job in json.loads((run_dir / "jobs.json").read_text()):
+        (run_dir / f"stamps/{job['name']}.done").touch()
+    (run_dir / "report.html").touch()
+    (run_dir / "tables").mkdir()
+    heads = (
+        "arm,model,n_train,pass_at_1,pass_at_1_low,pass_at_1_high,maj_at_k,k,mean_tokens,finished,n_problems,n_samples"
+    )
+    (run_dir / "tables/arms.csv").write_text(f"{heads}\nplain,base,0,0.5,0.25,0.75,0.5,2,,1,4,8\n")
+    now = read_progress(run_dir)
+    assert now.done and now.work() == "6 of 6 jobs done"
+    told = status_text(now)
+    assert re.search(r"^plain +50\.0 +25\.0 to 75\.0 +50\.0$", told, re.M)
+    assert told.splitlines()[-1].endswith("report.html")
+
+
+def test_a_table_for_the_terminal():
+    rows = [("arm", "right, %"), ("a", "5.0"), ("long name", "")]
+    assert text_table(rows).splitlines() == ["arm        right, %", "a               5.0", "long name"]

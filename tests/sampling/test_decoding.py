@@ -1,0 +1,76 @@
+"""The loop for a CPU gives the tokens of transformers' own, with less work."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+from transformers import AutoModelForCausalLM, Gemma3TextConfig, GenerationConfig, StaticCache
+
+from longcot.sampling.decoding import BLOCK, ROWS, decode, reserved_cache
+from longcot.sampling.local import LocalSampler
+from longcot.sampling.same_bits import attention_same, products_same
+
+LENGTHS = [*range(3, 130, 6), 130, 130, 20]  # tokens of each row's response
+
+
+@pytest.mark.parametrize("sampled", [True, False])
+def test_tokens_are_those_of_generate(tiny_model, sampled, monkeypatch):
+    sampler = LocalSampler(tiny_model, threads=1, device="cpu")
+    model, stop, rows = sampler.model, sampler.stops[0], len(LENGTHS)
+    widths = [5 + n % 7 for n in range(rows)]
+    torch.manual_seed(3)
+    ids = torch.tensor([[stop] * (12 - width) + torch.randint(5, 300, (width,)).tolist() for width in widths])
+    mask = torch.tensor([[0] * (12 - width) + [1] * width for width in widths])
+    how = {"max_new_tokens": 130, "eos_token_id": stop, "pad_token_id": stop, "do_sample": sampled, "top_k": 0}
+    config = GenerationConfig(**how, **({"temperature": 0.8, "top_p": 0.9} if sampled else {}))
+
+    class Ends:
+        """Each row, known by its prompt, ends at its length."""
+
+        def __call__(self, ids: torch.Tensor, scores: torch.Tensor, **_) -> torch.Tensor:
+            return torch.tensor([ids.shape[1] - 12 >= of[tuple(row[:12].tolist())] for row in ids])
+
+    of = {tuple(row.tolist()): length for row, length in zip(ids, LENGTHS, strict=True)}
+    seen, forward = [], model.forward
+
+    def watched(**given):
+        seen.append(given["attention_mask"]["full_attention"].shape)
+        return forward(**given)
+
+    monkeypatch.setattr(model, "forward", watched)
+
+    def tokens(cache, **more):
+        torch.manual_seed(7)
+        given = {"past_key_values": cache, "generation_config": config, "stopping_criteria": [Ends()]}
+        with torch.inference_mode():
+            return model.generate(ids, attention_mask=mask, **given, **more)
+
+    whole = tokens(StaticCache(model.config, max_cache_len=142))
+    seen.clear()
+    assert torch.equal(tokens(reserved_cache(model, 142), custom_generate=decode), whole)
+    assert {shape[0] for shape in seen} == {25, *range(ROWS, 25, ROWS)}, "ended rows leave"
+    assert {shape[-1] for shape in seen} == {BLOCK + 14, 2 * BLOCK + 14}, "what is in use is attended to"
+
+
+def test_a_model_that_keeps_a_window_has_no_such_cache(tiny_model):
+    window = Gemma3TextConfig(
+        hidden_size=32,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        vocab_size=50,
+        layer_types=["sliding_attention", "full_attention"],
+    )
+    assert reserved_cache(AutoModelForCausalLM.from_config(window), 100) is None
+    assert reserved_cache(AutoModelForCausalLM.from_pretrained(tiny_model), 100) is not None
+
+
+def test_other_bits_are_seen(tiny_model, monkeypatch):
+    """On a machine whose kernels go by the size of what they are given."""
+    model = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32)
+    assert products_same(model, 24, ROWS)
+    assert all(attention_same(model.config, torch.float32, length, BLOCK) for length in range(440, 460))
+    assert not products_same(model, 3, 1) or torch.backends.cpu.get_cpu_capability() != "AVX2"
+    attention = F.scaled_dot_product_attention
+    by_size = lambda q, k, v, **how: attention(q, k, v, **how) * (1 + 1e-6 * k.shape[2])  # noqa: E731
+    monkeypatch.setattr(F, "scaled_dot_product_attention", by_size)
+    assert not attention_same(model.config, torch.float32, 151, BLOCK)
+    assert {layer.block for layer in reserved_cache(model, 151).layers} == {151}
