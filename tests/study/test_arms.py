@@ -6,7 +6,8 @@ import yaml
 from longcot.files.errors import BadInput
 from longcot.files.paths import ROOT
 from longcot.run.expected import expected_tokens
-from longcot.run.jobs import plot_tasks, study_jobs
+from longcot.run.jobs import study_jobs
+from longcot.run.tasks import plot_tasks
 from longcot.run.training_fit import check_named_modules
 from longcot.study.reading import load_study
 from longcot.study.study import Study

@@ -88,13 +88,22 @@ def group_equivalent(answers: Sequence[str | None], timeout: float = 5.0) -> lis
     return [-1 if answer is None else groups[same[places[answer]]] for answer in answers]
 
 
+def _own_answer(trace: Trace) -> str | None:
+    """The answer of a trace, read with what it was given before it; none where what was given alone holds it."""
+    answer, given = extract_answer(trace.text), trace.given_characters
+    if answer and given and extract_answer(trace.text[:given]) == answer and not extract_answer(trace.text[given:]):
+        return None
+    return answer
+
+
 def grade(traces: Sequence[Trace], timeout: float = 5.0) -> list[Trace]:
     """Copies of the traces with `answer`, `correct` and `undecided` set.
 
-    A truncated trace has no answer; no answer is not correct. An answer that `compare` cannot decide
-    is not correct either, and marked; a warning counts them.
+    A truncated trace has no answer, and one that stands in what was given to it alone (prefill) is not its own; no
+    answer is not correct. An answer that `compare` cannot decide is not correct either, and marked; a warning counts
+    them.
     """
-    found = [None if trace.truncated else extract_answer(trace.text) for trace in traces]
+    found = [None if trace.truncated else _own_answer(trace) for trace in traces]
     verdicts = compare(
         ((answer, trace.expected_answer) for answer, trace in zip(found, traces, strict=True) if answer), timeout
     )

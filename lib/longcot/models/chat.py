@@ -99,6 +99,37 @@ def _without_its_own(found: Layout, text: str) -> str:
     )
 
 
+def opened(tokenizer: Any, messages: Sequence[dict[str, str]]) -> tuple[str, str]:
+    """(the prompt, what is given of the response) of a conversation; given is what the assistant says at its end.
+
+    Without the tag of a thought that the prompt opens. Raises BadInput as `render` does, and where what is given holds
+    a text that would end the turn.
+    """
+    given = messages[-1]["content"] if messages[-1]["role"] == "assistant" else ""
+    prompt = render(tokenizer, messages[:-1] if given else messages, add_generation_prompt=True)
+    if not given:
+        return prompt, ""
+    if early := next((one for one in (turn_end(tokenizer), *stop_texts(tokenizer)) if one in given), None):
+        raise BadInput(f"prefill holds {early!r}, which would end the response; give less")
+    opening = thought_opening(tokenizer)
+    if opening and given.lstrip().startswith(opening.rstrip()):
+        given = given.lstrip()[len(opening.rstrip()) :].removeprefix(opening[len(opening.rstrip()) :])
+    return prompt, given
+
+
+def further_tokens(tokenizer: Any, text: str, ids: list[int], part: str) -> list[int]:
+    """The tokens of `part` after `text`, whose tokens are `ids`; those stay as they are.
+
+    A tokenizer of the SentencePiece kind puts a space before each text that it is given, so it is given the whole.
+    """
+    first = tokenizer.convert_ids_to_tokens(tokenizer("a", add_special_tokens=False)["input_ids"])[0]
+    if text and first.startswith("▁"):
+        whole = tokenizer(text + part, add_special_tokens=False)["input_ids"]
+        if whole[: len(ids)] == ids:
+            return whole[len(ids) :]
+    return tokenizer(part, add_special_tokens=False)["input_ids"]
+
+
 def response_text(tokenizer: Any, prompt: str, content: str) -> str:
     """What an assistant's turn adds to its prompt, up to and with the token that ends it.
 

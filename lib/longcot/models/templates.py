@@ -22,6 +22,8 @@ PLAIN = (
     "{{- message['content'] + '\\n\\n' }}{%- endfor %}"
     "{%- if add_generation_prompt %}{{- 'Solution:\\n' }}{%- endif %}"
 )
+DOCUMENT = "{%- for message in messages %}{{- message['content'] }}{%- endfor %}"
+RAW = "raw"  # of documents: what is said and nothing around it; chosen by a prompt's style
 DEFAULT = "plain"  # of a model without a template of its own, where a study does not say how it is spoken to
 
 
@@ -53,7 +55,7 @@ def template_name(tokenizer: Any, choice: str = "") -> str:
 def spoken_as(tokenizer: Any, choice: str = "") -> str:
     """How a manifest names the template of a choice; nothing where it is the model's own."""
     name = template_name(tokenizer, choice)
-    if name in TEMPLATES:
+    if name in (*TEMPLATES, RAW):
         return {"own": "", "chatml": "chatml"}.get(name, name if choice else f"{name}, as the model has no template")
     return display_path(resolve(name))
 
@@ -86,7 +88,7 @@ def apply_template(tokenizer: Any, messages: Sequence[dict[str, str]], add_gener
 
 def _text(tokenizer: Any, name: str) -> str:
     """A template by its name; a named one begins with the BOS where the tokenizer puts one before any text."""
-    if name not in TEMPLATES:
+    if name not in (*TEMPLATES, RAW):
         path = resolve(name)
         if not path.is_file():
             raise BadInput(
@@ -96,7 +98,7 @@ def _text(tokenizer: Any, name: str) -> str:
         return read_text(path)
     ids, bos = tokenizer("a")["input_ids"], tokenizer.bos_token_id
     start = "{{- bos_token }}" if bos is not None and ids[:1] == [bos] else ""
-    return start + {"chatml": CHATML, "plain": PLAIN}[name]
+    return start + {"chatml": CHATML, "plain": PLAIN, RAW: DOCUMENT}[name]
 
 
 def _name(tokenizer: Any) -> str:

@@ -3,20 +3,36 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
 
 from longcot.files.errors import BadInput
 from longcot.files.paths import resolve
 from longcot.files.strict import Strict
 from longcot.problems.problem import Problem
-from longcot.problems.wordings import EDITS, STYLES
+from longcot.problems.wordings import EDITS, RAW, STYLES
 
-Style = Literal["zero_shot", "reasoning_style", "outline", "few_shot"]
-AskedStyle = Literal["zero_shot", "reasoning_style", "outline"]  # in a study few_shot is `use: examples`
+Style = Literal["zero_shot", "reasoning_style", "outline", "few_shot", "raw"]
+AskedStyle = Literal["zero_shot", "reasoning_style", "outline", "raw"]  # in a study few_shot is `use: examples`
 Edit = Literal["explore", "verify", "backtrack", "join", "paraphrase"]
 
 
 TEMPLATES = ("own", "chatml", "plain")  # chat templates by name; any other name is a Jinja file of the project
+
+
+class Raw(Strict):
+    """A document's format, for the style `raw`: the model continues `template`, in which {problem} stands."""
+
+    template: str  # as "Exercise. {problem}\nSolution.\n"
+    stops: list[Annotated[str, Field(min_length=1)]] = []  # texts that end a response, beside the model's own stops
+
+    @field_validator("template")
+    @classmethod
+    def _with_a_problem(cls, value: str) -> str:
+        if "{problem}" not in value:
+            raise ValueError(f"{value!r} has no {{problem}} in it; say where the problem goes")
+        return value
 
 
 class Prompt(Strict):
@@ -32,7 +48,9 @@ class Prompt(Strict):
     chat_template: str = ""  # one of `TEMPLATES`, or a Jinja file, relative to the project
     empty_thoughts: bool = False  # a training trace that marks no thoughts gets an empty block of them before it
 
-    LATER = frozenset({"chat_template", "empty_thoughts"})
+    raw: Raw | None = None  # the format of the style `raw`
+
+    LATER = frozenset({"chat_template", "empty_thoughts", "raw"})
 
     @property
     def template_file(self) -> Path | None:
@@ -44,13 +62,17 @@ class Prompt(Strict):
         """`template` and `system`, as `build_messages` takes them."""
         return {"template": self.template, "system": self.system}
 
+    def wording_of(self, style: Style) -> dict[str, str | None]:
+        """`wording` of a style: the raw one has its own template and no system prompt."""
+        return {"template": self.raw.template, "system": None} if style == "raw" and self.raw else self.wording
+
 
 def style_version(style: str) -> str:
     """A prompt style or edit pass with the version of its wording, as `reasoning_style/1`, for manifests.
 
     Raises BadInput for an unknown name.
     """
-    known = STYLES | EDITS
+    known = STYLES | {"raw": RAW} | EDITS
     if style not in known:
         raise BadInput(f"prompt_style {style!r} is not known; use one of {', '.join(known)}")
     return f"{style}/{known[style].version}"
@@ -67,19 +89,20 @@ def build_messages(
     """The chat messages that put `problem` to a model in one of `STYLES`, as `{"role", "content"}`.
 
     Each is one user turn; `few_shot` puts `examples`, pairs of a problem's text and a trace, before it as turns of
-    their own. `template`, with `{problem}` where the problem goes, replaces the wording of `zero_shot` and `few_shot`
-    and leaves that of the others alone; `system` goes before all, None means no system prompt, see `render`. Examples
-    are never cut or left out: what does not fit the model's context is refused when sampled. Raises BadInput for an
-    unknown style or where style and arguments disagree.
+    their own. `template`, with `{problem}` where the problem goes, replaces the wording of `zero_shot`, `few_shot` and
+    `raw` and leaves that of the others alone; `system` goes before all, None means no system prompt, see `render`.
+    Examples are never cut or left out: what does not fit the model's context is refused when sampled. Raises BadInput
+    for an unknown style or where style and arguments disagree.
     """
-    if style not in STYLES:
-        raise BadInput(f"prompt_style {style!r} is not known; use one of {', '.join(STYLES)}")
+    known = STYLES | {"raw": RAW}
+    if style not in known:
+        raise BadInput(f"prompt_style {style!r} is not known; use one of {', '.join(known)}")
     if (style == "few_shot") != bool(examples):
         raise BadInput(f"prompt_style {style!r} with {len(examples)} examples; few_shot needs them, others take none")
     if template is not None and "{problem}" not in template:
         raise BadInput(f"prompt template {template!r} has no {{problem}} in it; say where the problem goes")
-    own = template is not None and style in ("zero_shot", "few_shot")
-    wording = template if own else STYLES[style].text
+    own = template is not None and style in ("zero_shot", "few_shot", "raw")
+    wording = template if own else known[style].text
     messages = [{"role": "system", "content": system}] if system is not None else []
     for text, trace in examples:
         messages.append({"role": "user", "content": _fill(wording, problem=text)})

@@ -41,6 +41,9 @@ STYLES: dict[str, Template] = {
     ),
 }
 
+# Of the style `raw`: a study gives the document's format (`prompt.raw`), no chat template is put around it.
+RAW = Template(1, "{problem}")
+
 _GIVEN = "Problem:\n{problem}\n\nSolution:\n{trace}\n\n"
 _KEEP = (
     " Keep the rest, and end with the final answer within \\boxed{}. "

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from longcot.files.errors import BadInput
 from longcot.files.paths import display_path
 from longcot.files.rows import json_rows
-from longcot.models.chat import rendered_pieces, response_text
+from longcot.models.chat import further_tokens, rendered_pieces, response_text
 from longcot.models.layout import Layout, layout
 from longcot.qlora.label_masks import learnt
 from longcot.qlora.settings import Loss
@@ -47,7 +47,7 @@ def tokenize(
         if not found.own_end and any(later["role"] == "assistant" for later in messages[number + 1 :]):
             response = response.removesuffix(found.end)
         for part, said in ((prompt, False), (response, True)):
-            tokens = _further_tokens(tokenizer, text, ids, part)
+            tokens = further_tokens(tokenizer, text, ids, part)
             counts = [said] * len(tokens)
             if said and loss:
                 counts = learnt(loss, tokenizer, text, part, found.end, tokens)
@@ -71,19 +71,6 @@ def _after_the_turn(found: Layout, piece: str, content: str) -> str:
             raise BadInput("the chat template ends earlier turns otherwise; give conversations of one turn")
         return rest
     return piece if found.trims[1] else piece.removeprefix(content[len(content.rstrip()) :])
-
-
-def _further_tokens(tokenizer: "PreTrainedTokenizerBase", text: str, ids: list[int], part: str) -> list[int]:
-    """The tokens of `part` after `text`, whose tokens are `ids`; those stay as they are.
-
-    A tokenizer of the SentencePiece kind puts a space before each text that it is given, so it is given the whole.
-    """
-    first = tokenizer.convert_ids_to_tokens(tokenizer("a", add_special_tokens=False)["input_ids"])[0]
-    if text and first.startswith("▁"):
-        whole = tokenizer(text + part, add_special_tokens=False)["input_ids"]
-        if whole[: len(ids)] == ids:
-            return whole[len(ids) :]
-    return tokenizer(part, add_special_tokens=False)["input_ids"]
 
 
 def marked_tokens(tokenizer: "PreTrainedTokenizerBase", row: dict[str, list[int]]) -> list[str]:

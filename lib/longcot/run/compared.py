@@ -17,7 +17,7 @@ from longcot.problems.problem import Problem
 from longcot.problems.prompts import build_messages
 from longcot.qlora.tokens import IGNORED, tokenize
 from longcot.run.arguments import study_in
-from longcot.run.jobs import benchmark_task
+from longcot.run.tasks import benchmark_task
 from longcot.sampling.settings import SampleTask
 from longcot.sampling.steered import SteeredSampler
 from longcot.traces.trace import Trace, read_traces

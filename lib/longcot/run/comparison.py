@@ -19,7 +19,7 @@ from longcot.files.text_table import text_table
 from longcot.files.visible import visible
 from longcot.files.writing import whole_folder, write_whole
 from longcot.problems.problem import problem_id
-from longcot.run.jobs import plot_tasks
+from longcot.run.tasks import plot_tasks
 from longcot.study.reading import load_study
 from longcot.study.study import Study
 from longcot.traces.trace import Trace

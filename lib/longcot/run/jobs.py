@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from longcot.curation.task import CurateTask
-from longcot.figures.task import PlotTask
 from longcot.files.run_directory import adapter, benchmark_traces, table, training_set, training_traces
 from longcot.files.strict import Strict
 from longcot.qlora.task import TrainTask
 from longcot.run.expected import dealt, reckoned_seconds
+from longcot.run.tasks import benchmark_task, plot_tasks, teacher_task
 from longcot.sampling.importing import ImportTask
 from longcot.sampling.task import SampleTask
 from longcot.study.arms import Arm, TrainingTraces
@@ -87,47 +87,6 @@ def _same_engine(study: Study, arms: Sequence[Arm], others: Sequence[Arm | Train
     return [arm for arm in arms if _base(study, arm) in engines]
 
 
-def _served_as(study: Study, model: str, name: str, folder: str) -> str:
-    """The name on a server: of an arm's own adapter the arm's, else that of the model in the study."""
-    return name if folder and folder != study.models[model].adapter else model
-
-
-def _sample_task(study: Study, model: str, name: str, folder: str, **how: Any) -> SampleTask:
-    """A model of the study, with the adapter in `folder` (or its own), to be sampled."""
-    given = study.models[model]
-    folder = folder or given.adapter
-    return SampleTask(
-        name=name,
-        base=given.base,
-        adapter=folder,
-        context=given.context,
-        server=given.server,
-        engine=given.engine,
-        served_as=_served_as(study, model, name, folder) if given.server or given.engine else "",
-        dtype=study.lora.compute_dtype,
-        **how,
-    )
-
-
-def _teacher_task(study: Study, teacher: TrainingTraces) -> SampleTask:
-    own = {"samples": teacher.samples}
-    own |= {} if teacher.temperature is None else {"temperature": teacher.temperature}
-    how = {"style": teacher.style, "edits": teacher.edits, "traces": training_traces(teacher.name)}
-    how |= {"sampling": study.sampling.model_copy(update=own), "prompt": study.prompt, "own": own}
-    return _sample_task(study, teacher.model, teacher.name, "", **how)
-
-
-def benchmark_task(study: Study, arm: Arm) -> SampleTask:
-    """How an arm is sampled on the benchmark."""
-    own = study.adapter_of(arm)
-    folder = f"{study.run_dir}/{own}" if own else ""
-    how = {"style": arm.style, "traces": benchmark_traces(arm.name)}
-    how |= {"examples": training_set(arm.name) if arm.data and not arm.trained else ""}
-    how |= {"sampling": study.sampling_of(arm), "prompt": study.prompt_of(arm)}
-    how |= {"own": {name: said for name, said in arm.own.items() if name not in ("lora", "loss", "transform")}}
-    return _sample_task(study, arm.model, arm.name, folder, **how)
-
-
 def _generate(study: Study, name: str, problems: Any, tasks: list[SampleTask], after: list[str]) -> Job:
     settings = {"run_dir": study.run_dir, "problems": problems.model_dump(), "threads": study.jobs.threads}
     settings["job"] = name
@@ -155,7 +114,7 @@ def _training_jobs(study: Study, teachers: Sequence[TrainingTraces], plain: Sequ
     """The jobs of teachers; the `plain` arms, asked the benchmark's problems, are sampled by the engines of these."""
     jobs = []
     for number, group in enumerate(batches(study, teachers)):
-        tasks = [_teacher_task(study, one) for one in group]
+        tasks = [teacher_task(study, one) for one in group]
         arms = _same_engine(study, plain, group)
         benchmark = {"problems": study.problems.benchmark}
         tasks += [benchmark_task(study, arm).model_copy(update=benchmark) for arm in arms]
@@ -217,27 +176,28 @@ def _train_job(study: Study, number: int, arms: Sequence[Arm]) -> Job:
     return Job(f"{FINETUNE}-{number}", FINETUNE, tasks, settings, [CURATE], products, request)
 
 
-def plot_tasks(study: Study) -> list[PlotTask]:
-    """The arms of a study that are reported."""
-    return [_plot_task(study, arm, study.learner(arm)) for arm in study.arms if arm.reported]
+def _at_once(study: Study, arms: Sequence[Arm]) -> list[Arm]:
+    """Those of the arms that wait for no other arm's responses to begin their own."""
+    return [arm for arm in arms if not study.begun_by(arm)]
 
 
-def _plot_task(study: Study, arm: Arm, learner: Arm) -> PlotTask:
-    """An arm to be plotted; `learner` is the one whose training made its adapter, itself but for a checkpoint."""
-    compared = arm.checkpoint or study.kept_epochs(arm)
-    return PlotTask(
-        name=arm.name,
-        model=arm.model or arm.name,
-        n_train=learner.data.size if learner.trained else 0,
-        data=learner.data.source if learner.data else "",
-        traces=benchmark_traces(arm.name),
-        adapter=study.adapter_of(arm),
-        training_set=training_set(learner.name) if learner.trained else "",
-        condition=arm.condition.of if arm.condition else {},
-        foretold=arm.condition.foretold if arm.condition else "",
-        epoch=(arm.checkpoint.epoch if arm.checkpoint else study.lora_of(arm).epochs) if compared else 0,
-        own=study.own_of(arm),
-    )
+def _begun_jobs(study: Study, jobs: Sequence[Job]) -> list[Job]:
+    """The jobs that sample arms whose responses begin as another arm's do, each after what makes what it needs."""
+    made: list[Job] = []
+    depths = {arm.name: len(study.begun_by(arm)) for arm in study.arms}
+    for depth in range(1, max(depths.values()) + 1):
+        waiting = [arm for arm in study.arms if depths[arm.name] == depth]
+        for number, group in enumerate(batches(study, waiting)):
+            needed = {product for arm in group for product in _needed(study, arm)}
+            after = [job.name for job in [*jobs, *made] if needed & set(job.products)]
+            made.append(_benchmark_job(study, f"begun-{depth}-{number}", group, after))
+    return made
+
+
+def _needed(study: Study, arm: Arm) -> list[str]:
+    """The files that an arm with a prefill is sampled with: traces of another arm, an adapter, a training set."""
+    own = [adapter(study.learner(arm).name)] if study.adapter_of(arm) else []
+    return [benchmark_traces(arm.prefill.arm), *own, *([training_set(arm.name)] if arm.data and not own else [])]
 
 
 def _plot_job(study: Study, after: list[str]) -> Job:
@@ -276,8 +236,8 @@ def study_jobs(study: Study, side_by_side: int | None = None) -> list[Job]:
     jobs = []
     imported = any(one.imported for one in [*study.arms, *study.training_traces])
     teachers = [one for one in study.training_traces if one.model]
-    plain = [arm for arm in study.arms if not arm.imported and not arm.data and not arm.checkpoint]
-    shown = [arm for arm in study.arms if arm.data and arm.use == "examples"]
+    plain = [arm for arm in _at_once(study, study.arms) if not arm.imported and not arm.data and not arm.checkpoint]
+    shown = [arm for arm in _at_once(study, study.arms) if arm.data and arm.use == "examples"]
     trained = [arm for arm in study.arms if arm.trained]
     early = _same_engine(study, plain, teachers) if side_by_side is not None else []  # on the starts of teachers
     late = _same_engine(study, shown, trained) if side_by_side is not None else []  # on those of fine-tuned arms
@@ -301,12 +261,14 @@ def study_jobs(study: Study, side_by_side: int | None = None) -> list[Job]:
                 jobs.append(_train_job(study, number, own))
                 training.append(jobs[-1].name)
             if not engine:
-                sampled = [*(arm for arm in arms if not arm.trained), *study.sampled_with(own)]
-                jobs.append(_benchmark_job(study, f"trained-{number}", sampled, training[-1:] if own else [CURATE]))
+                sampled = [*(arm for arm in arms if not arm.trained), *_at_once(study, study.sampled_with(own))]
+                if sampled:
+                    after = training[-1:] if own else [CURATE]
+                    jobs.append(_benchmark_job(study, f"trained-{number}", sampled, after))
             number += 1
-        if engine:
-            sampled = [*_same_engine(study, late, group), *study.sampled_with(group)]
+        if engine and (sampled := [*_same_engine(study, late, group), *_at_once(study, study.sampled_with(group))]):
             jobs.append(_benchmark_job(study, f"trained-engine-{place}", sampled, training))
+    jobs += _begun_jobs(study, jobs)
     if any(arm.reported for arm in study.arms):
         jobs.append(_plot_job(study, [job.name for job in jobs if job.notebook in (GENERATE, FINETUNE)]))
     return jobs

@@ -11,7 +11,8 @@ from longcot.files.paths import display_path
 from longcot.problems import prompts
 from longcot.problems.problem import Problem
 from longcot.sampling.live import Curves
-from longcot.sampling.requests import EMPTY, OVERFLOW, Completion, Request, Sampler
+from longcot.sampling.prefill import Given
+from longcot.sampling.requests import EMPTY, OVERFLOW, Completion, Messages, Request, Sampler
 from longcot.sampling.settings import Sampling
 from longcot.traces.trace import Trace, TraceWriter, iter_traces
 
@@ -29,16 +30,18 @@ def generate_traces(
     template: str | None = None,
     examples: Sequence[tuple[str, str]] = (),
     edits: Sequence[str] = (),
+    given: Given | None = None,
     progress: bool = True,
     curves: Curves | None = None,
 ) -> Path:
     """Sample `sampling.samples` responses to each problem, grade them and append them to the JSONL `out_path`.
 
-    `model` and `adapter` are the names that the traces carry. Each pass of `edits` follows when the one before is
-    whole: every trace of that one, cut ones too, is given back with the pass's instruction, and the response is a trace
-    of its own, `stage` the pass and `parent` the stage before. A trace without text has no such child. `curves` show
-    how many are correct as they come. Safe to kill: the next call asks for what is missing only. Returns the path.
-    Raises BadInput where samples cannot be had, or where in a whole stage no prompt fits the model's context.
+    `model` and `adapter` are the names that the traces carry. `given` says what each response begins with. Each pass of
+    `edits` follows when the one before is whole: every trace of that one, cut ones too, is given back with the pass's
+    instruction, and the response is a trace of its own, `stage` the pass and `parent` the stage before. A trace without
+    text has no such child. `curves` show how many are correct as they come. Safe to kill: the next call asks for what
+    is missing only. Returns the path. Raises BadInput where samples cannot be had, or where in a whole stage no prompt
+    fits the model's context.
     """
     out_path = Path(out_path)
     # A batch runs until its longest response ends, so problems that take traces of like length share one: those of one
@@ -46,7 +49,7 @@ def generate_traces(
     order = sorted(problems, key=lambda one: (one.level or "", one.subject or "", -len(one.problem)))
     how = {"system": system, "template": template, "examples": examples}
     first = [
-        Request(problem, sample, "", "", messages)
+        Request(problem, sample, "", "", _begun(messages, given, problem, sample))
         for problem in order
         for messages in [prompts.build_messages(prompt_style, problem, **how)]
         for sample in range(sampling.samples)
@@ -71,6 +74,11 @@ def generate_traces(
             ]
             _sample_stage(sampler, requests, *shared)
     return out_path
+
+
+def _begun(messages: Messages, given: Given | None, problem: Problem, sample: int) -> Messages:
+    """The messages with what is given of the response at their end."""
+    return [*messages, {"role": "assistant", "content": given(problem.id, sample)}] if given else messages
 
 
 def _sample_stage(

@@ -14,7 +14,7 @@ from transformers import GenerationConfig, StaticCache
 
 from longcot.files.errors import BadInput
 from longcot.models.adapter import beside, without_adapter
-from longcot.models.chat import ended, render, reopened, stop_ids, stop_texts, thought_opening
+from longcot.models.chat import ended, further_tokens, opened, reopened, stop_ids, stop_texts, thought_opening
 from longcot.models.loading import config_stops, context_length, load_model, load_pretrained_tokenizer
 from longcot.models.templates import spoken_as, with_template
 from longcot.sampling.decoding import decode, reserved_cache
@@ -70,10 +70,14 @@ class LocalSampler:
         # On a GPU it would only cost memory.
         self._fixed_cache = self.device.type == "cpu"
 
-    def use_template(self, choice: str) -> None:
-        """Speak to the model in the chat template of a study's `prompt.chat_template` from now on."""
+    def use_template(self, choice: str, stops: Sequence[str] = ()) -> None:
+        """Speak to the model in the chat template of a study's `prompt.chat_template` from now on.
+
+        `stops` are texts that end a response beside the template's own.
+        """
         self.tokenizer, self.spoken = with_template(self._tokenizer, choice), spoken_as(self._tokenizer, choice)
         self.stops, self.stop_texts = stop_ids(self.tokenizer, self._own_stops), stop_texts(self.tokenizer)
+        self.stop_texts = [*self.stop_texts, *stops]
 
     def use_adapter(self, path: str | Path | None, context: int | None = None) -> None:
         """Sample with the PEFT adapter in this directory from now on, or with the base alone (None).
@@ -109,24 +113,40 @@ class LocalSampler:
             yield list(zip(batch, self.sample([one.messages for one in batch], sampling, seed), strict=True))
 
     def prompt_text(self, messages: Messages) -> str:
-        """The prompt as the model sees it."""
-        return render(self.tokenizer, messages, add_generation_prompt=True)
+        """The prompt as the model sees it, with what is given of the response."""
+        return "".join(opened(self.tokenizer, messages))
+
+    def _tokens(self, messages: Messages) -> tuple[list[int], list[int]]:
+        """The tokens of the prompt, and of what is given of the response."""
+        prompt, given = opened(self.tokenizer, messages)
+        ids = self.tokenizer(prompt, add_special_tokens=False)["input_ids"]
+        return ids, further_tokens(self.tokenizer, prompt, ids, given) if given else []
 
     def sample(self, prompts: Sequence[Messages], sampling: Sampling, seed: int) -> list[Completion]:
         """One response for each list of chat messages; the batch runs as one, left-padded, until its last one ends.
 
         Stops on the turn's end, the EOS and where the model's own file says so. Where the prompt opened a thought, its
-        tag stands before the response. A response that reaches `max_tokens` or the end of the context has the
-        finish reason "length". A prompt that fills the context alone is left out of the batch and has "overflow".
+        tag stands before the response. What the assistant says last in a prompt begins the response. A response that
+        reaches `max_tokens` or the end of the context has the finish reason "length". A prompt that fills the context
+        alone is left out of the batch and has "overflow".
         """
-        every = self.tokenizer([self.prompt_text(one) for one in prompts], add_special_tokens=False)["input_ids"]
-        rows = [row for row in every if len(row) < self.context]
-        sampled = iter(self.sample_tokens(rows, sampling, seed) if rows else [])
-        return [next(sampled) if len(row) < self.context else Completion("", OVERFLOW, len(row), 0) for row in every]
+        every = [self._tokens(one) for one in prompts]
+        rows = [(prompt, given) for prompt, given in every if len(prompt) + len(given) < self.context]
+        whole, given = [prompt + given for prompt, given in rows], [len(given) for _, given in rows]
+        sampled = iter(self.sample_tokens(whole, sampling, seed, given) if rows else [])
+        return [
+            next(sampled) if len(prompt) + len(given) < self.context else Completion("", OVERFLOW, len(prompt), 0)
+            for prompt, given in every
+        ]
 
     @torch.inference_mode()
-    def sample_tokens(self, rows: list[list[int]], sampling: Sampling, seed: int) -> list[Completion]:
-        """One response for each prompt, given as tokens and shorter than the context, as `sample` does it."""
+    def sample_tokens(
+        self, rows: list[list[int]], sampling: Sampling, seed: int, given: Sequence[int] = ()
+    ) -> list[Completion]:
+        """One response for each prompt, given as tokens and shorter than the context, as `sample` does it.
+
+        The last `given` tokens of each, where said, begin its response.
+        """
         room = [min(sampling.max_tokens, self.context - len(row)) for row in rows]
         width, new = max(map(len, rows)), max(room)
         pad = self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else self.stops[0]
@@ -143,8 +163,8 @@ class LocalSampler:
         )
         out = self._generate(config, seed, width + new, input_ids=ids, attention_mask=mask)
         return [
-            self._completion(row, tokens[width:].tolist(), limit)
-            for row, tokens, limit in zip(rows, out, room, strict=True)
+            self._completion(row, tokens[width:].tolist(), limit, count)
+            for row, tokens, limit, count in zip(rows, out, room, given or [0] * len(rows), strict=True)
         ]
 
     def _generate(self, config: GenerationConfig, seed: int, length: int, **inputs: torch.Tensor) -> torch.Tensor:
@@ -167,17 +187,27 @@ class LocalSampler:
         torch.manual_seed(seed)
         return self.model.generate(**how)
 
-    def _completion(self, prompt: list[int], tokens: list[int], limit: int) -> Completion:
-        """The response up to its first stop within `limit`, a token or a text; what follows it is padding."""
+    def _completion(self, prompt: list[int], tokens: list[int], limit: int, given: int = 0) -> Completion:
+        """The response up to its first stop within `limit`, a token or a text; what follows it is padding.
+
+        It begins with the last `given` tokens of the prompt.
+        """
+        prompt, before = prompt[: len(prompt) - given], prompt[len(prompt) - given :]
+
+        def decoded(count: int) -> str:
+            return self.tokenizer.decode([*before, *tokens[:count]], skip_special_tokens=True)
+
         length = next((n for n, token in enumerate(tokens[:limit], 1) if token in self.stops), None)
         tokens = tokens[: length or limit]
-        text, stopped = ended(self.tokenizer.decode(tokens, skip_special_tokens=True), self.stop_texts)
+        text, stopped = ended(decoded(len(tokens)), self.stop_texts)
         if stopped:  # of the tokens those are counted that are needed for the text which ends it
 
             def holds(count: int) -> bool:
-                return ended(self.tokenizer.decode(tokens[:count], skip_special_tokens=True), self.stop_texts)[1]
+                return ended(decoded(count), self.stop_texts)[1]
 
             length = bisect(range(1, len(tokens)), False, key=holds) + 1
         opening = thought_opening(self.tokenizer)
-        text = reopened(text, opening) if opening else text
-        return Completion(text, "stop" if length else "length", len(prompt), length or len(tokens))
+        whole = reopened(text, opening) if opening else text
+        characters = len(whole) - len(text) + len(decoded(0)) if given else 0
+        counts = len(prompt), length or len(tokens), given, characters
+        return Completion(whole, "stop" if length else "length", *counts)

@@ -20,7 +20,10 @@ EMPTY = "empty"  # of one whose text a server has lost each time that it was ask
 
 @dataclass(frozen=True)
 class Request:
-    """One response that is wanted: chat messages, and where it goes. `parent` is the stage of the trace it edits."""
+    """One response that is wanted: chat messages, and where it goes. `parent` is the stage of the trace it edits.
+
+    Where the assistant speaks last in `messages`, the response begins with that.
+    """
 
     problem: Problem
     sample: int
@@ -36,12 +39,17 @@ class Request:
 
 @dataclass(frozen=True)
 class Completion:
-    """A model's response. `completion_tokens` counts the token it stopped on, as servers do."""
+    """A model's response. `completion_tokens` counts the token it stopped on, as servers do.
+
+    `text` begins with what was given, so many tokens and characters, which the other two counts leave out.
+    """
 
     text: str
     finish_reason: str | None  # as `finish_reasons` has them; None: a word of the server's that nobody knows
     prompt_tokens: int | None
     completion_tokens: int | None
+    given_tokens: int = 0
+    given_characters: int = 0
 
 
 class Sampler(Protocol):

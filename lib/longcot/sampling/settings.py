@@ -10,6 +10,7 @@ from longcot.models.base import Base, Dtype
 from longcot.problems.problem import Problem
 from longcot.problems.prompts import AskedStyle, Edit, Prompt, Style, style_version
 from longcot.problems.sources import ProblemSet
+from longcot.sampling.prefill import Prefill
 
 
 class Sampling(Strict):
@@ -81,6 +82,8 @@ class SampleTask(Strict):
     sampling: Sampling
     prompt: Prompt = Prompt()
     dtype: Dtype = "float32"  # in which an nf4 base is computed
+    prefill: Prefill | None = None  # what its responses begin with
+    prefill_traces: str = ""  # the file of the arm that it is taken from
     own: dict[str, Any] = {}  # what of the study's settings this arm replaces, for manifests
 
     @property
@@ -92,6 +95,7 @@ class SampleTask(Strict):
         """What decides the content of the traces. Where it is served, and how hard a server is pressed, does not."""
         arm = self.base.recipe() | {key: getattr(self, key) for key in ("name", "adapter", "style", "traces")}
         arm |= {key: value for key in ("context", "edits", "examples") if (value := getattr(self, key))}
+        arm |= {"prefill": self.prefill.said} if self.prefill else {}
         sampling = self.sampling.recipe()
         api = self.server.api if self.server else "completions" if self.engine else ""
         if api:

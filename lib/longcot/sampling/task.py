@@ -13,14 +13,16 @@ from longcot.files.paths import model_name, resolve
 from longcot.files.rows import json_rows
 from longcot.models.adapter import check_base
 from longcot.models.sampled_base import sampled_base
+from longcot.models.templates import RAW
 from longcot.problems.problem import Problem
 from longcot.problems.prompts import build_messages
 from longcot.problems.sources import ProblemSet, load_problems
 from longcot.sampling.engines.engines import Engines
 from longcot.sampling.live import Curves
+from longcot.sampling.prefill import Given
 from longcot.sampling.settings import SampleTask
 from longcot.sampling.side_by_side import side_by_side
-from longcot.traces.trace import trace_counts
+from longcot.traces.trace import iter_traces, trace_counts
 
 _ONE_AT_A_TIME = threading.Lock()  # what arms side by side share is made once: the base, its engine, tokenizers
 
@@ -37,6 +39,8 @@ def _sampler(task: SampleTask, base: str, dtype: str, threads: int, engines: Eng
 
     An nf4 base lies in a directory, which has no revision.
     """
+    raw = task.prompt.raw if task.style == "raw" else None
+    template, stops = (RAW, raw.stops) if raw else (task.prompt.chat_template, [])
     which = task.base.at | ({"revision": ""} if Path(base).is_dir() else {})
     adapter = resolve(task.adapter) if task.adapter else None
     if task.server or task.engine:
@@ -44,10 +48,10 @@ def _sampler(task: SampleTask, base: str, dtype: str, threads: int, engines: Eng
 
         server = task.server or engines.serve(task, base, dtype)
         how = {"adapter": adapter, "context": task.context, "backoff_s": 0.5 if task.engine else 2.0}
-        how |= {"chat_template": task.prompt.chat_template}
+        how |= {"chat_template": template, "stops": stops}
         return ServerSampler(server, task.served_as, base, dtype, **how, **which)
     sampler = _local_sampler(base, dtype, threads, **which)
-    sampler.use_template(task.prompt.chat_template)
+    sampler.use_template(template, stops)
     sampler.use_adapter(adapter, task.context)
     return sampler
 
@@ -93,21 +97,24 @@ def sample_arm(
     example_set = run_dir / task.examples if task.examples else None
     if adapter:
         check_base(adapter, task.base.path)
-    given = (Path(base) if Path(base).is_dir() else None, adapter, example_set, task.prompt.template_file)
+    begun = run_dir / task.prefill_traces if task.prefill_traces else None
+    given = (Path(base) if Path(base).is_dir() else None, adapter, example_set, task.prompt.template_file, begun)
     inputs = [path for path in given if path]
     making = Product(out, task.recipe(dtype, problems, threads), inputs)
     if making.done:
         return out
     rows = json_rows(example_set) if example_set else ()
     examples = [(row["problem"], row["messages"][-1]["content"]) for _, row in rows]
-    how = task.prompt.wording | {"examples": examples}
+    how = task.prompt.wording_of(task.style) | {"examples": examples}
     names = {"model": model_name(task.base.path), "adapter": task.adapter, "prompt_style": task.prompt_style}
     while True:
         with _ONE_AT_A_TIME:
             sampler, started = _sampler(task, base, dtype, threads, engines), engines.started if engines else 0
         try:
+            given = _given(task, begun, sampler)
             with Curves(run_dir, f"{task.name}-{out.stem}") as curves:
-                generate_traces(sampler, problems, out, task.sampling, **names, edits=task.edits, curves=curves, **how)
+                asked = names | how | {"edits": task.edits, "given": given, "curves": curves}
+                generate_traces(sampler, problems, out, task.sampling, **asked)
             break
         except BadInput:
             with _ONE_AT_A_TIME:
@@ -118,8 +125,20 @@ def sample_arm(
     # Scores differ between two versions of one software.
     found = {"served_by": sampler.served_by} if task.server or task.engine else {}
     found |= _how_it_was_asked(sampler)
+    if given:
+        first.append({"role": "assistant", "content": given(problems[0].id, 0)})
+        found["given_tokens"] = sum(trace.given_tokens for trace in iter_traces(out))
     making.finish(**trace_counts(out), first_prompt=sampler.prompt_text(first), **found)
     return out
+
+
+def _given(task: SampleTask, begun: Path | None, sampler: Any) -> Given | None:
+    """What is given of each response, of the traces in `begun`. Raises BadInput where the server cannot take it."""
+    if task.prefill is None:
+        return None
+    if task.server and task.server.api == "chat":
+        raise BadInput(f"arm {task.name}: prefill with api: chat, which begins each response itself; use completions")
+    return task.prefill.of(iter_traces(begun) if begun else (), sampler.tokenizer, task.name)
 
 
 def _how_it_was_asked(sampler: Any) -> dict[str, str]:

@@ -8,6 +8,7 @@ from longcot.curation.task import Data
 from longcot.files.strict import Strict, changes_of
 from longcot.problems.prompts import AskedStyle, Edit, Prompt
 from longcot.qlora.settings import LoraSettings, Loss
+from longcot.sampling.prefill import Prefill
 from longcot.sampling.settings import Sampling
 from longcot.traces.importing import Imported
 
@@ -79,6 +80,7 @@ class Arm(Strict):
     prompt: PromptChanges | None = None  # in its training set and on the benchmark
     lora: LoraChanges | None = None
     loss: Loss | None = None  # which tokens of its traces are learnt; none: all that the assistant says
+    prefill: Prefill | None = None  # what its responses to the benchmark begin with
     evaluate_at: list[Annotated[int, Field(ge=1)]] = []  # epochs: each is an arm `name-epoch-3` of its own
     checkpoint: Checkpoint | None = None  # the adapter that it is sampled with, of an arm that is trained
 
@@ -95,8 +97,12 @@ class Arm(Strict):
                 raise ValueError(f"{name} of an arm that is not fine-tuned; leave it out, or give it data")
         if self.checkpoint and (self.data or self.imported or not self.model):
             raise ValueError("checkpoint of an arm with data or imported, or without a model; it learns nothing itself")
-        if self.imported and (self.sampling or self.prompt):
-            raise ValueError("sampling or prompt of an arm that is imported; leave them out")
+        if self.imported and (self.sampling or self.prompt or self.prefill):
+            raise ValueError("sampling, prompt or prefill of an arm that is imported; leave them out")
+        if self.style == "raw" and self.use == "examples":
+            raise ValueError("style: raw with use: examples, which are turns of a chat; leave one out")
+        if self.prefill and not self.reported:
+            raise ValueError("prefill of an arm that is only curated; leave it out")
         return self
 
     @property
@@ -104,6 +110,7 @@ class Arm(Strict):
         """What it says in place of the study's settings, as `{"lora": {"rank": 1}}`."""
         named = {name: getattr(self, name) for name in ("sampling", "prompt", "lora", "checkpoint")}
         said = {name: changes.model_dump() for name, changes in named.items() if changes}
+        said |= {"prefill": self.prefill.said} if self.prefill else {}
         said |= {"loss": self.loss.said} if self.loss else {}
         said |= {"transform": self.data.transform.said} if self.data and self.data.transform else {}
         return {name: changes for name, changes in said.items() if changes}

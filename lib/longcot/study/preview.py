@@ -52,7 +52,7 @@ def previews(study: Study, shipped: bool = False) -> list[Preview]:
         model = study.models.get(one.model)
         if model and (shipped or not resolve(model.path).is_relative_to(ROOT / SHIPPED)):
             prompt = _prompt(study, one).model_copy(update={"empty_thoughts": False})
-            key = model.base, prompt.model_dump_json(), model.server.api if model.server else ""
+            key = model.base, prompt.model_dump_json(), model.server.api if model.server else "", one.style == "raw"
             ways.setdefault(key, []).append(one)
     asked = _first_problem(study) if ways else ANY
     return [_preview(study, ones, asked) for ones in ways.values()]
@@ -77,13 +77,16 @@ def _preview(study: Study, ones: Sequence[Arm | TrainingTraces], asked: Problem)
         tokenizer = _tokenizer(model)
         if tokenizer is None:
             return Preview(f"{names} ({model.path}): its tokenizer is not at hand; the first job will look at it")
-        from longcot.models.templates import spoken_as, with_template
+        from longcot.models.templates import RAW, spoken_as, with_template
 
-        spoken = spoken_as(tokenizer, prompt.chat_template)
+        spoken = "a document's format" if first.style == "raw" else spoken_as(tokenizer, prompt.chat_template)
         tokenizer = with_template(tokenizer, prompt.chat_template)
-        lines = _sent(model, prompt, tokenizer, build_messages(first.style, asked, **prompt.wording))
+        messages = build_messages(first.style, asked, **prompt.wording_of(first.style))
+        speaking = with_template(tokenizer, RAW) if first.style == "raw" else tokenizer
+        lines = _sent(model, prompt, speaking, messages, first.style == "raw")
         trained = [one for one in ones if isinstance(one, Arm) and one.trained]
-        lines += _learnt(study, trained, tokenizer, asked) + [_stops(model, tokenizer)]
+        stops = prompt.raw.stops if first.style == "raw" and prompt.raw else []
+        lines += _learnt(study, trained, tokenizer, asked) + [_stops(model, speaking, stops)]
         notes = _notes(study, model, trained, tokenizer, spoken)
     except BadInput as error:
         raise BadInput(f"{study.name}: models.{first.model}: {error}") from None
@@ -103,13 +106,15 @@ def _tokenizer(model: Model) -> Any:
         return None
 
 
-def _sent(model: Model, prompt: Prompt, tokenizer: Any, messages: list[dict[str, str]]) -> list[str]:
+def _sent(model: Model, prompt: Prompt, tokenizer: Any, messages: list[dict[str, str]], raw: bool = False) -> list[str]:
     """What is sent, and what of the template is not."""
     from longcot.models.chat import left_out, render, thought_opening
 
     if model.server and model.server.api == "chat":
         if prompt.chat_template not in ("", "own"):
             raise BadInput("api: chat has the server's chat template; use api: completions for another")
+        if raw:
+            raise BadInput("api: chat has the server's chat template; use api: completions for style: raw")
         return [
             "sent       as messages: the server's chat template makes a prompt of them, its own system turn and all"
         ]
@@ -125,13 +130,13 @@ def _sent(model: Model, prompt: Prompt, tokenizer: Any, messages: list[dict[str,
     return lines
 
 
-def _stops(model: Model, tokenizer: Any) -> str:
+def _stops(model: Model, tokenizer: Any, own: Sequence[str]) -> str:
     from longcot.models.chat import stop_ids, stop_texts
     from longcot.models.loading import own_stops
 
     ids = stop_ids(tokenizer, own_stops(model_source(model.path), model.revision, local_files_only=True))
     stops = [f"{text} ({number})" for number, text in zip(ids, tokenizer.convert_ids_to_tokens(ids), strict=True)]
-    return f"stops      {', '.join([*stops, *map(repr, stop_texts(tokenizer))])}"
+    return f"stops      {', '.join([*stops, *map(repr, [*stop_texts(tokenizer), *own])])}"
 
 
 def _notes(study: Study, model: Model, trained: Sequence[Arm], tokenizer: Any, spoken: str) -> list[str]:

@@ -90,6 +90,13 @@ class Study(Strict):
         for arm in self.arms:
             if arm.checkpoint:
                 self._check_checkpoint(arm)
+            self._check_prefill(arm)
+        for where, style, prompt in [
+            *((f"arm {arm.name}", arm.style, self.prompt_of(arm)) for arm in self.arms),
+            *((f"training_traces {one.name}", one.style, self.prompt) for one in self.training_traces),
+        ]:
+            if style == "raw" and not prompt.raw:
+                raise ValueError(f"{where}: style: raw without prompt.raw; give it a template with {{problem}} in it")
         return self
 
     def _wrong(self) -> Iterator[str]:
@@ -140,6 +147,36 @@ class Study(Strict):
     def lora_of(self, arm: Arm) -> LoraSettings:
         """How an arm is trained."""
         return self.lora.changed(arm.lora)
+
+    def begun_by(self, arm: Arm) -> list[str]:
+        """The arms that are sampled before this one, since its responses begin as theirs do: the nearest one first.
+
+        Raises ValueError for an arm that is not there, and for a circle.
+        """
+        found: list[str] = []
+        while arm.prefill and arm.prefill.arm:
+            name, first = arm.prefill.arm, arm.name
+            arm = next((one for one in self.arms if one.name == name and one.reported), None)
+            if arm is None:
+                raise ValueError(f"arm {first}: prefill of {name!r}, no arm with traces of the benchmark")
+            if name in found:
+                raise ValueError(f"arm {first}: prefill of {name!r}, whose own waits for it in a circle; cut it")
+            found.append(name)
+        return found
+
+    def _check_prefill(self, arm: Arm) -> None:
+        if not arm.prefill:
+            return
+        self.begun_by(arm)
+        server = self.models[arm.model].server
+        if server and server.api == "chat":
+            raise ValueError(
+                f"arm {arm.name}: prefill with models.{arm.model}.server.api: chat, which begins each response itself; "
+                "use completions"
+            )
+        of = next((one for one in self.arms if one.name == arm.prefill.arm), None)
+        if of and not of.imported and (arm.prefill.tokens or 0) >= (most := self.sampling_of(of).max_tokens):
+            raise ValueError(f"arm {arm.name}: prefill of {arm.prefill.tokens} tokens of responses of {most} at most")
 
     def learner(self, arm: Arm) -> Arm:
         """The arm whose training makes the adapter that this one is sampled with: mostly itself."""

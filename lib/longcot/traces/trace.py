@@ -38,6 +38,9 @@ class Trace(BaseModel):
     completion_tokens: int | None = None
     answer: str | None = None
     correct: bool | None = None  # None: not graded yet
+    # What was given of the response (prefill) stands at the beginning of `text`, and not in `completion_tokens`.
+    given_tokens: int = Field(0, ge=0, exclude_if=lambda given: not given)
+    given_characters: int = Field(0, ge=0, exclude_if=lambda given: not given)
     undecided: bool = Field(False, exclude_if=lambda undecided: not undecided)  # graded, but not in time: not correct
 
     @field_validator("finish_reason", mode="before")

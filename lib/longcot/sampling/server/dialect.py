@@ -20,11 +20,16 @@ EFFECTS = {"stop": "its own end of a turn holds", "seed": "what it samples does 
 
 @dataclass(frozen=True)
 class Prompt:
-    """Chat messages, their text in the model's template, and its tokens; None where no tokenizer is at hand."""
+    """Chat messages, their text in the model's template, and its tokens; None where no tokenizer is at hand.
+
+    Both end with what is `given` of the response, which is so many tokens.
+    """
 
     messages: Messages
     text: str | None
     ids: list[int] | None
+    given: str = ""
+    given_tokens: int = 0
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from typing import Any
 from longcot.files.errors import BadInput
 from longcot.files.paths import ROOT, display_path
 from longcot.models.adapter import adapter_rank
-from longcot.models.chat import ended, render, reopened, stop_texts, thought_opening, turn_end
+from longcot.models.chat import ended, further_tokens, opened, reopened, stop_texts, thought_opening, turn_end
 from longcot.models.loading import context_length, load_config, load_pretrained_tokenizer, own_stops
-from longcot.models.templates import spoken_as, with_template
+from longcot.models.templates import RAW, spoken_as, with_template
 from longcot.sampling.engines.command import Served, module_name
-from longcot.sampling.requests import Completion, Messages, Request
+from longcot.sampling.requests import OVERFLOW, Completion, Messages, Request
 from longcot.sampling.server.background import in_background
 from longcot.sampling.server.connection import read_key, url_parts
 from longcot.sampling.server.dialect import Dialect, Prompt, Stops
@@ -35,7 +35,8 @@ class ServerSampler:
 
     `base` is the directory or Hub id (at `revision`) of what is served: its tokenizer renders and counts the prompts.
     An `adapter` (a PEFT directory) is asked for as `serve.module_name` has it, and loaded where it is not there yet.
-    `context` bounds prompt and response together, in tokens, below what model and server allow. `backoff_s` is the
+    `context` bounds prompt and response together, in tokens, below what model and server allow; `stops` are texts that
+    end a response beside the template's own. `backoff_s` is the
     first wait after a fault, doubled each time. Raises BadInput where the tokenizer is needed and cannot be had,
     for a URL that nothing can be at, and for a key that cannot be sent.
     """
@@ -52,6 +53,7 @@ class ServerSampler:
         context: int | None = None,
         trust_remote_code: bool = False,
         chat_template: str = "",
+        stops: Sequence[str] = (),
         backoff_s: float = 2.0,
     ):
         for url in server.urls:
@@ -72,13 +74,19 @@ class ServerSampler:
             raise BadInput(
                 f"{display_path(base)}: no tokenizer there, which api: completions needs; fix it or use api: chat"
             )
+        if server.api == "chat" and chat_template == RAW:
+            raise BadInput(
+                f"{served_as}: api: chat has the server's chat template; use api: completions for style: raw"
+            )
         if server.api == "chat" and chat_template not in ("", "own"):
             raise BadInput(f"{served_as}: api: chat has the server's chat template; use api: completions for another")
         self.spoken = "the server's own" if server.api == "chat" else spoken_as(self.tokenizer, chat_template)
         if server.api == "completions":
             self.tokenizer = with_template(self.tokenizer, chat_template)
         self.context = min(filter(None, (context, longest)), default=None)
-        self._stops = _stops(self.tokenizer, base, revision)
+        own = self.tokenizer is not None and self.tokenizer.chat_template  # api: chat may have none
+        self.stop_texts = [*(stop_texts(self.tokenizer) if own else ()), *stops]
+        self._stops = _stops(self.tokenizer, base, revision, stops)
 
     @property
     def served_by(self) -> list[str]:
@@ -95,7 +103,10 @@ class ServerSampler:
         if self.server.api == "chat":
             text = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         else:
-            text = render(self.tokenizer, messages, add_generation_prompt=True)
+            text, given = opened(self.tokenizer, messages)
+            ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+            own = further_tokens(self.tokenizer, text, ids, given) if given else []
+            return Prompt(messages, text + given, ids + own, given, len(own))
         return Prompt(messages, text, self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def responses(
@@ -112,7 +123,7 @@ class ServerSampler:
         async def ask(endpoint: Endpoint, prompt: Prompt, group: Sequence[Request]) -> list[Completion]:
             seed = request_seed(sampling.seed, model, adapter, group[0].key)
             found = await endpoint.ask(prompt, len(group), seed, sampling, self._stops, self.context)
-            return [self._whole(one) for one in found]
+            return [self._whole(one, prompt) for one in found]
 
         how = {"concurrency": self.server.concurrency, "retries": self.server.retries, "backoff_s": self.backoff_s}
         dispatch = Dispatch(asked, self._endpoints, self._prompt, ask, **how)
@@ -137,15 +148,23 @@ class ServerSampler:
         how = {"key": self._key, "base": self.base, "adapter": self.adapter, "manner": manner}
         return [Endpoint(url, self.served_as, self.server, **how) for url in self.server.urls]
 
-    def _whole(self, one: Completion) -> Completion:
-        """A response with its tokens counted, up to the text that ends a turn, and with the tag its prompt opened."""
+    def _whole(self, one: Completion, prompt: Prompt) -> Completion:
+        """A response with its tokens counted, up to the text that ends a turn, and with what its prompt had of it.
+
+        That is the tag of a thought, and what was given.
+        """
         one = replace(one, completion_tokens=self._tokens(one))
-        if self.tokenizer is None or not self.tokenizer.chat_template or not one.text:
+        if prompt.given and one.prompt_tokens is not None:
+            one = replace(one, prompt_tokens=one.prompt_tokens - prompt.given_tokens)
+        given = prompt.given if one.finish_reason != OVERFLOW else ""
+        if self.tokenizer is None or not self.tokenizer.chat_template or not (one.text or given):
             return one
-        text, stopped = ended(one.text, stop_texts(self.tokenizer))  # some servers take no stop strings
+        text, stopped = ended(one.text, self.stop_texts)  # some servers take no stop strings
         opening = thought_opening(self.tokenizer)
-        text = reopened(text, opening) if opening else text
-        return replace(one, text=text, finish_reason="stop" if stopped else one.finish_reason)
+        whole = reopened(given + text, opening) if opening else given + text
+        if given:
+            one = replace(one, given_tokens=prompt.given_tokens, given_characters=len(whole) - len(text))
+        return replace(one, text=whole, finish_reason="stop" if stopped else one.finish_reason)
 
     def _tokens(self, one: Completion) -> int | None:
         """A response's tokens, counted here where the server did not say how many each of several has."""
@@ -171,11 +190,11 @@ def _tokenizer(base: str, revision: str, trust_remote_code: bool) -> tuple[Any, 
     return tokenizer, context_length(config)
 
 
-def _stops(tokenizer: Any, base: str, revision: str) -> Stops:
+def _stops(tokenizer: Any, base: str, revision: str, own: Sequence[str] = ()) -> Stops:
     """The end of the turn, the EOS and those of the model's own file; the server's own EOS where no tokenizer is."""
     if tokenizer is None:
         return Stops([], [])
     known = [turn_end(tokenizer), tokenizer.eos_token, *tokenizer.convert_ids_to_tokens(own_stops(base, revision))]
     tokens = list(dict.fromkeys(filter(None, known)))
-    texts = [*(stop_texts(tokenizer) if tokenizer.chat_template else ()), *tokens]  # api: chat may have none
+    texts = [*own, *(stop_texts(tokenizer) if tokenizer.chat_template else ()), *tokens]  # api: chat may have none
     return Stops(texts[:4], tokenizer.convert_tokens_to_ids(tokens))  # four strings are what OpenAI's API takes
