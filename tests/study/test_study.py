@@ -8,8 +8,8 @@ from longcot.files.paths import ROOT
 from longcot.qlora.settings import LoraSettings
 from longcot.run import training_fit
 from longcot.run.jobs import study_jobs
-from longcot.run.tasks import plot_tasks
 from longcot.run.notebook import check_parameters
+from longcot.run.tasks import plot_tasks
 from longcot.study.checks import check_inputs
 from longcot.study.reading import load_study
 
