@@ -7,6 +7,7 @@ from pathlib import Path
 from longcot.files.errors import BadInput
 from longcot.problems.problem import Problem, problem_id
 from longcot.traces.length import LengthMeasure
+from longcot.traces.likelihood import Likelihood, digest
 from longcot.traces.properties import answer_type
 from longcot.traces.trace import Trace, iter_traces, read_traces
 
@@ -18,7 +19,8 @@ class Pool:
     """The traces to choose from by their file in the run directory, and what is known beside them.
 
     That is problems by id, the difficulty model's pass rates by id, and the benchmark. `tokenizer` (a directory or a
-    Hub id) counts the tokens of traces that bring no counts, or those of several models.
+    Hub id) counts the tokens of traces that bring no counts, or those of several models. `likelihoods` are the base's
+    of the traces by `traces.likelihood.digest`, where they were measured.
     """
 
     problems: Mapping[str, Problem] = field(default_factory=dict)
@@ -26,6 +28,7 @@ class Pool:
     benchmark: Sequence[Problem] = ()
     traces: Mapping[str, Sequence[Trace]] = field(default_factory=dict)
     tokenizer: str = ""
+    likelihoods: Mapping[str, Likelihood] = field(default_factory=dict)
 
     def ruler(self, unit: str, tokenizer: str) -> LengthMeasure:
         """What measures lengths in a unit, tokens by `tokenizer`, else by that of the pool."""
@@ -39,6 +42,16 @@ class Pool:
                 "sample it on this problem"
             )
         return self.pass_rates[trace.problem_id]
+
+    def likelihood(self, trace: Trace) -> Likelihood:
+        """The base's likelihood of the trace. Raises BadInput where it was not measured."""
+        found = self.likelihoods.get(digest(trace.problem_id, trace.text))
+        if found is None:
+            raise BadInput(
+                f"problem {trace.problem_id}: how likely the base finds its trace is not known; name a "
+                "likelihood_model in the study"
+            )
+        return found
 
     def attribute(self, trace: Trace, name: str) -> str:
         """One of `ATTRIBUTES` of a trace. Raises BadInput for another name, and for a subject or level not known."""

@@ -101,7 +101,8 @@ def pools_table(sources: Mapping[str, str], pool: Pool, ruler: LengthMeasure) ->
     """One row a trace of several of a pool's files (teacher: file): `trace_table`, and where it is from.
 
     `pool` is the teacher, with the stage where there is one, `file` and `line` its place; `subject`, `level` and
-    `base_pass_rate` are its problem's, None where they are not known. Raises BadInput like `trace_table`.
+    `base_pass_rate` are its problem's, None where they are not known; where likelihoods were measured, `base_logprob`
+    and `rsr` are its own. Raises BadInput like `trace_table`.
     """
     import pandas as pd
 
@@ -115,6 +116,9 @@ def pools_table(sources: Mapping[str, str], pool: Pool, ruler: LengthMeasure) ->
     for name in ("subject", "level"):
         whole[name] = [getattr(pool.problems.get(problem), name, None) for problem in whole["problem_id"]]
     whole["base_pass_rate"] = whole["problem_id"].map(pool.pass_rates).astype(float)
+    if pool.likelihoods:
+        found = [pool.likelihood(trace) for file in sources.values() for trace in pool.traces[file]]
+        whole["base_logprob"], whole["rsr"] = [one.logprob for one in found], [one.rsr for one in found]
     return whole
 
 
@@ -183,4 +187,8 @@ def set_table(
                 "solution_vendi": vendi_score(solutions[place]),
             }
         )
+        if pool.likelihoods:
+            found = [pool.likelihood(trace) for trace in traces]
+            rows[-1] |= {"mean_logprob": pd.Series([one.logprob for one in found]).mean()}
+            rows[-1] |= {"mean_rsr": pd.Series([one.rsr for one in found]).mean()}
     return pd.DataFrame(rows)

@@ -8,6 +8,7 @@ the traces of the greatest value come first, ties in a drawn order.
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
+from math import inf, isnan
 
 from longcot.curation.pool import Pool
 from longcot.files.errors import BadInput
@@ -90,6 +91,26 @@ def shortest(trace: Trace, pool: Pool, ruler: LengthMeasure) -> float:
     return -ruler.of_trace(trace)
 
 
+def rsr(trace: Trace, pool: Pool, ruler: LengthMeasure) -> float:
+    """The traces of the lowest rank-surprisal ratio under the likelihood model (arXiv 2601.14249)."""
+    return _known(-pool.likelihood(trace).rsr)
+
+
+def likeliest(trace: Trace, pool: Pool, ruler: LengthMeasure) -> float:
+    """The traces whose tokens the likelihood model finds likeliest, on average."""
+    return _known(pool.likelihood(trace).logprob)
+
+
+def unlikeliest(trace: Trace, pool: Pool, ruler: LengthMeasure) -> float:
+    """The traces whose tokens the likelihood model finds least likely, on average."""
+    return _known(-pool.likelihood(trace).logprob)
+
+
+def _known(value: float) -> float:
+    """The value; of a trace that does not fit the model's context, and so has none, one below all others."""
+    return -inf if isnan(value) else value
+
+
 def most(behaviour: str) -> Callable[[Trace, Pool, LengthMeasure], float]:
     """The traces with most matches of a behaviour for their length (see `behaviours`): `most:backtracking`."""
     return lambda trace, pool, ruler: behaviour_rates(trace.text, ruler.of_trace(trace))[behaviour]
@@ -107,7 +128,8 @@ DRAWING = {
     "diverse_problems": diverse_problems,
     "diverse_solutions": diverse_solutions,
 }
-RANKING = {"hardest": hardest, "easiest": easiest, "longest": longest, "shortest": shortest}
+BY_LIKELIHOOD = {"rsr": rsr, "likeliest": likeliest, "unlikeliest": unlikeliest}
+RANKING = {"hardest": hardest, "easiest": easiest, "longest": longest, "shortest": shortest} | BY_LIKELIHOOD
 RANKING |= {f"most:{name}": most(name) for name in BEHAVIOURS} | {f"fewest:{name}": fewest(name) for name in BEHAVIOURS}
 STRATEGIES = (*DRAWING, *RANKING)
 IN_ORDER = (*RANKING, "diverse_solutions")  # these put each problem's traces in order too
@@ -127,7 +149,7 @@ def ranked(groups: Groups, value: Callable[[Trace], float], rng: random.Random) 
 def check_strategy(name: str) -> str:
     """The name, if it is a strategy's. Raises BadInput otherwise."""
     if name not in STRATEGIES:
-        short = [*DRAWING, *list(RANKING)[:4], "most:BEHAVIOUR", "fewest:BEHAVIOUR"]
+        short = [*DRAWING, *list(RANKING)[:7], "most:BEHAVIOUR", "fewest:BEHAVIOUR"]
         raise BadInput(
             f"strategy {name!r} is not known; use {', '.join(short)}, the behaviours being {', '.join(BEHAVIOURS)}"
         )

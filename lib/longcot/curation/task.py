@@ -11,11 +11,13 @@ from longcot.curation.choice import Choice, pick_traces
 from longcot.curation.data_sheet import write_data_sheet
 from longcot.curation.filtering import Filtered, FilterSpec, filter_stage, read_filter, row_outcomes
 from longcot.curation.pool import Pool
+from longcot.curation.strategies import BY_LIKELIHOOD
 from longcot.curation.training_set import training_rows, write_training_set
 from longcot.curation.transforms import NamedTransform, transform_traces
 from longcot.files.errors import BadInput
 from longcot.files.manifest import Product
 from longcot.files.paths import model_name
+from longcot.files.run_directory import likelihoods_of
 from longcot.files.strict import Strict
 from longcot.problems.prompts import Prompt
 from longcot.traces.length import counted_alike
@@ -163,6 +165,7 @@ def curate_arm(
     out, tokenizer, parts = run_dir / task.training_set, pool.tokenizer, task.parts
     pools = [part.counted(pool) for part in parts]
     files = dict.fromkeys([*(part.traces for part in parts), *([difficulty_traces] if difficulty_traces else [])])
+    files |= {likelihoods_of(part.traces): None for part in parts if part.data.strategy in BY_LIKELIHOOD}
     counting = next((one for one in pools if one.tokenizer), pools[0])
     making = Product(out, task.recipe(counting), [run_dir / file for file in files])
     try:

@@ -15,6 +15,7 @@ from longcot.figures.results import Result, accuracies, tidy, who
 from longcot.figures.style import GREY, MARKERS, PALETTE, WIDTH, new_panels
 from longcot.figures.ticks import in_percent
 from longcot.traces.diversity import embed, mean_distance
+from longcot.traces.likelihood import digest, read_likelihoods
 from longcot.traces.words import split_words
 
 MEASURES = {  # of a training set: how an axis says it
@@ -22,7 +23,10 @@ MEASURES = {  # of a training set: how an axis says it
     "base_pass_rate": "base's pass rate on its problems",
     "level": "mean level of its problems",
     "distance": "mean distance of its traces",
+    "logprob": "base's mean log-probability, nats",
+    "rsr": "mean rank-surprisal ratio",
 }
+LIKELIHOODS = ("logprob", "rsr")
 
 
 COLUMNS = ("varied", "by_condition", "pass_at_1", "unit", "mean_length", "base_pass_rate", "level", "distance")
@@ -33,9 +37,10 @@ def table(results: Sequence[Result], run_dir: str | Path) -> pd.DataFrame:
 
     `mean_length` is in `unit` (tokens where every row says them, else words), `base_pass_rate` is the base model's on
     the set's problems, `level` that of the problems where levels are numbers, `distance` the mean cosine distance of
-    two traces (TF-IDF over all sets); NaN where nothing is known. `varied` is the first property that the arm shows a
-    value of, else whose traces it has. Empty where fewer than three arms of equally many traces differ in anything.
-    Raises BadInput for a file that is no training set.
+    two traces (TF-IDF over all sets); NaN where nothing is known. `logprob` and `rsr` (`traces.likelihood`) are there
+    where they were measured in the run, and NaN for traces that were changed. `varied` is the first property that the
+    arm shows a value of, else whose traces it has. Empty where fewer than three arms of equally many traces differ in
+    anything. Raises BadInput for a file that is no training set.
     """
     arms = [result for result in results if result.arm.training_set and not result.arm.early]
     sets = [read_rows(Path(run_dir) / result.arm.training_set) for result in arms]
@@ -43,7 +48,7 @@ def table(results: Sequence[Result], run_dir: str | Path) -> pd.DataFrame:
         return tidy([], COLUMNS, results)
     counted = all(row.get("completion_tokens") is not None for rows in sets for row in rows)
     vectors = embed([row["messages"][-1]["content"] for rows in sets for row in rows])
-    found, start = [], 0
+    found, start, known = [], 0, read_likelihoods(run_dir)
     for result, rows in zip(arms, sets, strict=True):
         own, start = vectors[start : start + len(rows)], start + len(rows)
         texts = [row["messages"][-1]["content"] for row in rows]
@@ -61,7 +66,10 @@ def table(results: Sequence[Result], run_dir: str | Path) -> pd.DataFrame:
                 "distance": mean_distance(own),
             }
         )
-    table = tidy(found, COLUMNS, results)
+        if known:
+            likely = [known.get(digest(row["problem_id"], texts[place])) for place, row in enumerate(rows)]
+            found[-1] |= {name: _mean([getattr(one, name, None) for one in likely]) for name in LIKELIHOODS}
+    table = tidy(found, (*COLUMNS, *LIKELIHOODS) if known else COLUMNS, results)
     comparable, measures = _comparable(table)
     return table if len(comparable) >= 3 and measures else table.iloc[:0]
 
@@ -70,7 +78,7 @@ def _comparable(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """The arms of the number of traces that most have, and the measures in which these differ."""
     usual = table["n_train"].mode()
     own = table[table["n_train"] == (usual.iloc[0] if len(usual) else 0)]
-    return own, [name for name in MEASURES if own[name].nunique() > 1]
+    return own, [name for name in MEASURES if name in own and own[name].nunique() > 1]
 
 
 def _mean(values: Sequence[Any]) -> float:

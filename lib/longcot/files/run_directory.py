@@ -19,6 +19,7 @@ EVERY_TRAINING_SET = "training_sets/*.jsonl"
 EVERY_DATA_SHEET = "training_sets/*.md"
 EVERY_ADAPTER = "adapters/*"
 EVERY_SAMPLED_MODEL = "models/*"
+EVERY_LIKELIHOOD = "traces/*/*.likelihood.csv"
 EVERY_MANIFEST = ("traces/*/*.manifest.json", "training_sets/*.manifest.json", "adapters/*.manifest.json")
 EVERY_TABLE, EVERY_FIGURE = "tables/*.csv", ("figures/*.csv", "figures/*.png")
 EVERY_ENGINE_LOG = "engines/*.log"
@@ -34,6 +35,11 @@ def run_of(study: str) -> str:
 def training_traces(name: str) -> str:
     """Traces to choose from, by their name in the study."""
     return f"{TRACES}/{name}/training.jsonl"
+
+
+def likelihoods_of(traces: str) -> str:
+    """Beside a file of traces, how likely a base finds each."""
+    return f"{traces.removesuffix('.jsonl')}.likelihood.csv"
 
 
 def benchmark_traces(arm: str) -> str:

@@ -18,6 +18,7 @@ from longcot.files.run_directory import (
     EVERY_ADAPTER,
     EVERY_DATA_SHEET,
     EVERY_FIGURE,
+    EVERY_LIKELIHOOD,
     EVERY_MANIFEST,
     EVERY_TABLE,
     EVERY_TRACES,
@@ -31,7 +32,7 @@ from longcot.files.writing import whole_folder, write_whole
 
 RESULTS = ROOT / "notebooks" / "results"
 ARCHIVE = "run.tar.xz"
-KEPT = (STUDY, EVERY_TRACES, EVERY_TRAINING_SET, EVERY_DATA_SHEET)
+KEPT = (STUDY, EVERY_TRACES, EVERY_LIKELIHOOD, EVERY_TRAINING_SET, EVERY_DATA_SHEET)
 KEPT += tuple(f"{EVERY_ADAPTER}/{name}" for name in (LOSS, TRAINING, "adapter_config.json")) + EVERY_MANIFEST
 PICTURES = (EVERY_TABLE, *EVERY_FIGURE)
 

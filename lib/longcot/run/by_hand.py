@@ -12,6 +12,7 @@ from longcot.files.paths import display_path, resolve
 from longcot.files.run_directory import (
     EVERY_ADAPTER,
     EVERY_DATA_SHEET,
+    EVERY_LIKELIHOOD,
     EVERY_SAMPLED_MODEL,
     EVERY_TRACES,
     EVERY_TRAINING_SET,
@@ -24,7 +25,7 @@ from longcot.run.lock import WRITES
 from longcot.study.reading import load_study
 
 BESIDE = "-by-hand"
-LINKED = (EVERY_TRACES, EVERY_TRAINING_SET, EVERY_ADAPTER, EVERY_SAMPLED_MODEL)
+LINKED = (EVERY_TRACES, EVERY_LIKELIHOOD, EVERY_TRAINING_SET, EVERY_ADAPTER, EVERY_SAMPLED_MODEL)
 
 
 def opened(run_dir: str | Path) -> Path:

@@ -10,6 +10,7 @@ from typing import Any
 from longcot.curation.task import CurateTask
 from longcot.files.run_directory import adapter, benchmark_traces, table, training_set, training_traces
 from longcot.files.strict import Strict
+from longcot.qlora.likelihoods import LikelihoodTask
 from longcot.qlora.task import TrainTask
 from longcot.run.expected import dealt, reckoned_seconds
 from longcot.run.tasks import benchmark_task, plot_tasks, teacher_task
@@ -97,14 +98,16 @@ def _generate(study: Study, name: str, problems: Any, tasks: list[SampleTask], a
 def on_gpus(jobs: Sequence[Job], count: int) -> list[Job]:
     """The jobs with the GPUs of this machine to ask for, of which there are `count`, where the study asks for none.
 
-    One for what is sampled in process and for what is trained; all for an engine, whose replicas take what there is.
+    One for what is sampled in process, trained or measured by a base; all for an engine, whose replicas take what there
+    is.
     """
     asking = []
     for job in jobs:
         engine = any(isinstance(task, SampleTask) and task.engine for task in job.tasks)
         trains = any(isinstance(task, TrainTask) for task in job.tasks)
         local = any(isinstance(task, SampleTask) and not task.server for task in job.tasks)
-        wanted = (count if engine else 1) if trains or local else None
+        measures = bool(job.settings.get("likelihood"))
+        wanted = (count if engine else 1) if trains or local or measures else None
         own = job.request.gpus or wanted
         asking.append(replace(job, request=job.request.model_copy(update={"gpus": own if count else None})))
     return asking
@@ -144,11 +147,18 @@ def _curate_job(study: Study, after: list[str]) -> Job:
         "problems": study.problems.train.model_dump() if study.problems.train else {},
         "benchmark": study.problems.benchmark.model_dump() if against else {},
         "difficulty_traces": training_traces(study.difficulty_model) if study.difficulty_model else "",
+        "likelihood": _likelihood(study).model_dump() if study.likelihood_model else {},
         "tokenizer": next((study.models[arm.model].path for arm in study.arms if arm.data and arm.model), ""),
         "study": study.title,
         "deviations": [] if any(arm.reported for arm in study.arms) else study.deviations,  # else notebook 04 has them
     }
-    return Job(CURATE, CURATE, tasks, settings, after, [task.training_set for task in tasks], study.jobs.request())
+    request = study.jobs.request(study.jobs.training if study.likelihood_model else None)
+    return Job(CURATE, CURATE, tasks, settings, after, [task.training_set for task in tasks], request)
+
+
+def _likelihood(study: Study) -> LikelihoodTask:
+    base = study.models[study.likelihood_model].base
+    return LikelihoodTask(base=base, dtype=study.lora.compute_dtype, prompt=study.prompt)
 
 
 def _benchmark_job(study: Study, name: str, arms: Sequence[Arm], after: list[str]) -> Job:

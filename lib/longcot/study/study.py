@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
 
+from longcot.curation.strategies import BY_LIKELIHOOD
 from longcot.curation.task import Data
 from longcot.files.run_directory import adapter, epoch_of, run_of
 from longcot.files.strict import Strict, parse
@@ -70,6 +71,7 @@ class Study(Strict):
     sampling: Sampling | None = None
     training_traces: list[TrainingTraces] = []
     difficulty_model: str = ""  # the model among training_traces whose pass rates are the problems' difficulty
+    likelihood_model: str = ""  # the model that reads all training traces, for the properties base_logprob and rsr
     lora: LoraSettings = LoraSettings()
     arms: Annotated[list[Arm], Field(min_length=1), AfterValidator(each_draw)]
     main_arm: str = ""  # the one that others are compared with; none where all are only curated
@@ -124,11 +126,25 @@ class Study(Strict):
                 yield f"training_traces: no model {teacher.model!r}; use one of {', '.join(self.models)}"
         if self.difficulty_model and self.difficulty_model not in teachers:
             yield f"difficulty_model: no training_traces of {self.difficulty_model!r}; add them"
+        yield from self._wrong_likelihood()
         sampled = any(arm.imported is None for arm in self.arms if arm.reported)
         if sampled and not (self.problems.benchmark and self.sampling):
             yield "arms that are sampled need problems.benchmark and sampling; add both"
         if any(teacher.model for teacher in self.training_traces) and not self.problems.train:
             yield "training_traces that are sampled need problems.train; add it"
+
+    def _wrong_likelihood(self) -> Iterator[str]:
+        """What is wrong with the model that reads the traces, and with the choices that need one."""
+        model = self.models.get(self.likelihood_model)
+        if self.likelihood_model and model is None:
+            yield f"likelihood_model: no model {self.likelihood_model!r}; use one of {', '.join(self.models)}"
+        if model and (model.server or model.adapter):
+            has = "a server, and traces are read in process" if model.server else "an adapter, and a base is to read"
+            yield f"likelihood_model: {self.likelihood_model!r} has {has}; name another"
+        for arm in self.arms:
+            for part in arm.data.parts if arm.data and not self.likelihood_model else []:
+                if part.strategy in BY_LIKELIHOOD:
+                    yield f"arm {arm.name}: strategy {part.strategy} needs a likelihood_model; name the base, say"
 
     def _check_own(self, arm: Arm) -> None:
         """See that what an arm says in place of the study's settings makes whole ones."""
