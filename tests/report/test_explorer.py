@@ -215,3 +215,5 @@ def test_the_answer_and_behaviours_are_marked():
     assert '<mark class="backtracking" title="backtracking">Wait, no</mark>' in html
     assert "backtracking" not in page.card(both, ()).split("reading")[1]
     assert set(page.LOOKS) == {*BEHAVIOURS, page.ANSWER}
+    begun = trace(0, 0, True, given_tokens=3, given_characters=9)
+    assert "10 tokens after 3 that were given, " in page.card(begun) and "given" not in page.card(both)

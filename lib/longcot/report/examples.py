@@ -52,6 +52,7 @@ def _trace(name: str, trace: Trace, limit: int) -> str:
         half = limit // 2
         text = f"{text[:half]}\n[… {len(text) - 2 * half:,} characters left out …]\n{text[-half:]}"
     tokens = "" if trace.completion_tokens is None else f", {trace.completion_tokens:,} tokens"
+    tokens += f" after {trace.given_tokens:,} that were given" if trace.given_tokens else ""
     verdict = "correct" if trace.correct else "wrong"
     heading = f"{name}: {verdict}, answer {trace.answer or 'none'}, expected {trace.expected_answer}{tokens}"
     return f"<h5>{_plain(heading)}</h5>\n{trace_html(text)}"

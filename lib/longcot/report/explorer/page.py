@@ -95,7 +95,8 @@ def trace_facts(trace: Trace) -> str:
     answer = "no answer" if trace.answer is None else f"answer <code>{plain(trace.answer)}</code>"
     length = f"{len(trace.text):,} characters"
     if trace.completion_tokens is not None:
-        length = f"{trace.completion_tokens:,} tokens, {length}"
+        given = f" after {trace.given_tokens:,} that were given" if trace.given_tokens else ""
+        length = f"{trace.completion_tokens:,} tokens{given}, {length}"
     ended = f"ended by <code>{plain(trace.finish_reason)}</code>" if trace.finish_reason else "end not stated"
     sign = "<b>? undecided</b>" if trace.undecided else _SIGNS[trace.correct]
     return f"{sign}, {answer}, expected <code>{plain(trace.expected_answer)}</code>; {length}; {ended}"
