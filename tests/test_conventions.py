@@ -174,7 +174,8 @@ def studies_on(page: Path) -> list[dict]:
     whole = studies_on(README)[0]
     for piece in pieces:
         for key, added in piece.items():
-            piece[key] = whole[key] | added if isinstance(added, dict) else whole[key] + added
+            if key in whole:
+                piece[key] = whole[key] | added if isinstance(added, dict) else whole[key] + added
     return [whole | piece for piece in pieces]
 
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from tqdm import tqdm
 
 from longcot.curation.pool import Pool
@@ -39,6 +38,8 @@ def with_likelihoods(pool: Pool, task: LikelihoodTask, run_dir: Path) -> Pool:
     Each is put to the base as a training set would. What was cut goes on. Raises BadInput for a model that cannot be
     read, and for a conversation that its chat template cannot put.
     """
+    import pandas as pd
+
     sampler = None
     for file, traces in pool.traces.items():
         path = run_dir / likelihoods_of(file)

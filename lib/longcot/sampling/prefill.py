@@ -20,10 +20,10 @@ class Prefill(Strict):
     ends with its line end.
     """
 
-    text: str = ""
-    arm: str = ""
-    tokens: int | None = Field(None, ge=1)
-    lines: int | None = Field(None, ge=1)
+    text: str = ""  # the same for every problem
+    arm: str = ""  # whose responses begin it
+    tokens: int | None = Field(None, ge=1)  # of that arm's response, counted by the sampled model
+    lines: int | None = Field(None, ge=1)  # of that arm's response
 
     @model_validator(mode="after")
     def _one_way(self) -> "Prefill":
