@@ -16,13 +16,11 @@ from longcot.files.run_directory import EVERY_TRAINING_SET, JOBS, STUDY, TRACES,
 from longcot.report.page import write_report
 from longcot.report.shipped import archive_of, unpack
 from longcot.report.trace_page.write import write_trace_page
-from longcot.run.jobs import Job, study_jobs
+from longcot.run.jobs import CURATE, Job, study_jobs
 from longcot.run.lock import hold_lock
 from longcot.run.notebook import run_notebook
 from longcot.study.reading import load_study
 from longcot.study.study import Study
-
-CURATING = "02_analyze_curation"
 
 
 def redraw(study: Study, run_dir: Path | None = None) -> Path:
@@ -47,7 +45,7 @@ def redraw(study: Study, run_dir: Path | None = None) -> Path:
         study = load_study(run / STUDY)
     *earlier, job = study_jobs(study)
     for one in earlier:
-        if shipped and one.notebook == CURATING and not (run / executed(one.name)).is_file():
+        if shipped and one.notebook == CURATE and not (run / executed(one.name)).is_file():
             _show_curation(one, run)
             unpack(archive, run)  # the training sets' manifests are those of the choice, not of showing it
     if json.loads(json.dumps(job.parameters)) != _ran_with(run, job.name):
@@ -61,7 +59,7 @@ def redraw(study: Study, run_dir: Path | None = None) -> Path:
 def _show_curation(job: Job, run: Path) -> None:
     """Run notebook 02 on a shipped run, whose sets it chooses again; where they come out otherwise, it is not shown."""
     shipped = {file: sha256(file) for file in run.glob(EVERY_TRAINING_SET)}
-    run_notebook(notebook_source(ROOT, CURATING), run / executed(job.name), job.parameters | _at(run))
+    run_notebook(notebook_source(ROOT, CURATE), run / executed(job.name), job.parameters | _at(run))
     if changed := [file for file, was in shipped.items() if sha256(file) != was]:
         (run / executed(job.name)).unlink()
         print(f"{display_path(changed[0])}: comes out otherwise than shipped; no curation is shown", file=sys.stderr)
