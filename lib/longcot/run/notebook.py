@@ -52,6 +52,9 @@ def check_parameters(notebook: str | Path, parameters: dict[str, Any]) -> None:
                 )
 
 
+PATIENCE = 600  # seconds that a kernel on a machine that is busy with other things may take to start, or for a word
+
+
 class _Lines:
     """A stream for a kernel's stderr: progress bars, which redraw their line, become lines with the job's name."""
 
@@ -100,6 +103,8 @@ def run_notebook(notebook: str | Path, output: str | Path, parameters: dict[str,
             kernel_name="python3",
             kernel_manager_class=OwnKernel,
             progress_bar=False,
+            start_timeout=PATIENCE,
+            iopub_timeout=PATIENCE,
             stderr_file=_Lines(output.stem, sys.stderr),
             extra_arguments=["--Application.log_level=ERROR"],
         )
