@@ -9,6 +9,7 @@ from longcot.curation.pool import Pool
 from longcot.curation.strategies import STRATEGIES
 from longcot.files.errors import BadInput
 from longcot.problems.problem import Problem
+from longcot.traces.likelihood import Likelihood, digest
 from longcot.traces.trace import Trace
 
 SUBJECTS, LEVELS = ("algebra", "number", "shapes"), ("1", "2", "3", "4")
@@ -34,7 +35,8 @@ def pool() -> tuple[list[Trace], Pool]:
     lengths = rng.sample(range(20, 900), 3 * len(problems))
     traces = [make(name, sample, lengths.pop()) for name in problems for sample in range(3)]
     rates = {name: (5 - int(problem.level)) / 5 for name, problem in problems.items()}
-    return traces, Pool(problems, rates)
+    likely = {digest(row.problem_id, row.text): Likelihood(9, -rng.random(), rng.random()) for row in traces}
+    return traces, Pool(problems, rates, likelihoods=likely)
 
 
 TRACES, POOL = pool()
