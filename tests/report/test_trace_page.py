@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from browser import Opened, open_page
 from hostile import WORDS, hostile_run, shows_as_text
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from longcot.__main__ import main
 from longcot.report.trace_page.pieces import Pieces
@@ -89,6 +89,11 @@ def ready(opened: Opened) -> None:
     opened.page.wait_for_selector("body[data-ready]")
 
 
+def at(page: Page, place: str) -> None:
+    """Wait until the page's address ends with this."""
+    expect(page).to_have_url(re.compile(f"{re.escape(place)}$"))
+
+
 def test_reading_two_arms(run_dir):
     with open_page(run_dir / "traces.html") as opened:
         page = opened.page
@@ -97,7 +102,7 @@ def test_reading_two_arms(run_dir):
         expect(first).to_contain_text("base guesses.")
         expect(second).to_contain_text("✓ correct")
         expect(second.locator("details").first).not_to_have_attribute("open", "")
-        assert page.evaluate("location.hash") == "#traces/base/benchmark.jsonl:1&traces/good/benchmark.jsonl:1"
+        at(page, "#traces/base/benchmark.jsonl:1&traces/good/benchmark.jsonl:1")
         page.keyboard.press("t")
         expect(second.locator("mfrac")).to_be_visible()
         expect(second.locator(".answer mi, .answer mn").first).to_be_visible()
@@ -106,7 +111,7 @@ def test_reading_two_arms(run_dir):
         page.keyboard.press("j")
         expect(page.locator("#problem")).to_contain_text("Problem 1?")
         page.keyboard.press("]")
-        assert page.evaluate("location.hash") == "#traces/base/benchmark.jsonl:4&traces/good/benchmark.jsonl:3"
+        at(page, "#traces/base/benchmark.jsonl:4&traces/good/benchmark.jsonl:3")
         first.get_by_text("prompt (as").click()
         expect(first.locator("pre").first).to_have_text(PROMPT.replace("Problem 0?", "Problem 1?"))
         first.get_by_text("settings").click()
@@ -128,7 +133,7 @@ def test_search_and_filters(run_dir):
         expect(found).to_have_text("1 of 3 problems")
         second = page.locator(".arm").nth(1)
         expect(second.locator("details").first).to_have_attribute("open", "")
-        assert page.evaluate("location.hash").endswith("good/benchmark.jsonl:4")
+        at(page, "good/benchmark.jsonl:4")
         assert page.evaluate("[...CSS.highlights.get('found')].map(String)") == ["Needle 1 1,"]
         page.keyboard.press("Escape")
         page.keyboard.press("r")
