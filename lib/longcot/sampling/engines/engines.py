@@ -141,7 +141,8 @@ class Engines:
                     self._once_more(replica, str(died))
         if replicas:
             self.started += len(replicas)
-            self.seconds += time.monotonic() - began
+            self.seconds += (took := time.monotonic() - began)
+            print(f"engine {', '.join(one.name for one in replicas)}: answers after {took:.1f} s", file=sys.stderr)
 
     def _once_more(self, replica: Replica, words: str) -> None:
         if replica.starts > self._limits.restarts:
