@@ -7,7 +7,8 @@ After each kill no process of the study may be left, by its mark or its session,
 within LIMIT_S seconds. The run that goes on is the next one's victim, up to IN_A_ROW times; then it is left to end, and
 its table and its traces are compared with those of the run that nobody killed. What was finished at a kill must keep
 its bytes. A run whose server or keeper is killed starts another and comes to its end itself. Responses are greedy,
-since vLLM on a CPU takes no seeds.
+since vLLM on a CPU takes no seeds, and one is decoded at a time, since its products of another number of rows may have
+other bits.
 """
 
 import argparse
@@ -30,6 +31,7 @@ import yaml
 from longcot.files.manifest import manifest_path
 from longcot.files.paths import ROOT
 from longcot.files.run_directory import run_of, table
+from longcot.sampling.engines.vllm import program
 
 sys.path.append(str(Path(__file__).parents[1] / "faults"))
 from comparison import half_files, trace_lines  # noqa: E402
@@ -44,7 +46,7 @@ STUDY = {
     "title": "To be killed, with an engine",
     "problems": {
         "train": {"source": "miniature:train", "limit": 8},
-        "benchmark": {"source": "miniature:test", "limit": 24},
+        "benchmark": {"source": "miniature:test", "limit": 8},
     },
     "models": {
         "base": {"path": f"{WEIGHTS}/base", "engine": "vllm"},
@@ -58,6 +60,7 @@ STUDY = {
     "main_arm": "base",
     "arms": [{"name": name, "model": name} for name in ("base", "instruct", "reasoner")],
 }
+ONE_AT_A_TIME = "--max-num-seqs 1 --no-enable-prefix-caching"
 KEEPER, SERVER = "longcot.sampling.engines.keeper", "vllm serve"
 JOB = ("ipykernel_launcher", "-m longcot job", "-m snakemake")
 VICTIMS = {"kernel": JOB[:1], "job": JOB[1:2], "study": JOB[2:], "these three": JOB, "and keeper": (*JOB, KEEPER)}
@@ -178,8 +181,11 @@ def main() -> None:
     if folder.exists() or whole.exists():
         sys.exit(f"{folder} or {whole} is there from before; remove both")
     with tempfile.TemporaryDirectory() as work:
-        file = Path(work) / "study.yaml"
+        file, vllm = Path(work) / "study.yaml", Path(work) / "vllm"
         file.write_text(yaml.safe_dump(STUDY))
+        vllm.write_text(f'#!/bin/sh\nexec "{program()}" "$@" {ONE_AT_A_TIME}\n')
+        vllm.chmod(0o755)
+        os.environ["VLLM"] = str(vllm)
         lasted = undisturbed(file)
         folder.rename(whole)
         rows, wrong = kill_often(file, whole, lasted, given.kills, rng)

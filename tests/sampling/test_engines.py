@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -163,6 +164,36 @@ def test_a_worker_that_outlives_its_server_is_ended_whatever_it_calls_itself(sta
         sample_arm(task, PROBLEMS, tmp_path, 1, engines)
         assert engines.started == 2
     assert not [one for one in psutil.process_iter(["cmdline"]) if str(starts) in (one.info["cmdline"] or ())]
+
+
+def test_a_server_that_is_killed_is_waited_for_until_its_workers_are_gone(stand_in, tiny_model, tmp_path, monkeypatch):
+    monkeypatch.setenv("LONGCOT_GRACE_S", "12")  # longer than a client asks again
+    starts = stand_in(deaf=True, die_after=3)
+    task = arm(tiny_model, engine={"restarts": 2, "concurrency": 2})
+    with Engines([task], tmp_path, "job") as engines:
+        traces = read_traces(sample_arm(task, PROBLEMS, tmp_path, 1, engines))
+        monkeypatch.setenv("LONGCOT_GRACE_S", "1")
+    assert {trace.key for trace in traces} == KEYS and len(starts.read_text().splitlines()) == 2 and not ours()
+
+
+def test_a_server_whose_keeper_is_killed_does_not_keep_its_clients_waiting(stand_in, tiny_model, tmp_path):
+    starts = stand_in(deaf=True, stall_after=3)
+    task = arm(tiny_model, engine={"restarts": 2, "concurrency": 2})
+    with Engines([task], tmp_path, "job") as engines:
+
+        def kill() -> None:
+            while not engines.started:
+                time.sleep(0.1)
+            time.sleep(1)  # by now it stalls
+            engines.replicas[0]._keeper.kill()
+
+        killing = threading.Thread(target=kill)
+        killing.start()
+        traces = read_traces(sample_arm(task, PROBLEMS, tmp_path, 1, engines))
+        killing.join()
+        for process in ours():
+            process.kill()  # deaf ones: their end is not what is tested here
+    assert {trace.key for trace in traces} == KEYS and len(starts.read_text().splitlines()) == 2
 
 
 def test_one_that_dies_once_too_often_says_its_last_words(stand_in, tiny_model, tmp_path):

@@ -80,7 +80,7 @@ class Engines:
 
         Raises BadInput with a server's last words where it dies once too often.
         """
-        dead = [replica for replica in self.replicas if not replica.alive]
+        dead = [replica for replica in self.replicas if replica.gone()]
         for replica in dead:
             print(f"engine {replica.name}: ended ({last_words(replica.log)}); started again", file=sys.stderr)
         self._begin(dead)

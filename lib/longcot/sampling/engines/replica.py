@@ -5,6 +5,7 @@ import secrets
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable
@@ -59,6 +60,7 @@ class Replica:
             env=self._environment | {MARK: self._mark, "PYTHONPATH": str(ROOT / "lib")},
             start_new_session=True,  # Ctrl-C is for the job, which ends it in order
         )
+        threading.Thread(target=_end_with, args=(self._keeper, self._mark), daemon=True).start()
 
     def wait(self, seconds: float) -> None:
         """Wait until it answers. Raises Died where it ends before, and BadInput where it takes longer than that."""
@@ -97,6 +99,18 @@ class Replica:
             if left := end_marked(MARK, self._mark, grace_s=0):
                 raise BadInput(f"engine {self.name}: processes {left} do not end; end them by hand")
 
+    def gone(self) -> bool:
+        """Whether it has ended, or is about to: its keeper first ends the workers of a server that was killed.
+
+        One that runs and does not answer for as long as that may take counts as gone too.
+        """
+        end = time.monotonic() + GRACE_S + LONGEST_S
+        while self.alive and time.monotonic() < end:
+            if stopping() or self._answers():
+                return False
+            time.sleep(0.25)
+        return True
+
     def _answers(self) -> bool:
         """Whether it is this server, by its key, and lists its models."""
         asked = urllib.request.Request(f"{self.url}/models", headers={"Authorization": f"Bearer {self._key}"})
@@ -105,6 +119,16 @@ class Replica:
                 return self.alive and isinstance(json.loads(reply.read()).get("data"), list)
         except (OSError, ValueError, AttributeError):
             return False
+
+
+def _end_with(keeper: subprocess.Popen, mark: str) -> None:
+    """Kill what a keeper leaves when it is killed itself.
+
+    vLLM, told to end then, lets its last requests finish, of which its workers may know nothing any more: a client
+    would wait for them until its time-out.
+    """
+    if keeper.wait() < 0:
+        end_marked(MARK, mark, grace_s=0)
 
 
 def _free_port() -> int:
