@@ -47,8 +47,10 @@ def test_tokens_are_those_of_generate(tiny_model, sampled, monkeypatch):
     whole = tokens(StaticCache(model.config, max_cache_len=142))
     seen.clear()
     assert torch.equal(tokens(reserved_cache(model, 142), custom_generate=decode), whole)
-    assert {shape[0] for shape in seen} == {25, *range(ROWS, 25, ROWS)}, "ended rows leave"
-    assert {shape[-1] for shape in seen} == {BLOCK + 14, 2 * BLOCK + 14}, "what is in use is attended to"
+    step = next((rows for rows in ROWS if products_same(model, 25, rows)), 25)
+    assert {shape[0] for shape in seen} == {25, *range(step, 25, step)}, "ended rows leave"
+    blocks = {BLOCK + 14, 2 * BLOCK + 14} if attention_same(model.config, torch.float32, 142, BLOCK) else {142}
+    assert {shape[-1] for shape in seen} == blocks, "what is in use is attended to"
 
 
 def test_a_model_that_keeps_a_window_has_no_such_cache(tiny_model):
@@ -66,9 +68,9 @@ def test_a_model_that_keeps_a_window_has_no_such_cache(tiny_model):
 def test_other_bits_are_seen(tiny_model, monkeypatch):
     """On a machine whose kernels go by the size of what they are given."""
     model = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32)
-    assert products_same(model, 24, ROWS)
-    assert all(attention_same(model.config, torch.float32, length, BLOCK) for length in range(440, 460))
-    assert not products_same(model, 3, 1) or torch.backends.cpu.get_cpu_capability() != "AVX2"
+    if torch.backends.cpu.get_cpu_capability() == "AVX2":  # others differ in this; what is tried out is then not used
+        assert products_same(model, 24, ROWS[0]) and not products_same(model, 3, 1)
+        assert all(attention_same(model.config, torch.float32, length, BLOCK) for length in range(440, 460))
     attention = F.scaled_dot_product_attention
     by_size = lambda q, k, v, **how: attention(q, k, v, **how) * (1 + 1e-6 * k.shape[2])  # noqa: E731
     monkeypatch.setattr(F, "scaled_dot_product_attention", by_size)

@@ -21,7 +21,7 @@ from transformers.cache_utils import StaticLayer
 from longcot.sampling.same_bits import attention_same, products_same, shown
 
 BLOCK = 64  # positions of the cache: what attention reads grows by so many
-ROWS = 8  # the batch shrinks by so many, and to no fewer
+ROWS = 8, 16  # the batch shrinks by so many, and to no fewer: by the first at which rows keep their bits here
 
 
 class _Layer(StaticLayer):
@@ -83,7 +83,8 @@ def decode(
     """
     batch, pad = len(input_ids), generation_config.pad_token_id
     place, running = torch.arange(batch), torch.ones(batch, dtype=torch.bool)  # of the rows that are computed
-    tokens, written, leave = input_ids, [input_ids], products_same(model, batch, ROWS)
+    tokens, written = input_ids, [input_ids]
+    step = next((rows for rows in ROWS if products_same(model, batch, rows)), batch)  # none: a batch stays whole
     while True:
         first = len(written) == 1
         given = model.prepare_inputs_for_generation(
@@ -104,8 +105,8 @@ def decode(
         running &= ~stopping_criteria(tokens, None)
         if not running.any():
             return torch.cat(written, -1)
-        count = max(-(-int(running.sum()) // ROWS) * ROWS, ROWS)
-        if leave and count < len(place):
+        count = -(-int(running.sum()) // step) * step
+        if count < len(place):
             rows = _order(running, count)
             place, running, tokens = place[rows], running[rows], tokens[rows]
             inputs |= {name: value[rows] for name, value in inputs.items() if isinstance(value, Tensor)}
