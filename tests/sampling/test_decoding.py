@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 from transformers import AutoModelForCausalLM, Gemma3TextConfig, GenerationConfig, StaticCache
 
-from longcot.sampling.decoding import BLOCK, ROWS, decode, reserved_cache
+from longcot.sampling.decoding import BLOCK, ROWS, decode, reserved_cache, shrinks_by
 from longcot.sampling.local import LocalSampler
 from longcot.sampling.same_bits import attention_same, products_same
 
@@ -47,7 +47,7 @@ def test_tokens_are_those_of_generate(tiny_model, sampled, monkeypatch):
     whole = tokens(StaticCache(model.config, max_cache_len=142))
     seen.clear()
     assert torch.equal(tokens(reserved_cache(model, 142), custom_generate=decode), whole)
-    step = next((rows for rows in ROWS if products_same(model, 25, rows)), 25)
+    step = shrinks_by(model, 25)
     assert {shape[0] for shape in seen} == {25, *range(step, 25, step)}, "ended rows leave"
     blocks = {BLOCK + 14, 2 * BLOCK + 14} if attention_same(model.config, torch.float32, 142, BLOCK) else {142}
     assert {shape[-1] for shape in seen} == blocks, "what is in use is attended to"

@@ -69,6 +69,11 @@ def reserved_cache(model: PreTrainedModel, length: int) -> Cache | None:
     return Cache(layers=[_Layer(max_cache_len=length, block=block) for _ in layers])
 
 
+def shrinks_by(model: PreTrainedModel, batch: int) -> int:
+    """By how many rows a batch shrinks when rows have ended: by all of it, so that it stays whole, if need be."""
+    return next((rows for rows in ROWS if products_same(model, batch, rows)), batch)
+
+
 def decode(
     model: PreTrainedModel,
     input_ids: Tensor,
@@ -84,7 +89,7 @@ def decode(
     batch, pad = len(input_ids), generation_config.pad_token_id
     place, running = torch.arange(batch), torch.ones(batch, dtype=torch.bool)  # of the rows that are computed
     tokens, written = input_ids, [input_ids]
-    step = next((rows for rows in ROWS if products_same(model, batch, rows)), batch)  # none: a batch stays whole
+    step = shrinks_by(model, batch)
     while True:
         first = len(written) == 1
         given = model.prepare_inputs_for_generation(

@@ -59,7 +59,7 @@ class Engines:
             self._start(task, base, dtype)
             self._now = wanted
         else:
-            self.revive()
+            self._again([replica for replica in self.replicas if not replica.alive])
         engine = task.engine
         urls = [replica.url for replica in self.replicas]
         concurrency = engine.concurrency * len(urls)
@@ -74,17 +74,19 @@ class Engines:
         servers = len(places(cards(), task.engine, self._served(task, task.base.path, dtype)))
         return 1 + math.ceil(task.engine.concurrency * servers * SAMPLES_A_REQUEST / max(responses, 1))
 
-    def revive(self, since: int | None = None) -> bool:
-        """Start again what has died, each replica at most `engine.restarts` times; returns whether any had, now or
-        since there were so many starts.
+    def revive(self, since: int) -> bool:
+        """After a request failed: start again what has died, each replica at most `engine.restarts` times; returns
+        whether any had, now or since there were so many starts.
 
         Raises BadInput with a server's last words where it dies once too often.
         """
-        dead = [replica for replica in self.replicas if replica.gone()]
+        self._again([replica for replica in self.replicas if replica.gone()])
+        return self.started > since
+
+    def _again(self, dead: Sequence[Replica]) -> None:
         for replica in dead:
             print(f"engine {replica.name}: ended ({last_words(replica.log)}); started again", file=sys.stderr)
         self._begin(dead)
-        return bool(dead) or (since is not None and self.started > since)
 
     def end(self) -> None:
         """End the servers and see that their cards are free. Raises BadInput where something holds on to them."""
