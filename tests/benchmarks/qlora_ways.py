@@ -101,9 +101,8 @@ def keep_less(layers: object, model: PreTrainedModel, lengths: list[int]) -> int
     from longcot.qlora import room
 
     together = room.take_room(layers, model, lengths)
-    host = layers.host
-    layers.less()  # weights that it keeps dequantized too
-    layers.card, layers.host = GIVEN.keep_gb * 1e9 + layers.shape.working(sum(lengths)), host
+    layers.drop_weights()  # those that it keeps dequantized too
+    layers.card = GIVEN.keep_gb * 1e9 + layers.shape.working(sum(lengths))
     return together
 
 

@@ -162,26 +162,36 @@ def test_out_of_memory_ends_with_advice_and_resumes(tiny_model, tmp_path, monkey
     assert [row["step"] for row in seen] == [5, 6] and report["loss"] == whole["loss"]
 
 
-def test_out_of_memory_keeps_less_before_it_ends(tiny_model, tmp_path, monkeypatch):
-    """The step that failed is done again, in the middle of its passes, and what it had added is not added twice."""
+@pytest.mark.parametrize(
+    ("error", "hosts"),  # GB that are kept on the host afterwards, of 8
+    [(torch.OutOfMemoryError("CUDA out of memory"), 8), (RuntimeError("CUDA error: out of memory"), 2)],
+)
+def test_out_of_memory_keeps_less_before_it_ends(tiny_model, tmp_path, monkeypatch, error, hosts):
+    """The step that failed is done again, in the middle of its passes, and what it had added is not added twice. Where
+    the GPU's memory was short, as much is kept on the host as before.
+    """
     torch.set_num_threads(1)
     base, tokenizer = load_base_4bit(tiny_model, "float32"), AutoTokenizer.from_pretrained(tiny_model)
     conversations(tmp_path / "set.jsonl", 20, 30, 40)
     monkeypatch.setattr("longcot.qlora.training.SMALL", 0)
     settings = LoraSettings(epochs=2, batch_size=3, learning_rate=1e-2, compute_dtype="float32")
-    monkeypatch.setattr("longcot.qlora.trainer.take_room", lambda layers, *_: setattr(layers, "card", 10e9) or 0)
+    monkeypatch.setattr(
+        "longcot.qlora.trainer.take_room", lambda layers, *_: layers.__dict__.update(card=10e9, host=8e9) or 0
+    )
     whole = train_adapter(base, tokenizer, tmp_path / "set.jsonl", tmp_path / "whole", settings)
-    loss, cards = AdapterTrainer.compute_loss, []
+    loss, cards, left = AdapterTrainer.compute_loss, [], []
 
     def fail(trainer, *args, **kwargs):
         cards.append(trainer.layers.card)
+        left[:] = [trainer.layers.host]
         if len(cards) in (3, 5):
-            raise torch.OutOfMemoryError
+            raise error
         return loss(trainer, *args, **kwargs)
 
     monkeypatch.setattr(AdapterTrainer, "compute_loss", fail)
     report = train_adapter(base, tokenizer, tmp_path / "set.jsonl", tmp_path / "less", settings)
     assert cards == [10e9] * 3 + [5e9] * 2 + [2.5e9] * 6  # then once more, and all three of the second step
+    assert left == [hosts * 1e9]
     assert report["loss"] == whole["loss"]
     files = [(tmp_path / name / "adapter_model.safetensors").read_bytes() for name in ("whole", "less")]
     assert files[0] == files[1]

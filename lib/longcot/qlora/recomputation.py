@@ -92,12 +92,15 @@ class Layers:
         for some in (some for part in self.parts for some in part.every):
             some.kept = None
 
-    def less(self) -> bool:
-        """Keep half as much from now on, and at last nothing; False where nothing is kept already."""
+    def less(self, host: bool) -> bool:
+        """Keep half as much on the card from now on, and on the `host` too if it is short, and at last nothing; False
+        where nothing is kept already.
+        """
         self.drop_weights()
         if self.card <= 0:
             return False
-        self.card, self.host = (self.card / 2, self.host / 2) if self.card > LITTLE else (0.0, 0.0)
+        share = 0.5 if self.card > LITTLE else 0.0
+        self.card, self.host = self.card * share, self.host * share if host else self.host
         return True
 
     def places(self, kind: str, number: int) -> bool:

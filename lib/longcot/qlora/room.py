@@ -13,7 +13,8 @@ HELD = 1.1  # what torch's allocator holds over what is used: 8% at the longest 
 HOST = 0.6  # of the host's free memory: pinned, it cannot be had for anything else
 TOGETHER = 2048  # tokens that are worth a pass: with fewer, dequantizing the weights is a large part of it
 TRAINED = 12  # bytes a weight that is trained: its gradient and AdamW's two moments, in 32 bits
-NO_MEMORY = ("CUDA error: out of memory", "ALLOC_FAILED")  # pinning the host's memory, and cuBLAS, raise no class of it
+PINNING = "CUDA error: out of memory"  # of the host's memory, mostly
+NO_MEMORY = (PINNING, "ALLOC_FAILED")  # neither that nor cuBLAS raises a class of its own
 LIMITS = "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"  # of a job on Slurm, of a container
 
 
@@ -62,3 +63,8 @@ def take_room(layers: Layers, model: nn.Module, lengths: list[int]) -> int:
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Whether an error says that the GPU's memory, or the host's for it, ran out."""
     return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in NO_MEMORY)
+
+
+def may_be_the_host(error: RuntimeError) -> bool:
+    """Whether of the two it may be the host's: torch's own allocator for the GPU says that it is the GPU's."""
+    return not isinstance(error, torch.OutOfMemoryError) and PINNING in str(error)

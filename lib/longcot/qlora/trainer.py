@@ -13,7 +13,7 @@ from longcot.models.head import head_of
 from longcot.qlora.checkpointing import checkpointing
 from longcot.qlora.keeping import ROWS
 from longcot.qlora.recomputation import Layers, fits, recomputing
-from longcot.qlora.room import is_out_of_memory, take_room
+from longcot.qlora.room import is_out_of_memory, may_be_the_host, take_room
 from longcot.qlora.tokens import IGNORED
 
 
@@ -89,7 +89,7 @@ class AdapterTrainer(LoggingTrainer):
             try:
                 return torch.stack([step(model, part, count) for part in self._parts(inputs)]).sum()
             except RuntimeError as error:
-                if not is_out_of_memory(error) or not self.layers or not self.layers.less():
+                if not is_out_of_memory(error) or not self.layers or not self.layers.less(may_be_the_host(error)):
                     raise
             model.zero_grad()  # all of it is this step's
             self.first_choices = []
