@@ -96,14 +96,13 @@ def load(checkpoint: str) -> PreTrainedModel:
     )
 
 
-def keep_less(layers: object, model: PreTrainedModel, lengths: list[int]) -> int:
+def keep_less(layers: object, model: PreTrainedModel, lengths: list[int]) -> None:
     """Of the room for what `longcot` keeps, no more than is said."""
     from longcot.qlora import room
 
-    together = room.take_room(layers, model, lengths)
+    room.take_room(layers, model, lengths)
     layers.drop_weights()  # those that it keeps dequantized too
     layers.card = GIVEN.keep_gb * 1e9 + layers.shape.working(sum(lengths))
-    return together
 
 
 def train_longcot(model: PreTrainedModel, rows: list[dict], told: dict, clock: Steps) -> str:
@@ -123,7 +122,9 @@ def train_longcot(model: PreTrainedModel, rows: list[dict], told: dict, clock: S
         )
         trainer.remove_callback(PrinterCallback)
         trainer.train()
-        return trainer.layers.plan.words() if trainer.layers else "checkpointed"
+        if isinstance(trainer.layers, ours.Layers):
+            return trainer.layers.plan.words()
+        return "checkpointed" if trainer.layers.checkpointed else "all"
     finally:
         adapted.unload()
 

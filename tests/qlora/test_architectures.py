@@ -1,6 +1,7 @@
 """Bases whose layers are not those of the Llama family: trained as plain training trains them, or refused by name."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,7 +14,9 @@ from longcot.models.loading import context_length, empty_model
 from longcot.models.nf4 import load_base_4bit
 from longcot.qlora import trainer
 from longcot.qlora.memory import check_training, training_memory_gb
+from longcot.qlora.own_layers import OwnLayers
 from longcot.qlora.recomputation import knows
+from longcot.qlora.room import HELD
 from longcot.qlora.settings import LoraSettings, Share
 from longcot.qlora.target_modules import adapt, check_modules
 from longcot.qlora.training import train_adapter
@@ -85,16 +88,38 @@ def test_trains_as_plain_training_does(kind, tiny_model, tmp_path, monkeypatch):
     monkeypatch.setattr("longcot.qlora.trainer.ROWS", 7)
     heads = []
     monkeypatch.setattr(trainer, "head_of", lambda *given: heads.append(1) or head_of(*given))
-    for way, small in (("plain", 2**30), ("lean", 0)):
+    keep = lambda layers, *_: setattr(layers, "together", 10_000)  # noqa: E731
+    for way, small, room in (("plain", 2**30, None), ("checkpointed", 0, OwnLayers.less), ("kept", 0, keep)):
         monkeypatch.setattr("longcot.qlora.training.SMALL", small)
+        monkeypatch.setattr(OwnLayers, "take_room", lambda layers, *_, take=room: take(layers))
+        heads.clear()
         report = train_adapter(base, tokenizer, tmp_path / "set.jsonl", tmp_path / way, settings)
         found[way] = report["loss"], load_file(tmp_path / way / "adapter_model.safetensors")
-    assert found["lean"][0] == pytest.approx(found["plain"][0], rel=1e-4)
-    assert len(heads) == 6, "each trace alone, in each epoch"
-    for name, weights in found["plain"][1].items():
-        assert torch.allclose(found["lean"][1][name], weights, atol=1e-2 * weights.abs().max().item()), name
-    assert all(weights.abs().max() > 0 for weights in found["lean"][1].values()), "nothing is adapted and not trained"
+        passes = {"plain": 0, "checkpointed": 6, "kept": 4}  # in two epochs: of each trace, or of each step
+        assert len(heads) == passes[way]
+    for way in ("checkpointed", "kept"):
+        assert found[way][0] == pytest.approx(found["plain"][0], rel=1e-4)
+        for name, weights in found["plain"][1].items():
+            assert torch.allclose(found[way][1][name], weights, atol=1e-2 * weights.abs().max().item()), name
+        assert all(weights.abs().max() > 0 for weights in found[way][1].values()), "nothing is adapted and not trained"
     assert not base.is_activation_checkpointing
+
+
+def test_layers_of_their_own_take_what_room_there_is(tmp_path, monkeypatch):
+    save("gemma3_text", KINDS["gemma3_text"], tmp_path / "base")
+    model = adapt(load_base_4bit(tmp_path / "base", "float32"), SETTINGS)
+    monkeypatch.setattr("longcot.qlora.own_layers.free_gpu", lambda: 1e9)
+    monkeypatch.setattr(OwnLayers, "bytes_a_token", lambda *_: 1e5)
+    monkeypatch.setattr(type(model.get_base_model()), "device", SimpleNamespace(type="cuda"))
+    layers = OwnLayers(model)
+    monkeypatch.setattr(layers.base, "activation_checkpointing_enable", lambda offload: None)
+    layers.take_room([7000, 900], None)
+    assert 7000 < layers.together < 1e9 / HELD / 1.25e5 and not layers.checkpointed
+    assert layers.less() and layers.checkpointed and layers.together == 0  # a step that ran out of memory
+    assert not layers.less()
+    layers = OwnLayers(model)
+    layers.take_room([8000, 900], None)
+    assert layers.checkpointed and layers.together == 0
 
 
 @pytest.mark.parametrize("kind", KINDS)

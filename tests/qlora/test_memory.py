@@ -176,7 +176,7 @@ def test_out_of_memory_keeps_less_before_it_ends(tiny_model, tmp_path, monkeypat
     monkeypatch.setattr("longcot.qlora.training.SMALL", 0)
     settings = LoraSettings(epochs=2, batch_size=3, learning_rate=1e-2, compute_dtype="float32")
     monkeypatch.setattr(
-        "longcot.qlora.trainer.take_room", lambda layers, *_: layers.__dict__.update(card=10e9, host=8e9) or 0
+        "longcot.qlora.trainer.take_room", lambda layers, *_: layers.__dict__.update(card=10e9, host=8e9)
     )
     whole = train_adapter(base, tokenizer, tmp_path / "set.jsonl", tmp_path / "whole", settings)
     loss, cards, left = AdapterTrainer.compute_loss, [], []

@@ -225,6 +225,7 @@ def test_attention_that_waits_holds_no_tensor():
 def test_passes_keep_the_order():
     assert passes([5, 5, 9, 1, 2, 20, 3], 10) == [[5, 5], [9, 1], [2], [20], [3]]
     assert passes([5, 1], 0) == [[5], [1]]
+    assert passes([5, 5, 4, 1, 1], 10, padded=True) == [[5, 5], [4, 1], [1]]
     rows = [{"input_ids": [1, 2, 3], "labels": [IGNORED, 2, 3]}, {"input_ids": [4, 5], "labels": [4, 5]}]
     given = joined(rows)
     assert given["input_ids"].tolist() == [[1, 2, 3, 4, 5]] and given["lengths"] == [3, 2]

@@ -26,7 +26,7 @@ NF4 = 0.5 + 1 / 64 + 4 / (64 * 256)  # bytes a weight: 4 bits, an 8-bit scale fo
 ADAPTER = 16  # bytes a LoRA weight: itself, its gradient and AdamW's two moments, all in 32 bits
 ON_A_CPU = 3e9  # weights: at about 0.1 TFLOP/s one trace of 4,096 tokens then takes a quarter of an hour
 PASSED = 1.5  # numbers kept for each that a linear module takes or gives, PEFT's own: TRL's peaks, benchmarks/README.md
-CHECKPOINTED = "each layer's input is kept on the host, and the layer computed again as transformers does it"
+OWN = "by the layers' own code: all is kept where it fits, else each layer's input, on the host"
 STEP = 256  # tokens: limits are given to this
 _RECKONED: dict[tuple[str, str], "_Sizes"] = {}
 
@@ -81,7 +81,7 @@ class _Sizes:
         self.fixed = (quantized * NF4 + plain + adapter * ADAPTER) / 1e9
         self.config = config.get_text_config()
         self.shape = Shape.of(config, lora.rank, self.bytes) if knows(config) else None
-        # Where transformers checkpoints: of a layer, the linear modules' inputs and outputs, and its largest weight.
+        # Where a layer's own code is used: of a layer, the linear modules' inputs and outputs, and its largest weight.
         passed = Counter()
         for name, module in linears.items():
             passed[re.split(r"\.\d+\.", name)[0], *re.findall(r"\.(\d+)\.", name)[:1]] += sum(module.weight.shape)
@@ -95,7 +95,7 @@ class _Sizes:
         return max((self.largest + length * (PASSED * self.passed + 6 * width)) * self.bytes, output) / 1e9
 
     def plan(self, length: int) -> Plan | None:
-        """What will be kept of a trace on this machine; None where transformers checkpoints."""
+        """What will be kept of a trace on this machine; None where the layers' own code is used."""
         if self.shape is None:
             return None
         card = free_gpu() / HELD - (self.fixed + self.at(length)) * 1e9
@@ -136,7 +136,7 @@ def check_training(config: PretrainedConfig, lora: LoraSettings, length: int, wh
             f"{what}: a trace of {length} tokens keeps {row['host_gb']:.1f} GB in the host's memory, which has "
             f"{free:.1f} GB free; set lora.max_length to {fits} or less and lora.too_long to drop"
         )
-    row["kept"] = found.words() if (found := sizes.plan(length)) else CHECKPOINTED
+    row["kept"] = found.words() if (found := sizes.plan(length)) else OWN
     return row
 
 

@@ -42,8 +42,11 @@ def fits(model: PeftModel) -> bool:
 class Layers:
     """The layers of a model in training: the plan of what they keep, and what they have kept.
 
-    `card` and `host` are the bytes for what is kept, beside the model; they may be set at any time.
+    `card` and `host` are the bytes for what is kept, beside the model; they may be set at any time. `together` are the
+    tokens of several traces that may go through in one pass.
     """
+
+    padded = False
 
     def __init__(self, model: PeftModel):
         self.modules = model.get_base_model().get_decoder().layers
@@ -51,7 +54,7 @@ class Layers:
         self.shape = Shape.of(config, max(lora.r for lora in model.peft_config.values()), size)
         self.parts = [Parts(layer) for layer in self.modules]
         self.window = min(filter(None, (part.window for part in self.parts)), default=None)  # tokens that are seen
-        self.card, self.host = 0.0, 0.0
+        self.card, self.host, self.together = 0.0, 0.0, 0
         self.lengths: list[int] | None = None
         self.plan: Plan = plan(self.shape, [1], 0, 0)
         self.angles: list[Tensor] = []  # cosine and sine of each token's position, the same for all layers

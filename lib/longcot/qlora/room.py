@@ -41,23 +41,28 @@ def free_host() -> int:
     return free if most == "max" else max(min(free, int(most) - int(taken) + unused), 0)
 
 
-def take_room(layers: Layers, model: nn.Module, lengths: list[int]) -> int:
-    """Give `layers` the room there is; returns the tokens of several traces that are best taken together.
+def trained_bytes(model: nn.Module) -> int:
+    """Bytes that come on top of the weights that are trained."""
+    return TRAINED * sum(weights.numel() for weights in model.parameters() if weights.requires_grad)
+
+
+def take_room(layers: Layers, model: nn.Module, lengths: list[int]) -> None:
+    """Give `layers` the room there is, and how many tokens of several traces are best taken together.
 
     `lengths` are those of the largest step that can come, longest first. What room they leave goes to weights that stay
     dequantized.
     """
+    layers.together = TOGETHER
     if not torch.cuda.is_available():
-        return TOGETHER
-    trained = sum(weights.numel() for weights in model.parameters() if weights.requires_grad)
-    layers.card, layers.host = free_gpu() / HELD - trained * TRAINED, free_host() * HOST
+        return
+    layers.card, layers.host = free_gpu() / HELD - trained_bytes(model), free_host() * HOST
     if layers.window and lengths[0] > layers.window:
-        return 0
-    together = max(whole(layers.shape, layers.card), min(TOGETHER, lengths[0]))
-    tokens = max(min(together, sum(lengths)), lengths[0])
+        layers.together = 0
+        return
+    layers.together = max(whole(layers.shape, layers.card), min(TOGETHER, lengths[0]))
+    tokens = max(min(layers.together, sum(lengths)), lengths[0])
     spare = layers.card - layers.shape.working(tokens) - plan(layers.shape, [tokens], layers.card, 0).card
     layers.keep_weights(min(max(int(spare // layers.shape.weights), 0), layers.shape.layers))
-    return together
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

@@ -10,8 +10,8 @@ from torch.utils.checkpoint import checkpoint
 from transformers import Trainer
 
 from longcot.models.head import head_of
-from longcot.qlora.checkpointing import checkpointing
 from longcot.qlora.keeping import ROWS
+from longcot.qlora.own_layers import OwnLayers, own_layers, padded
 from longcot.qlora.recomputation import Layers, fits, recomputing
 from longcot.qlora.room import is_out_of_memory, may_be_the_host, take_room
 from longcot.qlora.tokens import IGNORED
@@ -64,21 +64,24 @@ class LoggingTrainer(Trainer):
 
 
 class AdapterTrainer(LoggingTrainer):
-    """A Trainer on batches that are `joined`, with layers that are `recomputing`, or `checkpointing` if unknown.
+    """A Trainer on batches that are `joined`, with layers that are `recomputing`, or its `own_layers` if unknown.
 
     Traces of a step go through the layers together, each attending to itself, while all that they need for the backward
     pass has room on the GPU, and else one by one. The loss never makes all logits at once.
     """
 
-    layers: Layers | None = None
-    together = 0  # tokens that may go through together
+    layers: Layers | OwnLayers
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
         """As the Trainer's own."""
-        with recomputing(self.model) if fits(self.model) else checkpointing(self.model) as self.layers:
-            if self.layers:
-                lengths = sorted((len(row["input_ids"]) for row in self.train_dataset), reverse=True)
-                self.together = take_room(self.layers, self.model, lengths[: self.args.per_device_train_batch_size])
+        lengths = sorted((len(row["input_ids"]) for row in self.train_dataset), reverse=True)
+        lengths = lengths[: self.args.per_device_train_batch_size]
+        if fits(self.model):
+            with recomputing(self.model) as self.layers:
+                take_room(self.layers, self.model, lengths)
+                return super().train(*args, **kwargs)
+        with own_layers(self.model) as self.layers:
+            self.layers.take_room(lengths, self.accelerator.autocast)
             return super().train(*args, **kwargs)
 
     def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
@@ -89,16 +92,16 @@ class AdapterTrainer(LoggingTrainer):
             try:
                 return torch.stack([step(model, part, count) for part in self._parts(inputs)]).sum()
             except RuntimeError as error:
-                if not is_out_of_memory(error) or not self.layers or not self.layers.less(may_be_the_host(error)):
+                if not is_out_of_memory(error) or not self.layers.less(may_be_the_host(error)):
                     raise
             model.zero_grad()  # all of it is this step's
             self.first_choices = []
             torch.cuda.empty_cache()
 
     def _parts(self, inputs: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """The traces of a step in passes of at most `together` tokens, or of one trace."""
+        """The traces of a step in passes of as many tokens as may go through together, or of one trace."""
         start = 0
-        for lengths in passes(inputs["lengths"], self.together):
+        for lengths in passes(inputs["lengths"], self.layers.together, self.layers.padded):
             part = slice(start, start + sum(lengths))
             yield {key: inputs[key][:, part] for key in ("input_ids", "labels")} | {"lengths": lengths}
             start = part.stop
@@ -110,7 +113,7 @@ class AdapterTrainer(LoggingTrainer):
         base, lengths = self.model.get_base_model(), inputs["lengths"]
         ids, labels, head = inputs["input_ids"], inputs["labels"][:, 1:], base.get_output_embeddings()
         right: list[Tensor] = []
-        if self.layers:
+        if isinstance(self.layers, Layers):
             places = torch.cat([torch.arange(length, device=ids.device) for length in lengths])[None]
             # A mask in four dimensions is taken as it is, and the layers know from the lengths who reads whom.
             mask = torch.ones((1, 1, 1, 1), dtype=torch.bool, device=ids.device) if self.layers.begin(lengths) else None
@@ -121,18 +124,22 @@ class AdapterTrainer(LoggingTrainer):
                 total = frozen_head_loss(hidden[:, :-1], labels, head.weight, right)
         else:
             with self.accelerator.autocast():
-                output = base.get_decoder()(ids, use_cache=False)
-                total = summed_loss(output.last_hidden_state[:, :-1], labels, head_of(base, output), right)
+                rows, mask = padded(ids, lengths)
+                output = base.get_decoder()(rows, attention_mask=mask, use_cache=False)
+                hidden = output.last_hidden_state
+                hidden = hidden if mask is None else hidden[mask.bool()][None]
+                total = summed_loss(hidden[:, :-1], labels, head_of(base, output), right)
         self.count_choices(right, labels)
         return total / num_items_in_batch
 
 
-def passes(lengths: list[int], most: int) -> list[list[int]]:
-    """The lengths in their order, in groups whose sum is at most `most`, or of one."""
+def passes(lengths: list[int], most: int, padded: bool = False) -> list[list[int]]:
+    """The lengths in their order, in groups whose sum (`padded` to the longest) is at most `most`, or of one."""
     groups: list[list[int]] = []
     for length in lengths:
-        if groups and sum(groups[-1]) + length <= most:
-            groups[-1].append(length)
+        group = [*groups[-1], length] if groups else []
+        if groups and (max(group) * len(group) if padded else sum(group)) <= most:
+            groups[-1] = group
         else:
             groups.append([length])
     return groups
