@@ -6,6 +6,7 @@
 Each count is a run of its own from nothing, `runs/NAME-cards-COUNT`, one after another on the first cards that are
 visible. Without a GPU a count is that of jobs at once (`--cores`). What is not sampled or trained but copied from
 another count's run is said with `--from RUN`: all that lies in its folders that are named, as `models training_sets`.
+`--trained` leaves out the arms that no adapter is trained for, so that all is training and sampling these.
 """
 
 import argparse
@@ -146,10 +147,16 @@ def main() -> None:
     parser.add_argument("--config", nargs="*", default=[], help="changes of the study, as models.base.path=…")
     parser.add_argument("--from", dest="source", type=Path, help="a run of which folders are copied first")
     parser.add_argument("--copied", nargs="*", default=[], help="the folders, as models training_sets")
+    parser.add_argument("--trained", action="store_true")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    name, there, rows = yaml.safe_load(given.study.read_text())["name"], visible(), []
+    study = yaml.safe_load(given.study.read_text())
+    if given.trained:
+        arms = [arm for arm in study["arms"] if "data" in arm and "use" not in arm]
+        given.study = given.out / given.study.name
+        given.study.write_text(yaml.safe_dump(study | {"arms": arms, "main_arm": arms[0]["name"]}))
+    name, there, rows = study["name"], visible(), []
     for count in given.cards:
         if there and count > len(there):
             print(f"{count} cards: not run, {len(there)} are visible")

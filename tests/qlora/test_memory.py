@@ -1,7 +1,9 @@
 """What training will take, and what is refused before or during it."""
 
+import gc
 import json
 import shutil
+import weakref
 from types import SimpleNamespace
 
 import psutil
@@ -14,6 +16,7 @@ from longcot.files.errors import BadInput
 from longcot.files.paths import ROOT
 from longcot.models.nf4 import load_base_4bit
 from longcot.problems.prompts import Prompt
+from longcot.qlora import recomputation
 from longcot.qlora.memory import STEP, check_training, host_memory_gb, longest_trace, training_memory_gb
 from longcot.qlora.settings import LoraSettings
 from longcot.qlora.task import TrainTask, check_arm
@@ -195,6 +198,34 @@ def test_out_of_memory_keeps_less_before_it_ends(tiny_model, tmp_path, monkeypat
     assert report["loss"] == whole["loss"]
     files = [(tmp_path / name / "adapter_model.safetensors").read_bytes() for name in ("whole", "less")]
     assert files[0] == files[1]
+
+
+def test_a_step_that_ran_out_of_memory_leaves_nothing(tiny_model, tmp_path, monkeypatch):
+    """Else the next try has no more memory than the first, however little it keeps."""
+    base, tokenizer = load_base_4bit(tiny_model, "float32"), AutoTokenizer.from_pretrained(tiny_model)
+    conversations(tmp_path / "set.jsonl", 20, 30, 40)
+    monkeypatch.setattr("longcot.qlora.training.SMALL", 0)
+    room = {"card": 10e9, "host": 8e9}
+    monkeypatch.setattr("longcot.qlora.trainer.take_room", lambda layers, *_: layers.__dict__.update(room))
+    graph, left, front = [], [], recomputation.Front
+
+    def fail(*given):
+        if len(graph) == 1:  # in the backward pass of the first layer, whose second layer's is done
+            graph.append(weakref.ref(given[-1]))
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        if len(graph) == 2:
+            left.append([one() for one in graph])
+        graph.append(weakref.ref(given[-1]))
+        return front(*given)
+
+    monkeypatch.setattr(recomputation, "Front", fail)
+    gc.disable()
+    try:
+        settings = LoraSettings(epochs=1, batch_size=1, compute_dtype="float32")
+        train_adapter(base, tokenizer, tmp_path / "set.jsonl", tmp_path / "out", settings)
+    finally:
+        gc.enable()
+    assert left == [[None, None]]
 
 
 def test_a_study_says_before_it_starts_what_cannot_be_trained(gpu, tmp_path):

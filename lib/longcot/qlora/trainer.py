@@ -1,5 +1,7 @@
 """transformers' Trainer for LoRA adapters on long traces: same losses and gradients, less memory and time."""
 
+import gc
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,6 +17,8 @@ from longcot.qlora.own_layers import OwnLayers, own_layers, padded
 from longcot.qlora.recomputation import Layers, fits, recomputing
 from longcot.qlora.room import is_out_of_memory, may_be_the_host, take_room
 from longcot.qlora.tokens import IGNORED
+
+log = logging.getLogger(__name__)
 
 
 def joined(rows: list[dict[str, list[int]]]) -> dict[str, Any]:
@@ -94,8 +98,10 @@ class AdapterTrainer(LoggingTrainer):
             except RuntimeError as error:
                 if not is_out_of_memory(error) or not self.layers.less(may_be_the_host(error)):
                     raise
+                log.warning("once more, with less kept: %s", str(error).partition("\n")[0])
             model.zero_grad()  # all of it is this step's
             self.first_choices = []
+            gc.collect()  # the failed step's graph lies in cycles, with as much memory as there is
             torch.cuda.empty_cache()
 
     def _parts(self, inputs: dict[str, Any]) -> Iterator[dict[str, Any]]:
