@@ -205,12 +205,16 @@ def test_attention_that_waits_holds_no_tensor():
     tensors = attention.release()
     watched = [weakref.ref(tensor) for tensor in (q, k, v, *tensors)]
     again = [tensor.clone() for tensor in (q, k, v)], [tensor.clone() for tensor in tensors]
+    watched_again = [weakref.ref(tensor) for some in again for tensor in some]
     given = [tensor.clone().requires_grad_() for tensor in (q, k, v)]
     del q, k, v, tensors
     assert not any(one() is not None for one in watched), "without the garbage collector's help"
     attention.restore(*again[0], again[1])
+    del again
+    assert all(one() is not None for one in watched_again)
     grad = torch.randn(12, 64)
     found, expected = attention.backward(grad), []
+    assert not any(one() is not None for one in watched_again), "the layers' graph holds it for as long as itself"
     for rows in (slice(0, 7), slice(7, 12)):
         part = [tensor[:, :, rows] for tensor in given]
         out = torch.nn.functional.scaled_dot_product_attention(*part, is_causal=True, scale=0.25)

@@ -70,9 +70,15 @@ class Attention:
                 saved.tensor = rest.pop(0)
 
     def backward(self, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The gradients of queries, keys and values; the graph is gone afterwards."""
+        """The gradients of queries, keys and values; the graph and all tensors are gone afterwards, though this object
+        is held for as long as the graph of all layers.
+        """
         grads = grad.view(self.shape).transpose(1, 2).split(self.lengths, 2)
-        return torch.autograd.grad(self.made, self.sources, grads)
+        grads = torch.autograd.grad(self.made, self.sources, grads)
+        self.given = self.out = None
+        for saved in self.saved:
+            saved.tensor = None
+        return grads
 
     def _pack(self, tensor: Tensor) -> "_Saved":
         for number, given in enumerate(self.given):

@@ -1,6 +1,5 @@
 """transformers' Trainer for LoRA adapters on long traces: same losses and gradients, less memory and time."""
 
-import gc
 import logging
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -101,7 +100,6 @@ class AdapterTrainer(LoggingTrainer):
                 log.warning("once more, with less kept: %s", str(error).partition("\n")[0])
             model.zero_grad()  # all of it is this step's
             self.first_choices = []
-            gc.collect()  # the failed step's graph lies in cycles, with as much memory as there is
             torch.cuda.empty_cache()
 
     def _parts(self, inputs: dict[str, Any]) -> Iterator[dict[str, Any]]:
