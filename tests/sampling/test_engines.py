@@ -162,7 +162,7 @@ def test_a_worker_that_outlives_its_server_is_ended_whatever_it_calls_itself(sta
     task = arm(tiny_model, engine={"restarts": 2, "concurrency": 2})
     with Engines([task], tmp_path, "job") as engines:
         sample_arm(task, PROBLEMS, tmp_path, 1, engines)
-        assert engines.started == 2
+        assert engines.started in (2, 3)  # the third where a reply was lost with the first
     assert not [one for one in psutil.process_iter(["cmdline"]) if str(starts) in (one.info["cmdline"] or ())]
 
 

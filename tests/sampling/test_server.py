@@ -190,6 +190,7 @@ def test_the_command_that_serves_a_study(adapter, tmp_path):
     adapters = {"arm": adapter, "later": tmp_path / "later"}
     switch, *words = shlex.split(Served("org/Base", ("base",), adapters=adapters, rank=20).command())
     assert switch == "VLLM_ALLOW_RUNTIME_LORA_UPDATING=True" and words[words.index("--max-lora-rank") + 1] == "32"
+    assert words[words.index("--max-loras") + 1] == "2"  # both arms' responses in one batch
     assert words[words.index("--lora-modules") + 1 :] == [f"{module_name('arm', adapter)}={adapter}"]
 
 

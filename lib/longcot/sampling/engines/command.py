@@ -13,6 +13,7 @@ from longcot.files.paths import display_path
 
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM 0.32 takes for --max-lora-rank
 LOOPBACK = ("localhost", "127.0.0.1")
+SLOTS = 8  # adapters whose responses may stand in one batch; with vLLM's own 1 each adapter waits for the one before
 RUNTIME_ADAPTERS = "VLLM_ALLOW_RUNTIME_LORA_UPDATING"  # a variable: adapters may be loaded while it runs
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
@@ -62,6 +63,7 @@ class Served:
             return words
         size = next((size for size in RANKS if size >= self.rank), self.rank)
         words += ["--enable-lora", "--max-lora-rank", str(size)]
+        words += ["--max-loras", str(min(len(self.adapters), SLOTS))] if self.adapters else []
         there = {name: path for name, path in self.adapters.items() if (Path(path) / ADAPTER_FILES[0]).is_file()}
         modules = [f"{module_name(name, folder)}={folder}" for name, folder in there.items()]
         return words + (["--lora-modules", *modules] if modules else [])
