@@ -6,7 +6,7 @@ import time
 
 import psutil
 
-GRACE_S = float(os.environ.get("LONGCOT_GRACE_S", 20))  # to end by themselves after SIGTERM
+GRACE_S = float(os.environ.get("LONGCOT_GRACE_S", 10))  # to end by themselves: what they still do is lost
 LONGEST_S = 60.0  # until the kernel has let go of what was killed, a GPU's memory for one
 
 
