@@ -6,7 +6,8 @@
 Each count is a run of its own from nothing, `runs/NAME-cards-COUNT`, one after another on the first cards that are
 visible. Without a GPU a count is that of jobs at once (`--cores`). What is not sampled or trained but copied from
 another count's run is said with `--from RUN`: all that lies in its folders that are named, as `models training_sets`.
-`--trained` leaves out the arms that no adapter is trained for, so that all is training and sampling these.
+`--arms 16` takes that many arms that an adapter is trained for and no others, so that all is training and sampling
+these; where the study has fewer, its own again, with other draws of their traces.
 """
 
 import argparse
@@ -138,6 +139,17 @@ def outside(run: Path, other: Path) -> list[str]:
     return list(within[~within].index)
 
 
+def trained_arms(arms: list[dict], count: int) -> list[dict]:
+    """So many arms that are trained, the study's own over and over, each time with other seeds of their draws."""
+    own = [arm for arm in arms if "data" in arm and "use" not in arm]
+    made = []
+    for number in range(count):
+        arm, again = own[number % len(own)], number // len(own)
+        data = arm["data"] | {"seed": arm["data"].get("seed", 1) + 100 * again}
+        made.append(arm | {"name": f"{arm['name']}-{again}" if again else arm["name"], "data": data})
+    return made
+
+
 def main() -> None:
     """Run the study on each count of cards; a line of JSON each, then a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -147,13 +159,13 @@ def main() -> None:
     parser.add_argument("--config", nargs="*", default=[], help="changes of the study, as models.base.path=…")
     parser.add_argument("--from", dest="source", type=Path, help="a run of which folders are copied first")
     parser.add_argument("--copied", nargs="*", default=[], help="the folders, as models training_sets")
-    parser.add_argument("--trained", action="store_true")
+    parser.add_argument("--arms", type=int)
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     study = yaml.safe_load(given.study.read_text())
-    if given.trained:
-        arms = [arm for arm in study["arms"] if "data" in arm and "use" not in arm]
+    if given.arms:
+        arms = trained_arms(study["arms"], given.arms)
         given.study = given.out / given.study.name
         given.study.write_text(yaml.safe_dump(study | {"arms": arms, "main_arm": arms[0]["name"]}))
     name, there, rows = study["name"], visible(), []
