@@ -7,7 +7,7 @@ from transformers import AutoModelForCausalLM, Gemma3TextConfig, GenerationConfi
 
 from longcot.sampling.decoding import BLOCK, ROWS, decode, reserved_cache, shrinks_by
 from longcot.sampling.local import LocalSampler
-from longcot.sampling.same_bits import attention_same, products_same
+from longcot.sampling.same_bits import attention_same_to, products_same
 
 LENGTHS = [*range(3, 130, 6), 130, 130, 20]  # tokens of each row's response
 
@@ -49,7 +49,8 @@ def test_tokens_are_those_of_generate(tiny_model, sampled, monkeypatch):
     assert torch.equal(tokens(reserved_cache(model, 142), custom_generate=decode), whole)
     step = shrinks_by(model, 25)
     assert {shape[0] for shape in seen} == {25, *range(step, 25, step)}, "ended rows leave"
-    blocks = {BLOCK + 14, 2 * BLOCK + 14} if attention_same(model.config, torch.float32, 142, BLOCK) else {142}
+    until = attention_same_to(model.config, torch.float32, 142, BLOCK)
+    blocks = {142, *([BLOCK + 14] if until > 13 else [])}  # the second block, and what is beyond whole vectors, is all
     assert {shape[-1] for shape in seen} == blocks, "what is in use is attended to"
 
 
@@ -70,9 +71,15 @@ def test_other_bits_are_seen(tiny_model, monkeypatch):
     model = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32)
     if torch.backends.cpu.get_cpu_capability() == "AVX2":  # others differ in this; what is tried out is then not used
         assert products_same(model, 24, ROWS[0]) and not products_same(model, 3, 1)
-        assert all(attention_same(model.config, torch.float32, length, BLOCK) for length in range(440, 460))
+        assert all(attention_same_to(model.config, torch.float32, size, BLOCK) == size for size in range(440, 460))
     attention = F.scaled_dot_product_attention
     by_size = lambda q, k, v, **how: attention(q, k, v, **how) * (1 + 1e-6 * k.shape[2])  # noqa: E731
     monkeypatch.setattr(F, "scaled_dot_product_attention", by_size)
-    assert not attention_same(model.config, torch.float32, 151, BLOCK)
-    assert {layer.block for layer in reserved_cache(model, 151).layers} == {151}
+    assert attention_same_to(model.config, torch.float32, 151, BLOCK) == 0
+    assert {layer.until for layer in reserved_cache(model, 151).layers} == {0}
+
+    def by_use(q, k, v, attn_mask):
+        return attention(q, k, v, attn_mask) * (1 + (attn_mask.sum() > 100) * k.shape[2] * 1e-6)
+
+    monkeypatch.setattr(F, "scaled_dot_product_attention", by_use)
+    assert 95 < attention_same_to(model.config, torch.float32, 152, BLOCK) <= 100

@@ -1,7 +1,7 @@
 """Decoding a batch on a CPU: what `generate` gives, to the bit, for less work.
 
 Rows that have ended leave the batch, and attention reads of the reserved cache only what is in use. Where this
-machine's products or its attention would round otherwise then (`same_bits`), the one or the other is left as it is.
+machine's products or its attention would round otherwise then (`same_bits`), the batch or the cache is taken whole.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ from transformers import (
 )
 from transformers.cache_utils import StaticLayer
 
-from longcot.sampling.same_bits import attention_same, products_same, shown
+from longcot.sampling.same_bits import attention_same_to, products_same, shown
 
 BLOCK = 64  # positions of the cache: what attention reads grows by so many
 ROWS = 8, 16  # the batch shrinks by so many, and to no fewer: by the first at which rows keep their bits here
@@ -29,23 +29,28 @@ class _Layer(StaticLayer):
 
     used = 0  # positions
 
-    def __init__(self, max_cache_len: int, block: int):
+    def __init__(self, max_cache_len: int, until: int):
         super().__init__(max_cache_len=max_cache_len)
-        self.block = block
+        self.until = until  # positions in use up to which a part of the cache will do
+
+    def _end(self, new: int) -> int:
+        """How many positions are looked at when so many come: all for a prompt, which is read once."""
+        used = self.used + new
+        return shown(used, self.max_cache_len, BLOCK) if new == 1 and used <= self.until else self.max_cache_len
 
     def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
         """Take in the new positions; returns all keys and values to look at."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        start, self.used = self.used, self.used + key_states.shape[-2]
+        new, start = key_states.shape[-2], self.used
+        end, self.used = self._end(new), start + new
         self.keys[:, :, start : self.used] = key_states
         self.values[:, :, start : self.used] = value_states
-        end = shown(self.used, self.max_cache_len, self.block)
         return self.keys[:, :, :end], self.values[:, :, :end]
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         """How many positions a mask covers, and from which on."""
-        return shown(self.used + query_length, self.max_cache_len, self.block), 0
+        return self._end(query_length), 0
 
     def get_seq_length(self) -> int:
         """The positions in use."""
@@ -65,8 +70,8 @@ def reserved_cache(model: PreTrainedModel, length: int) -> Cache | None:
     layers = StaticCache(model.config, max_cache_len=length).layers
     if any(type(layer) is not StaticLayer for layer in layers):
         return None
-    block = BLOCK if attention_same(model.config, model.dtype, length, BLOCK) else length
-    return Cache(layers=[_Layer(max_cache_len=length, block=block) for _ in layers])
+    until = attention_same_to(model.config, model.dtype, length, BLOCK)
+    return Cache(layers=[_Layer(max_cache_len=length, until=until) for _ in layers])
 
 
 def shrinks_by(model: PreTrainedModel, batch: int) -> int:

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 from transformers import PretrainedConfig, PreTrainedModel
 
-TRIED = 8  # sizes of a cache, of those that are smaller than the whole
+TRIED = 64  # numbers of positions in use, evenly up to the whole cache
 VECTOR = 16  # numbers that a processor takes at once, at most
 
 
@@ -35,17 +35,20 @@ def _product_same(width: int, depth: int, has_bias: bool, dtype: torch.dtype, ba
     return all(torch.equal(F.linear(rows[:n, None], weight, bias), whole[:n]) for n in range(step, batch, step))
 
 
-def attention_same(config: PretrainedConfig, dtype: torch.dtype, length: int, block: int) -> bool:
-    """Whether attention over a cache of `length` positions gives the same over whole blocks of it, the rest masked."""
+def attention_same_to(config: PretrainedConfig, dtype: torch.dtype, length: int, block: int) -> int:
+    """The most positions in use of which attention over whole blocks of a cache gives the same as over all of it.
+
+    `length` where it always does, 0 where it never does; what is not in use is masked.
+    """
     text = config.get_text_config()
     heads = text.num_attention_heads
     groups = getattr(text, "num_key_value_heads", None) or heads
     size = getattr(text, "head_dim", None) or text.hidden_size // heads
-    return _attention_same(heads // groups, size, dtype, length, block)
+    return _attention_same_to(heads // groups, size, dtype, length, block)
 
 
 @functools.cache
-def _attention_same(queries: int, size: int, dtype: torch.dtype, length: int, block: int) -> bool:
+def _attention_same_to(queries: int, size: int, dtype: torch.dtype, length: int, block: int) -> int:
     draw = torch.Generator().manual_seed(1)
     query, keys, values = (torch.randn(1, 2, n, size, generator=draw).to(dtype) for n in (queries, length, length))
     places = torch.arange(length)[None, None, None]
@@ -54,6 +57,9 @@ def _attention_same(queries: int, size: int, dtype: torch.dtype, length: int, bl
         part = keys[:, :, :end], values[:, :, :end]
         return F.scaled_dot_product_attention(query, *part, attn_mask=places[..., :end] < used)
 
-    blocks = range(block, length, block)
-    tried = [used for end in blocks[:: len(blocks) // TRIED + 1] for used in (end, end - block // 2 - 1)]
-    return all(torch.equal(attended(used, length), attended(used, shown(used, length, block))) for used in tried)
+    step, same = max(length // TRIED, 1), 0
+    for used in range(step, length, step):
+        if not torch.equal(attended(used, length), attended(used, shown(used, length, block))):
+            return same
+        same = used
+    return length
