@@ -159,10 +159,11 @@ def test_an_engine_that_dies_is_started_again_and_what_is_there_stays(stand_in, 
 
 def test_a_worker_that_outlives_its_server_is_ended_whatever_it_calls_itself(stand_in, tiny_model, tmp_path):
     starts = stand_in(worker=True, die_after=3)
-    task = arm(tiny_model, engine={"restarts": 2, "concurrency": 2})
+    # One request at a time: of two, the one's reply could be lost with the server that the other ends.
+    task = arm(tiny_model, engine={"restarts": 2, "concurrency": 1})
     with Engines([task], tmp_path, "job") as engines:
         sample_arm(task, PROBLEMS, tmp_path, 1, engines)
-        assert engines.started in (2, 3)  # the third where a reply was lost with the first
+        assert engines.started == 2
     assert not [one for one in psutil.process_iter(["cmdline"]) if str(starts) in (one.info["cmdline"] or ())]
 
 

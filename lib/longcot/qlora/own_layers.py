@@ -79,7 +79,7 @@ def own_layers(model: PeftModel) -> Iterator[OwnLayers]:
 
 def padded(ids: Tensor, lengths: list[int]) -> tuple[Tensor, Tensor | None]:
     """Traces of these lengths that lie one after another in `ids` (1, tokens), below each other, padded behind, and the
-    mask of what is none of it (both traces, longest); no mask for a single trace.
+    mask of what is not padding (both traces, longest); no mask for a single trace.
     """
     if len(lengths) == 1:
         return ids, None
