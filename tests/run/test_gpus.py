@@ -22,7 +22,7 @@ import json, os, sys, time
 from longcot.models.cards import Card
 from longcot.run.gpus import leased
 cards = [Card(str(n), f"GPU-{n}", 80.0, 0.0) for n in range(4)]
-with leased(int(sys.argv[1]), cards) as own:
+with leased(int(sys.argv[1]), cards, int(sys.argv[3])) as own:
     began = time.time()
     time.sleep(float(sys.argv[2]))
     print(json.dumps([began, time.time(), [card.name for card in own], os.environ["CUDA_VISIBLE_DEVICES"]]), flush=True)
@@ -37,8 +37,9 @@ def locks(tmp_path, monkeypatch):
     return tmp_path / "locks"
 
 
-def job(count: int, seconds: float) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-c", JOB, str(count), str(seconds)], stdout=subprocess.PIPE, text=True)
+def job(count: int, seconds: float, per_gpu: int = 1) -> subprocess.Popen:
+    command = [sys.executable, "-c", JOB, str(count), str(seconds), str(per_gpu)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
 def alive(pid: int) -> bool:
@@ -48,19 +49,38 @@ def alive(pid: int) -> bool:
 
 def test_fifty_jobs_on_four_cards_never_meet_and_all_have_their_turn(locks):
     rng, rows = random.Random(1), []
-    jobs = [(count := rng.choice((1, 1, 1, 2, 3, 4)), job(count, rng.uniform(0.0, 0.2))) for _ in range(50)]
-    for count, process in jobs:
+    kinds = [rng.choice(((1, 1), (1, 3), (1, 3), (2, 1), (3, 1), (4, 1))) for _ in range(50)]
+    jobs = [(count, per_gpu, job(count, rng.uniform(0.0, 0.2), per_gpu)) for count, per_gpu in kinds]
+    for count, per_gpu, process in jobs:
         began, ended, names, visible = json.loads(process.communicate(timeout=120)[0])
         assert len(set(names)) == count and visible == ",".join(names)
-        rows += [(name, began, ended) for name in names]
+        rows += [(name, began, ended, per_gpu) for name in names]
     for card in "0123":
-        spans = sorted((began, ended) for name, began, ended in rows if name == card)
-        assert all(first[1] <= then[0] for first, then in zip(spans, spans[1:], strict=False)), "two on one card"
+        spans = [row[1:] for row in rows if row[0] == card]
+        for began, _, per_gpu in spans:
+            here = [one for one in spans if one[0] <= began < one[1]]
+            assert {one[2] for one in here} == {per_gpu} and len(here) <= per_gpu, "more on a card than may share it"
 
 
-def test_a_killed_jobs_card_comes_back_when_what_it_left_is_ended(locks, monkeypatch):
+def test_jobs_that_share_cards_spread_over_them_and_a_whole_card_waits_for_its_last_share(locks):
+    first = [job(1, 3.0, per_gpu=2) for _ in range(8)]
+    rows = [json.loads(process.communicate(timeout=60)[0]) for process in first]
+    assert sorted(row[2][0] for row in rows) == sorted("01230123")
+    assert max(row[0] for row in rows) < min(row[1] for row in rows), "all at once"
+    shares = [Card(str(n), f"GPU-{n}") for n in range(2)]
+    with leased(1, shares, per_gpu=2) as own, leased(1, shares, per_gpu=2) as other, leased(1, shares, per_gpu=2):
+        assert own != other
+        whole = job(4, 0.0)
+        time.sleep(1)
+        assert whole.poll() is None
+    assert json.loads(whole.communicate(timeout=60)[0])[2] == list("0123")
+
+
+@pytest.mark.parametrize("per_gpu", [1, 2])
+def test_a_killed_jobs_card_comes_back_when_what_it_left_is_ended(locks, per_gpu):
     """The job is killed; a process that it started lives on, and would hold the card's memory."""
-    child = "import subprocess\nwith leased(4, cards):\n    subprocess.Popen(['sleep', '600']); print('on', flush=True)"
+    inside = "subprocess.Popen(['sleep', '600']); print('on', flush=True)"
+    child = f"import subprocess\nwith leased(4, cards, {per_gpu}):\n    {inside}"
     code = f"{JOB.split('with leased')[0]}{child}\n    time.sleep(600)"
     holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert holder.stdout.readline() == "on\n"
@@ -108,6 +128,9 @@ def test_jobs_ask_for_the_cards_of_the_machine():
     jobs = {job.name: job for job in study_jobs(study, 4)}
     assert sorted(jobs["01_generate_traces-benchmark-trained-engine-0"].after) == sorted(trained)
     assert {job.request.gpus for job in on_gpus(study_jobs(study), 0)} == {None}
+    shared = {job.name: job.per_gpu for job in on_gpus(study_jobs(study, 4), 4, 8)}
+    assert all(shared[name] == 8 for name in [*trained, "01_generate_traces-benchmark-plain-0"])
+    assert shared["01_generate_traces-benchmark-trained-engine-0"] == 1, "an engine shares its cards with nobody"
     assert len(study_jobs(load_study("params/miniature.yaml"))) == 9, "as before on a machine without"
 
 

@@ -79,16 +79,16 @@ def open_locked(path: str | Path, wait: bool = False) -> BinaryIO:
         file.close()  # the holder before has renamed or removed it
 
 
-def open_lock(path: str | Path, wait: bool = True) -> BinaryIO | None:
+def open_lock(path: str | Path, wait: bool = True, shared: bool = False) -> BinaryIO | None:
     """A file that no other process holds through this until it is closed; None where one does and is not waited for.
 
-    Any user of the machine may hold it after this one.
+    Shared, others may hold it that share it too. Any user of the machine may hold it after this one.
     """
     file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666), "r+b", buffering=0)
     with suppress(PermissionError):  # another user's, who did the same
         os.fchmod(file.fileno(), 0o666)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         file.close()
         return None

@@ -33,6 +33,7 @@ class Job:
     """One run of a notebook on `tasks`, with `settings`, its other parameters.
 
     `after` names the jobs it waits for; `products` lie in the run directory; `request` is what it asks a cluster for.
+    It has its GPU together with at most `per_gpu` - 1 other jobs.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Job:
     after: list[str] = field(default_factory=list)
     products: list[str] = field(default_factory=list)
     request: GpuRequest = GpuRequest()
+    per_gpu: int = 1
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -95,11 +97,11 @@ def _generate(study: Study, name: str, problems: Any, tasks: list[SampleTask], a
     return Job(f"{GENERATE}-{name}", GENERATE, tasks, settings, after, [task.traces for task in tasks], request)
 
 
-def on_gpus(jobs: Sequence[Job], count: int) -> list[Job]:
+def on_gpus(jobs: Sequence[Job], count: int, per_gpu: int = 1) -> list[Job]:
     """The jobs with the GPUs of this machine to ask for, of which there are `count`, where the study asks for none.
 
-    One for what is sampled in process, trained or measured by a base; all for an engine, whose replicas take what there
-    is.
+    One, shared by `per_gpu` jobs, for what is sampled in process, trained or measured by a base; all for an engine,
+    whose replicas take what there is.
     """
     asking = []
     for job in jobs:
@@ -109,7 +111,9 @@ def on_gpus(jobs: Sequence[Job], count: int) -> list[Job]:
         measures = bool(job.settings.get("likelihood"))
         wanted = (count if engine else 1) if trains or local or measures else None
         own = job.request.gpus or wanted
-        asking.append(replace(job, request=job.request.model_copy(update={"gpus": own if count else None})))
+        request = job.request.model_copy(update={"gpus": own if count else None})
+        shared = request.gpus == 1 and not engine and not job.request.gpus
+        asking.append(replace(job, request=request, per_gpu=per_gpu if shared else 1))
     return asking
 
 

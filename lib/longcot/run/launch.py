@@ -82,7 +82,8 @@ def cores_of(study: Study, cores: int | None, profile: Path | None) -> int:
 
 def side_by_side(study: Study, cores: int) -> int:
     """How many jobs that train or sample run at once on so many cores of this machine, or on its GPUs."""
-    return len(pool()) or max(cores // study.jobs.threads, 1)
+    at_once = max(cores // study.jobs.threads, 1)
+    return min(len(pool()) * study.jobs.per_gpu or at_once, at_once)
 
 
 def run(study: Study, cores: int | None, profile: Path | None, snakemake: Sequence[str]) -> None:
@@ -93,7 +94,9 @@ def run(study: Study, cores: int | None, profile: Path | None, snakemake: Sequen
     """
     run_dir, cores = resolve(study.run_dir).resolve(), cores or (None if profile else os.cpu_count())
     count = 0 if profile else len(pool())
-    jobs = study_jobs(study) if profile else on_gpus(study_jobs(study, side_by_side(study, cores)), count)
+    jobs = study_jobs(study, None if profile else side_by_side(study, cores))
+    if not profile:
+        jobs = on_gpus(jobs, count, study.jobs.per_gpu)
     if not (dry := {"-n", "--dry-run", "--dryrun"} & set(snakemake)):
         have_engine(study)
     last = hold_lock(run_dir)
@@ -112,6 +115,6 @@ def run(study: Study, cores: int | None, profile: Path | None, snakemake: Sequen
     command += ["--directory", str(run_dir), "--rerun-incomplete", "--quiet", "host" if dry else "rules", "progress"]
     command += ["--cores", str(cores)] if cores else []
     command += ["--profile", str(profile)] if profile else []
-    command += ["--resources", f"gpu={count}"] if count else []
+    command += ["--resources", f"gpu={count}", f"gpu_share={count * study.jobs.per_gpu}"] if count else []
     command += snakemake
     os.execv(sys.executable, command)

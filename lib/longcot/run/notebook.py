@@ -111,13 +111,14 @@ def run_notebook(notebook: str | Path, output: str | Path, parameters: dict[str,
 
 
 @contextmanager
-def _cards(count: int | None) -> Iterator[None]:
-    """Have the GPUs that a job asks for to itself; in a cluster's job all of its allocation."""
+def _cards(resources: dict[str, Any], per_gpu: int) -> Iterator[None]:
+    """Have the GPUs that a job asks for to itself, or its share of one; in a cluster's job all of its allocation."""
+    count = resources.get("gpu") or resources.get("gpu_share")
     if not count:
         yield
         return
     of = pool()
-    with leased(len(of) if "SLURM_JOB_ID" in os.environ else count, of):
+    with leased(len(of) if "SLURM_JOB_ID" in os.environ else count, of, per_gpu):
         yield
 
 
@@ -138,7 +139,7 @@ def run_job(run_dir: Path, name: str) -> None:
         end_with(who)
     try:
         job = jobs[name]
-        with _cards(job["resources"].get("gpu")):
+        with _cards(job["resources"], job["per_gpu"]):
             run_notebook(notebook_source(ROOT, job["notebook"]), run_dir / executed(name), job["parameters"])
     except BadInput as error:
         with suppress(BadInput):  # on a full disk it is said in the terminal only
