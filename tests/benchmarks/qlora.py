@@ -25,8 +25,7 @@ from qlora_model import SHAPES, build
 from transformers import PreTrainedTokenizerFast
 
 HERE = str(Path(__file__).parent)
-# For the peers too: the host's memory is pinned at 8 GB/s in place of 2.6, and less of the GPU's lies idle in pieces.
-ALLOCATOR = "expandable_segments:True,pinned_use_cuda_host_register:True,pinned_num_register_threads:8"
+sys.path.insert(0, str(Path(__file__).parents[2] / "lib"))  # nothing of the project need be installed
 PEERS = ("trl", "trl-offload", "trl-keep", "unsloth", "unsloth-keep")
 SHORTEST, LONGEST = 500, 8000  # tokens of the traces that are taken of a file
 
@@ -103,7 +102,9 @@ def main() -> None:
         if args.file or args.tokens:
             lengths = file_lengths(args.file, args.traces) if args.file else list(map(int, args.tokens.split(",")))
             given |= {"rows": [(lengths, args.steps)], "batch": args.batch}
-        rows, environment = [], {"PYTORCH_ALLOC_CONF": ALLOCATOR} | os.environ
+        from longcot.models.device import ALLOCATOR
+
+        rows, environment = [], {"PYTORCH_ALLOC_CONF": ALLOCATOR} | os.environ  # for the peers too
         for name in ["longcot"] * (args.ours == "yes") + args.peer:
             first = "import unsloth; " if name.startswith("unsloth") else ""  # before what it patches
             start = f"{first}import sys; sys.path.insert(0, {HERE!r}); import qlora_ways; qlora_ways.main()"

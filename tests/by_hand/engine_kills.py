@@ -177,6 +177,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and all it starts
     rng, folder, whole = random.Random(given.seed), ROOT / run_of(NAME), ROOT / run_of(f"{NAME}-whole")
     if folder.exists() or whole.exists():
         sys.exit(f"{folder} or {whole} is there from before; remove both")

@@ -33,7 +33,7 @@ def project(tmp_path, monkeypatch):
     run = tmp_path / "run"
     run.mkdir()
     (run / "jobs.json").write_text(
-        json.dumps([{"name": "a", "notebook": "n", "parameters": {"x": 2}, "resources": {}}])
+        json.dumps([{"name": "a", "notebook": "n", "parameters": {"x": 2}, "resources": {}, "per_gpu": 1}])
     )
 
     def write(middle: str) -> None:

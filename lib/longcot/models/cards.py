@@ -6,6 +6,7 @@ import subprocess
 from dataclasses import dataclass
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+SHARE = "LONGCOT_GPU_SHARE"  # by how many jobs the GPU of this process is shared
 MIB = 2**20 / 1e9
 
 

@@ -1,7 +1,6 @@
 """The 4-bit base: a model with its linear layers in NF4, and the plain model that computes the same."""
 
 import math
-import os
 from pathlib import Path
 
 import bitsandbytes as bnb
@@ -13,10 +12,9 @@ from longcot.files.errors import BadInput
 from longcot.files.paths import model_name
 from longcot.files.writing import whole_folder
 from longcot.models.chat import turn_generation_config
+from longcot.models.device import device
 from longcot.models.loading import Dtype, config_stops, load_model, load_pretrained_tokenizer
 
-# What training keeps comes and goes in sizes of its own, and pins the host's memory at 8 GB/s in place of 2.6 (H100).
-ALLOCATOR = "expandable_segments:True,pinned_use_cuda_host_register:True,pinned_num_register_threads:8"
 PLAIN = 0.1  # of the layers' weights: a router, a short convolution and a state's decay are less
 
 
@@ -34,9 +32,7 @@ def load_base_4bit(
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=getattr(torch, compute_dtype),
     )
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    os.environ.setdefault("PYTORCH_ALLOC_CONF", ALLOCATOR)  # read when the GPU's memory is first asked for
-    how = {"dtype": getattr(torch, compute_dtype), "quantization_config": config, "device_map": {"": device}}
+    how = {"dtype": getattr(torch, compute_dtype), "quantization_config": config, "device_map": {"": device()}}
     model = load_model(path, revision, trust_remote_code, **how)
     check_quantized(model, path)
     # The model's own may hide a top_k or a penalty; its stops are kept.

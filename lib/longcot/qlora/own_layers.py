@@ -17,7 +17,7 @@ from longcot.qlora.keeping import ROWS
 from longcot.qlora.room import HELD, free_gpu, trained_bytes
 
 PROBE = 512  # tokens
-BESIDE = 1.25  # what a pass takes, by what is kept of it: the gradients of a layer come on top
+BESIDE = 2  # layers' worth of what is kept, on top of all that is kept: the gradients of the layer that is on its way
 
 
 class OwnLayers:
@@ -37,7 +37,8 @@ class OwnLayers:
         if self.base.device.type == "cuda":
             text = self.base.config.get_text_config()
             room = free_gpu() / HELD - trained_bytes(self.model) - ROWS * text.vocab_size * 16
-            self.together = int(room // (BESIDE * self.bytes_a_token(autocast) + 16 * text.hidden_size))
+            kept = self.bytes_a_token(autocast) * (1 + BESIDE / text.num_hidden_layers)
+            self.together = int(room // (kept + 16 * text.hidden_size))
         if lengths[0] > self.together:
             self.less()
 

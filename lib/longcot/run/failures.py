@@ -1,5 +1,6 @@
 """What ended a notebook's run, in one line that helps, and an executed copy that is whole whatever happens."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,7 +15,9 @@ from longcot.files.privacy import scrubbed
 from longcot.files.writing import FULL_WORDS, full_disk, write_whole
 
 AGAIN = "run the same command again: it goes on from what is written"
-NO_MEMORY = f"run fewer jobs at once (CORES=1), lower sampling.batch_size or lora.max_length, then {AGAIN}"
+FEWER = "run fewer jobs at once (CORES=1, jobs.per_gpu=1)"
+NO_MEMORY = f"{FEWER}, lower sampling.batch_size or lora.max_length, then {AGAIN}"
+OTHERS = re.compile(r" (?:Process \d|Including ).*")  # torch lists all that is on the GPU, and settings of its own
 INTERRUPTED = f"interrupted by hand; {AGAIN}"
 DIED = f"the kernel died, out of memory most often (the system's log says so); {NO_MEMORY}"
 
@@ -38,8 +41,8 @@ def reason(name: str, value: str, output: str | Path) -> str:
         return full_disk(output)
     if name == "KeyboardInterrupt":
         return INTERRUPTED
-    if name in ("MemoryError", "OutOfMemoryError"):
-        return f"out of memory ({first or name}); {NO_MEMORY}"
+    if name in ("MemoryError", "OutOfMemoryError") or "CUDA error: out of memory" in first:
+        return f"out of memory ({OTHERS.sub('', first) or name}); {NO_MEMORY}"
     return f"{name}: {first}" if first else name
 
 

@@ -14,7 +14,7 @@ from typing import BinaryIO
 from longcot.files.errors import BadInput
 from longcot.files.processes import end_marked
 from longcot.files.writing import open_lock
-from longcot.models.cards import VISIBLE, Card, cards
+from longcot.models.cards import SHARE, VISIBLE, Card, cards
 
 POOL = "GPUS"  # the variable that names the cards a study may use: GPUS=0,1
 LEASE = "LONGCOT_LEASE"  # the mark of what runs on leased cards
@@ -52,8 +52,8 @@ def leased(count: int, of: list[Card], per_gpu: int = 1) -> Iterator[list[Card]]
             file.seek(0)
             file.truncate()
             file.write(mark.encode())
-        before = {name: os.environ.get(name) for name in (VISIBLE, LEASE)}
-        os.environ |= {VISIBLE: ",".join(card.name for card in held), LEASE: mark}
+        before = {name: os.environ.get(name) for name in (VISIBLE, SHARE, LEASE)}
+        os.environ |= {VISIBLE: ",".join(card.name for card in held), SHARE: str(per_gpu), LEASE: mark}
         try:
             yield list(held)
         finally:

@@ -15,6 +15,7 @@ from transformers import GenerationConfig, StaticCache
 from longcot.files.errors import BadInput
 from longcot.models.adapter import beside, without_adapter
 from longcot.models.chat import ended, further_tokens, opened, reopened, stop_ids, stop_texts, thought_opening
+from longcot.models.device import device as own_device
 from longcot.models.loading import config_stops, context_length, load_model, load_pretrained_tokenizer
 from longcot.models.templates import spoken_as, with_template
 from longcot.sampling.decoding import decode, reserved_cache
@@ -56,7 +57,7 @@ class LocalSampler:
             torch.set_num_threads(threads)
         if dtype not in DTYPES:
             raise BadInput(f"dtype {dtype!r} is not known; use one of {', '.join(DTYPES)}")
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = torch.device(device or own_device())
         base = load_model(model_path, revision, trust_remote_code, dtype=DTYPES[dtype])
         self._tokenizer = load_pretrained_tokenizer(model_path, revision, trust_remote_code, padding_side="left")
         self._own_stops = config_stops(base.generation_config)
