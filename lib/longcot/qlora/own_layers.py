@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 import torch
 from peft import PeftModel
 from torch import Tensor
+from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
 from longcot.qlora.keeping import ROWS
@@ -31,6 +32,7 @@ class OwnLayers:
     def __init__(self, model: PeftModel):
         self.model, self.base = model, model.get_base_model()
         self.together, self.checkpointed = 0, False
+        self._plain_head: bool | None = None
 
     def take_room(self, lengths: list[int], autocast: Callable[[], AbstractContextManager]) -> None:
         """Find out what there is room for; `lengths` are those of the largest step that can come, longest first."""
@@ -54,6 +56,19 @@ class OwnLayers:
         del output
         self.model.train(training)
         return kept / PROBE
+
+    @torch.no_grad()
+    def plain_head(self, logits: Callable[[Tensor], Tensor], rows: Tensor) -> bool:
+        """Whether the model's `logits` are products of last states with one frozen matrix and nothing else.
+
+        Seen once, by some `rows` of states (tokens, width).
+        """
+        if self._plain_head is None:
+            head = self.base.get_output_embeddings()
+            frozen = not any(weights.requires_grad for weights in head.parameters())
+            product = F.linear(rows.to(head.weight.dtype), head.weight) if frozen else None
+            self._plain_head = frozen and torch.equal(logits(rows).float(), product.float())
+        return self._plain_head
 
     def less(self, host: bool = False) -> bool:
         """Checkpoint from now on, and take trace by trace; False where that is done already, or cannot be."""

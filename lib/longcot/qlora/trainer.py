@@ -132,7 +132,11 @@ class AdapterTrainer(LoggingTrainer):
                 output = base.get_decoder()(rows, attention_mask=mask, use_cache=False)
                 hidden = output.last_hidden_state
                 hidden = hidden if mask is None else hidden[mask.bool()][None]
-                total = summed_loss(hidden[:, :-1], labels, head_of(base, output), right)
+                states, logits = hidden[:, :-1], head_of(base, output)
+                if self.layers.plain_head(logits, hidden[0, :2]):
+                    total = frozen_head_loss(states.to(head.weight.dtype), labels, head.weight, right)
+                else:
+                    total = summed_loss(states, labels, logits, right)
         self.count_choices(right, labels)
         return total / num_items_in_batch
 

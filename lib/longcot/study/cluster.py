@@ -31,9 +31,7 @@ class Jobs(Request):
 
     threads: int = Field(1, ge=1)  # of a job
     arms_per_job: int = Field(4, ge=1)  # at most
-    per_gpu: int = Field(
-        1, ge=1
-    )  # how many share a GPU of this machine; small models leave most of it idle
+    per_gpu: int = Field(1, ge=1)  # how many share a GPU of this machine; small models leave most of it idle
     memory_mb: int = Field(2000, ge=1)  # of the machine, for a job
     sampling: GpuRequest = GpuRequest()  # what jobs ask for that sample in process or start an engine
     training: GpuRequest = GpuRequest()  # what jobs ask for that train
