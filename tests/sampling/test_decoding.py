@@ -5,9 +5,10 @@ import torch
 from torch.nn import functional as F
 from transformers import AutoModelForCausalLM, Gemma3TextConfig, GenerationConfig, StaticCache
 
+from longcot.sampling import same_bits
 from longcot.sampling.decoding import BLOCK, ROWS, decode, reserved_cache, shrinks_by
 from longcot.sampling.local import LocalSampler
-from longcot.sampling.same_bits import attention_same_to, products_same
+from longcot.sampling.same_bits import attention_same_to, products_same, prompts_same
 
 LENGTHS = [*range(3, 130, 6), 130, 130, 20]  # tokens of each row's response
 
@@ -52,6 +53,42 @@ def test_tokens_are_those_of_generate(tiny_model, sampled, monkeypatch):
     until = attention_same_to(model.config, torch.float32, 142, BLOCK)
     blocks = {142, *([BLOCK + 14] if until > 13 else [])}  # the second block, and what is beyond whole vectors, is all
     assert {shape[-1] for shape in seen} == blocks, "what is in use is attended to"
+
+
+def test_a_prompt_that_several_rows_have_is_read_once(tiny_model, monkeypatch):
+    sampler = LocalSampler(tiny_model, threads=1, device="cpu")
+    model, stop = sampler.model, sampler.stops[0]
+    torch.manual_seed(4)
+    widths = [20, 9, 16, 20, 11, 13]
+    rows = [[stop] * (20 - width) + torch.randint(5, 300, (width,)).tolist() for width in widths]
+    ids = torch.tensor(rows).repeat_interleave(4, 0)[torch.randperm(24)]
+    mask, seen, forward = (ids != stop).long(), [], model.forward
+    how = {"max_new_tokens": 30, "eos_token_id": stop, "pad_token_id": stop, "do_sample": True, "top_k": 0}
+
+    def watched(**given):
+        seen.append(tuple(given["input_ids"].shape))
+        return forward(**given)
+
+    monkeypatch.setattr(model, "forward", watched)
+
+    def tokens(cache, **more):
+        torch.manual_seed(7)
+        given = {"past_key_values": cache, "generation_config": GenerationConfig(**how)}
+        with torch.inference_mode():
+            return model.generate(ids, attention_mask=mask, **given, **more)
+
+    whole = tokens(StaticCache(model.config, max_cache_len=50))
+    assert len({tuple(row) for row in whole.tolist()}) > 6 and seen[0] == (24, 20), "rows of a prompt go their own ways"
+    seen.clear()
+    assert torch.equal(tokens(reserved_cache(model, 50), custom_generate=decode), whole)
+    assert prompts_same(model, 120) and seen[0] == (6, 20) and seen[1] == (24, 1)
+    assert not prompts_same(model, 63), "kernels of a few rows may round otherwise"
+    attention = F.scaled_dot_product_attention
+    by_rows = lambda q, k, v, **how: attention(q, k, v, **how) * (1 + 1e-6 * len(q))  # noqa: E731
+    monkeypatch.setattr(F, "scaled_dot_product_attention", by_rows)
+    same_bits._attention_same.cache_clear()
+    assert not prompts_same(model, 120)
+    same_bits._attention_same.cache_clear()
 
 
 def test_a_model_that_keeps_a_window_has_no_such_cache(tiny_model):

@@ -87,9 +87,12 @@ def reckoned_seconds(study: Study, one: Arm | TrainingTraces) -> float:
     learnt = sampled = 0.0
     if one.trained:
         learnt = one.data.size * learnt_tokens(study, one.data, measured=False)[0] * study.lora_of(one).epochs
+    problems = _about(study.problems.benchmark)
+    if one.data and not one.trained:  # examples, which are read with each problem, about as fast as they are learnt
+        learnt = one.data.size * learnt_tokens(study, one.data, measured=False)[0] * problems
     for arm in study.sampled_with([one]) if one.trained else [one]:
         tokens = expected_tokens(study, arm.name, arm.model, benchmark_traces(arm.name), measured=False)[0]
-        sampled += _about(study.problems.benchmark) * study.sampling_of(arm).samples * tokens
+        sampled += problems * study.sampling_of(arm).samples * tokens
     return learnt / (training or sampling or 1.0) + sampled / (sampling or training or 1.0)
 
 

@@ -1,7 +1,8 @@
 """Decoding a batch on a CPU: what `generate` gives, to the bit, for less work.
 
-Rows that have ended leave the batch, and attention reads of the reserved cache only what is in use. Where this
-machine's products or its attention would round otherwise then (`same_bits`), the batch or the cache is taken whole.
+A prompt that several rows have is read once. Rows that have ended leave the batch, and attention reads of the reserved
+cache only what is in use. Where this machine's products or its attention would round otherwise then (`same_bits`), the
+batch or the cache is taken whole.
 """
 
 from typing import Any
@@ -18,7 +19,7 @@ from transformers import (
 )
 from transformers.cache_utils import StaticLayer
 
-from longcot.sampling.same_bits import attention_same_to, products_same, shown
+from longcot.sampling.same_bits import attention_same_to, products_same, prompts_same, shown
 
 BLOCK = 64  # positions of the cache: what attention reads grows by so many
 ROWS = 8, 16  # the batch shrinks by so many, and to no fewer: by the first at which rows keep their bits here
@@ -55,6 +56,10 @@ class _Layer(StaticLayer):
     def get_seq_length(self) -> int:
         """The positions in use."""
         return self.used
+
+    def spread(self, rows: Tensor) -> None:
+        """Hold these rows, some of them several times."""
+        self.keys, self.values = self.keys[rows], self.values[rows]
 
     def keep(self, rows: Tensor) -> None:
         """Hold these rows alone, in this order; what stays where it is is not copied."""
@@ -97,12 +102,21 @@ def decode(
     step = shrinks_by(model, batch)
     while True:
         first = len(written) == 1
+        own, of = _prompts(model, tokens, inputs["attention_mask"]) if first else (None, None)
         given = model.prepare_inputs_for_generation(
-            tokens, next_sequence_length=None if first else 1, is_first_iteration=first, **inputs
+            tokens if own is None else tokens[own],
+            next_sequence_length=None if first else 1,
+            is_first_iteration=first,
+            **inputs if own is None else _of_rows(inputs, own),
         )
         outputs = model(**given, return_dict=True)
         inputs = model._update_model_kwargs_for_generation(outputs, inputs)
-        scores = logits_processor(tokens, outputs.logits[:, -1].to(torch.float32, copy=True))
+        last = outputs.logits[:, -1]
+        if own is not None:
+            last = last[of]
+            for layer in inputs["past_key_values"].layers:
+                layer.spread(of)
+        scores = logits_processor(tokens, last.to(torch.float32, copy=True))
         if generation_config.do_sample:
             chances = scores.new_ones(batch, scores.shape[-1])
             chances[place] = scores.softmax(-1)
@@ -119,9 +133,23 @@ def decode(
         if count < len(place):
             rows = _order(running, count)
             place, running, tokens = place[rows], running[rows], tokens[rows]
-            inputs |= {name: value[rows] for name, value in inputs.items() if isinstance(value, Tensor)}
+            inputs = _of_rows(inputs, rows)
             for layer in inputs["past_key_values"].layers:
                 layer.keep(rows)
+
+
+def _prompts(model: PreTrainedModel, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor] | tuple[None, None]:
+    """A row of each prompt, and which of these each row of the batch has; nothing where all differ or bits would."""
+    places: dict[tuple, int] = {}
+    of = [places.setdefault(tuple(row), len(places)) for row in torch.cat([tokens, mask], 1).tolist()]
+    if len(places) == len(of) or not prompts_same(model, len(places) * tokens.shape[1]):
+        return None, None
+    return torch.tensor([of.index(place) for place in range(len(places))]), torch.tensor(of)
+
+
+def _of_rows(inputs: dict[str, Any], rows: Tensor) -> dict[str, Any]:
+    """What the model is given, of these rows alone."""
+    return {name: value[rows] if isinstance(value, Tensor) else value for name, value in inputs.items()}
 
 
 def _order(running: Tensor, count: int) -> Tensor:

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from transformers import PretrainedConfig, PreTrainedModel
 
 TRIED = 64  # numbers of positions in use, evenly up to the whole cache
+PROMPTS = 64  # tokens of prompts, read together, from which on the kernels of many rows are used
 VECTOR = 16  # numbers that a processor takes at once, at most
 
 
@@ -21,18 +22,41 @@ def shown(used: int, length: int, block: int) -> int:
 
 def products_same(model: PreTrainedModel, batch: int, step: int) -> bool:
     """Whether a row of a batch comes out of the model's linear layers the same in each batch smaller by `step` rows."""
+    return all(_product_same(*shape, batch, range(step, batch, step)) for shape in _shapes(model))
+
+
+def prompts_same(model: PreTrainedModel, tokens: int) -> bool:
+    """Whether a prompt comes out of the model the same with fewer others, together of so many `tokens`, beside it."""
+    sizes = range(PROMPTS, 16 * PROMPTS, 3 * PROMPTS // 2 + 1)
+    products = tokens >= PROMPTS and all(_product_same(*shape, 16 * PROMPTS, sizes) for shape in _shapes(model))
+    return products and _attention_same(*_heads(model.config), model.dtype)
+
+
+def _shapes(model: PreTrainedModel) -> set[tuple[int, int, bool, torch.dtype]]:
     layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
-    shapes = {(*layer.weight.shape, layer.bias is not None, layer.weight.dtype) for layer in layers}
-    return all(_product_same(*shape, batch, step) for shape in shapes)
+    return {(*layer.weight.shape, layer.bias is not None, layer.weight.dtype) for layer in layers}
 
 
 @functools.cache
-def _product_same(width: int, depth: int, has_bias: bool, dtype: torch.dtype, batch: int, step: int) -> bool:
+def _product_same(width: int, depth: int, has_bias: bool, dtype: torch.dtype, batch: int, sizes: range) -> bool:
     draw = torch.Generator().manual_seed(1)  # of its own: a batch's seed is set already
     rows, weight = (torch.randn(size, depth, generator=draw).to(dtype) for size in (batch, width))
     bias = torch.randn(width, generator=draw).to(dtype) if has_bias else None
     whole = F.linear(rows[:, None], weight, bias)
-    return all(torch.equal(F.linear(rows[:n, None], weight, bias), whole[:n]) for n in range(step, batch, step))
+    return all(torch.equal(F.linear(rows[:n, None], weight, bias), whole[:n]) for n in sizes)
+
+
+@functools.cache
+def _attention_same(queries: int, size: int, dtype: torch.dtype) -> bool:
+    """Whether attention of a prompt's tokens is the same with fewer prompts, the mask being the prompts' own."""
+    draw = torch.Generator().manual_seed(1)
+    rows, length = 8, 2 * PROMPTS
+    shapes = (queries, PROMPTS), (1, length), (1, length)
+    query, keys, values = (torch.randn(rows, *shape, size, generator=draw).to(dtype) for shape in shapes)
+    mask = torch.arange(length) <= torch.arange(PROMPTS)[:, None] + torch.zeros(rows, 1, 1, 1, dtype=int)
+    whole = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask, enable_gqa=True)
+    part = F.scaled_dot_product_attention(query[:3], keys[:3], values[:3], attn_mask=mask[:3], enable_gqa=True)
+    return torch.equal(part, whole[:3])
 
 
 def attention_same_to(config: PretrainedConfig, dtype: torch.dtype, length: int, block: int) -> int:
@@ -40,11 +64,15 @@ def attention_same_to(config: PretrainedConfig, dtype: torch.dtype, length: int,
 
     `length` where it always does, 0 where it never does; what is not in use is masked.
     """
+    return _attention_same_to(*_heads(config), dtype, length, block)
+
+
+def _heads(config: PretrainedConfig) -> tuple[int, int]:
+    """How many query heads share a key head, and the size of a head."""
     text = config.get_text_config()
     heads = text.num_attention_heads
     groups = getattr(text, "num_key_value_heads", None) or heads
-    size = getattr(text, "head_dim", None) or text.hidden_size // heads
-    return _attention_same_to(heads // groups, size, dtype, length, block)
+    return heads // groups, getattr(text, "head_dim", None) or text.hidden_size // heads
 
 
 @functools.cache
