@@ -84,7 +84,7 @@ def test_a_study_runs_once_and_a_killed_one_gives_the_same(study):
     row = json.loads((folder / "training_sets/reasoner-4.jsonl").read_text().split("\n")[0])
     assert [turn["role"] for turn in row["messages"]] == ["user", "assistant"] and row["correct"]
 
-    trained = (folder / "notebooks/03_finetune_qlora-0.ipynb").read_text()
+    trained = next(folder.glob("notebooks/03_finetune_qlora-*.ipynb")).read_text()  # the job that has an arm to train
     assert trained.count("image/png") == 1 and trained.count("before: ") == trained.count("after: ") == 3
     assert all(name in trained for name in ("[<|im_end|>]", "tokens_per_s", "peak_memory_gb", "seconds"))
 
