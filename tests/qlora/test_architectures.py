@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
@@ -103,6 +104,32 @@ def test_trains_as_plain_training_does(kind, tiny_model, tmp_path, monkeypatch):
             assert torch.allclose(found[way][1][name], weights, atol=1e-2 * weights.abs().max().item()), name
         assert all(weights.abs().max() > 0 for weights in found[way][1].values()), "nothing is adapted and not trained"
     assert not base.is_activation_checkpointing
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "plain"),
+    [
+        ("gemma3_text", HEAD, True),
+        ("phi3", {}, True),
+        ("gpt_neox", {}, True),
+        ("granite", {"logits_scaling": 4.0}, False),
+        ("gemma2", HEAD | {"final_logit_softcapping": 30.0, "initializer_range": 0.005}, False),
+    ],
+)
+def test_a_head_that_is_one_matrix_is_known(kind, more, plain):
+    """In 16 bits, in which the cap leaves small logits as they are."""
+    torch.manual_seed(0)
+    model = get_peft_model(
+        AutoModelForCausalLM.from_config(config_of(kind, more)).to(torch.bfloat16),
+        LoraConfig(target_modules="all-linear"),
+    )
+    layers = OwnLayers(model)
+    output = layers.base.get_decoder()(torch.arange(1, 9)[None], use_cache=False)
+    rows = output.last_hidden_state[0]
+    assert layers.plain_head(head_of(layers.base, output), rows) is plain
+    layers = OwnLayers(model)
+    layers.base.get_output_embeddings().weight.requires_grad_(True)
+    assert not layers.plain_head(head_of(layers.base, output), rows), "it is trained"
 
 
 def test_layers_of_their_own_take_what_room_there_is(tmp_path, monkeypatch):

@@ -61,11 +61,11 @@ class OwnLayers:
     def plain_head(self, logits: Callable[[Tensor], Tensor], rows: Tensor) -> bool:
         """Whether the model's `logits` are products of last states with one frozen matrix and nothing else.
 
-        Seen once, by some `rows` of states (tokens, width).
+        Seen once, by some `rows` of states (tokens, width), made larger: a cap changes small logits by less than a bit.
         """
         if self._plain_head is None:
-            head = self.base.get_output_embeddings()
-            frozen = not any(weights.requires_grad for weights in head.parameters())
+            head, rows = self.base.get_output_embeddings(), rows * 64
+            frozen = head is not None and not any(weights.requires_grad for weights in head.parameters())
             product = F.linear(rows.to(head.weight.dtype), head.weight) if frozen else None
             self._plain_head = frozen and torch.equal(logits(rows).float(), product.float())
         return self._plain_head

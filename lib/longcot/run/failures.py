@@ -15,8 +15,9 @@ from longcot.files.privacy import scrubbed
 from longcot.files.writing import FULL_WORDS, full_disk, write_whole
 
 AGAIN = "run the same command again: it goes on from what is written"
-FEWER = "run fewer jobs at once (CORES=1, jobs.per_gpu=1)"
-NO_MEMORY = f"{FEWER}, lower sampling.batch_size or lora.max_length, then {AGAIN}"
+NO_MEMORY = (
+    f"run fewer jobs at once (CORES=1, jobs.per_gpu=1), lower sampling.batch_size or lora.max_length, then {AGAIN}"
+)
 OTHERS = re.compile(r" (?:Process \d|Including ).*")  # torch lists all that is on the GPU, and settings of its own
 INTERRUPTED = f"interrupted by hand; {AGAIN}"
 DIED = f"the kernel died, out of memory most often (the system's log says so); {NO_MEMORY}"
