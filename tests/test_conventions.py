@@ -246,7 +246,12 @@ def foretold_table(study: str) -> str:
 
     A star: it differs from the first of its kind, p < 0.05 after correction for all comparisons of the run.
     """
-    runs = {"world 1": "", "world 1, four samples": "-h100", "world 2": "-world2", "world 2, four samples": "-world2-h100"}
+    runs = {
+        "world 1": "",
+        "world 1, four samples": "-h100",
+        "world 2": "-world2",
+        "world 2, four samples": "-world2-h100",
+    }
     lines = [f"| what is changed | foretold | {' | '.join(runs)} |", f"|---|---|{'---|' * len(runs)}"]
     files = [ROOT / f"notebooks/results/{study}{run}/tables/curation.csv" for run in runs.values()]
     tables = [pd.read_csv(file).set_index(["property", "value"]) for file in files]
