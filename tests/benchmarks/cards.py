@@ -3,9 +3,11 @@
     VLLM=/path/to/vllm python tests/benchmarks/cards.py params/smollm2-135m.yaml --cards 1 2 4 8 --out /tmp/cards \
         --config models.base.path=/path/to/SmolLM2-135M-Instruct
 
-Each count is a run of its own from nothing, `runs/NAME-cards-COUNT`, one after another on the first cards that are
-visible. Without a GPU a count is that of jobs at once (`--cores`). What is not sampled or trained but copied from
-another count's run is said with `--from RUN`: all that lies in its folders that are named, as `models training_sets`.
+Each count is a run of its own from nothing, one after another on the first cards that are visible. All are made in
+`runs/NAME-cards`, so that each finds the graphs that vLLM compiled for that path, and moved to `runs/NAME-cards-COUNT`
+when they end. Without a GPU a count is that of jobs at once (`--cores`). What is not sampled or trained but copied from
+another count's run is said with `--from RUN --copied`: folders and files in it, as `models training_sets`; with the
+stamp of a job it is not run again.
 `--arms 16` takes that many arms that an adapter is trained for and no others, so that all is training and sampling
 these; where the study has fewer, its own again, with other draws of their traces.
 """
@@ -104,13 +106,22 @@ def idle(log: Path, cards: list[str], jobs: list[tuple[str, float, float]], star
     return {"idle": round(sum(why.values()) / count, 3)} | {name: round(n / count, 3) for name, n in why.most_common()}
 
 
+def copy_from(source: Path, names: list[str], run: Path) -> None:
+    """Copy folders and files of a run, with their times, by which Snakemake knows that a job is done."""
+    for name in names:
+        (run / name).parent.mkdir(parents=True, exist_ok=True)
+        copied = shutil.copytree if (source / name).is_dir() else shutil.copy2
+        copied(source / name, run / name)
+
+
 def run_study(given: argparse.Namespace, name: str, count: int, cards: list[str]) -> dict:
     """Run the study on so many cards; a row of what it took."""
-    run, log, watching = ROOT / "runs" / name, given.out / f"{name}.log", given.out / f"{name}.cards.csv"
-    if run.exists():
-        sys.exit(f"{run} is there: move it away, since a study would go on from it")
-    for folder in given.copied:
-        shutil.copytree(given.source / folder, run / folder)
+    run, kept = ROOT / "runs" / name, ROOT / "runs" / f"{name}-{count}"
+    log, watching = given.out / f"{kept.name}.log", given.out / f"{kept.name}.cards.csv"
+    for folder in (run, kept):
+        if folder.exists():
+            sys.exit(f"{folder} is there: move it away, since a study would go on from it")
+    copy_from(given.source, given.copied, run)
     environment = os.environ | ({"GPUS": ",".join(cards)} if cards else {})
     changes = [word for change in [f"name={name}", *given.config] for word in ("--config", change)]
     cores = ["--cores", str(given.cores if cards else count)]
@@ -129,6 +140,7 @@ def run_study(given: argparse.Namespace, name: str, count: int, cards: list[str]
     for phase in dict.fromkeys(phase for phase, *_ in jobs):
         row[f"{phase}_s"] = round(covered([(start, end) for one, start, end in jobs if one == phase]), 1)
     row |= {"engine_starts": len(starts), "engine_start_s": round(sum(seconds for _, seconds in starts), 1)}
+    run.rename(kept)
     return row | idle(watching, cards, jobs, starts)
 
 
@@ -158,7 +170,7 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=os.cpu_count(), help="of a run on cards")
     parser.add_argument("--config", nargs="*", default=[], help="changes of the study, as models.base.path=…")
     parser.add_argument("--from", dest="source", type=Path, help="a run of which folders are copied first")
-    parser.add_argument("--copied", nargs="*", default=[], help="the folders, as models training_sets")
+    parser.add_argument("--copied", nargs="*", default=[], help="the folders and files, as models training_sets")
     parser.add_argument("--arms", type=int)
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
@@ -173,7 +185,7 @@ def main() -> None:
         if there and count > len(there):
             print(f"{count} cards: not run, {len(there)} are visible")
             continue
-        rows.append(run_study(given, f"{name}-cards-{count}", count, there[:count]))
+        rows.append(run_study(given, f"{name}-cards", count, there[:count]))
         runs = [ROOT / "runs" / f"{name}-cards-{row['cards']}" for row in rows]
         rows[-1]["outside_the_first_s_interval"] = outside(runs[-1], runs[0])
         print(json.dumps(rows[-1]), flush=True)
