@@ -105,6 +105,20 @@ def test_a_server_that_refuses_n_is_asked_again(serve, run_served, said):
     assert len({body["seed"] for body in server.asked}) == 24
 
 
+@pytest.mark.parametrize(
+    ("cache_bytes", "seeded"),
+    [("None", True), (str(int(13.9e9)), True), (str(2 * 2**30), False)],
+    ids=["a GPU", "a shared GPU", "a CPU"],
+)
+def test_seeds_are_kept_from_vllm_on_a_cpu_alone(serve, run_served, cache_bytes, seeded):
+    server = serve()
+    server.cards = [{"id": "m", "owned_by": "vllm", "max_model_len": None}]
+    metrics = f'vllm:cache_config_info{{block_size="16",kv_cache_memory_bytes="{cache_bytes}",x="y"}} 1.0'
+    server.pages["/metrics"] = Reply(body=metrics.encode())
+    run_served(server.url)
+    assert {"seed" in body for body in server.asked} == {seeded}
+
+
 def test_samples_of_one_seed_are_not_taken_for_several(serve, run_served):
     text = "the very same words, " * 9
     server = serve(lambda number, body: Reply(body=answer(body, text=text + str(body["seed"]))))

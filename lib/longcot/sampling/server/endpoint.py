@@ -104,12 +104,14 @@ class Endpoint:
         self.software += [name] if name not in self.software else []
 
     async def _is_on_cpu(self) -> bool:
-        """Whether this is vLLM on a CPU, by the size of its cache, which it takes from the environment only there.
+        """Whether this is vLLM on a CPU, by the size of its cache: there it is set in whole GiB, from the environment.
 
-        Such a one (0.32) ends with "CPU Generator does not use offset" at a seeded prompt that it takes in pieces.
+        On a GPU it is set for servers that share a card (`engines.places`), which is never whole GiB. One on a CPU
+        (0.32) ends with "CPU Generator does not use offset" at a seeded prompt that it takes in pieces.
         """
         metrics = await self._look_up(str(httpx2.URL(self.url).join("/metrics")))
-        found = re.search(r'cache_config_info\{[^}]*kv_cache_memory_bytes="\d', metrics) is not None
+        size = re.search(r'cache_config_info\{[^}]*kv_cache_memory_bytes="(\d+)"', metrics)
+        found = size is not None and int(size[1]) % 2**30 == 0
         if found:
             LOG.warning("%s is vLLM on a CPU: asked without seeds, which it does not bear", self.url)
         return found
