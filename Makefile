@@ -57,6 +57,7 @@ lint: $(READY)  ## ruff, on the notebooks too
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14) and "Python 3.11 to 3.14 is needed: make PYTHON=python3.12 ...")'
+	$(PYTHON) -c 'import os, shutil, sys, sysconfig as c; sys.exit(sys.version_info >= (3, 14) and not (os.path.exists(c.get_path("include") + "/Python.h") and shutil.which("cc")) and "Python 3.14 needs its headers and a C compiler, as immutables (of snakemake) has no wheel for it: install python3.14-dev and gcc, or make PYTHON=python3.13 ...")'
 	$(PYTHON) -c 'import os, re, sys; sys.exit(re.search(r"[:{$$\n]", os.getcwd()) and "no environment can be made under a path with a colon, brace, dollar sign or line end: move the project")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q torch==2.13.0 $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))

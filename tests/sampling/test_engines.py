@@ -258,9 +258,11 @@ with Engines([task], Path({run!r}), "job") as engines:
 """
 
 
-@pytest.mark.parametrize("victim", ["job", "keeper", "both"])
-def test_killed_in_any_way_nothing_stays(stand_in, tiny_model, tmp_path, victim, monkeypatch):
-    stand_in(**({"worker": True} if victim == "both" else {"deaf": True}))
+@pytest.mark.parametrize(
+    ("victim", "fault"), [("job", "deaf"), ("keeper", "deaf"), ("both", "worker"), ("both", "deaf")]
+)
+def test_killed_in_any_way_nothing_stays(stand_in, tiny_model, tmp_path, victim, fault, monkeypatch):
+    stand_in(**{fault: True})
     monkeypatch.setenv("LONGCOT_GRACE_S", "1")
     path = [str(ROOT / "tests/sampling"), str(ROOT / "tests"), str(ROOT / "lib")]
     code = CHILD.format(path=path, model=str(tiny_model), run=str(tmp_path))

@@ -2,7 +2,8 @@
 
 `python -m longcot.sampling.engines.keeper LOG COMMAND …`, in whose environment MARK says whose server it is. It reads
 its standard input, which ends when the process that started it does, in whatever way: a notebook's kernel that is
-killed can end nothing itself. The server is told by Linux when this keeper is killed, and ends its workers then.
+killed can end nothing itself. When this keeper is killed, Linux tells the server, which ends its workers then, and a
+witness ends what does not hear.
 """
 
 import ctypes
@@ -11,7 +12,8 @@ import signal
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from longcot.files.processes import end_marked
 
@@ -22,6 +24,19 @@ PR_SET_PDEATHSIG = 1  # of Linux's prctl
 def _die_with_keeper() -> None:
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # SIGKILL would leave its workers alone
+
+
+@contextmanager
+def _witness() -> Iterator[None]:
+    """Have a witness meanwhile. It does not carry the mark, by which it ends what does."""
+    command = [sys.executable, "-m", "longcot.sampling.engines.witness", os.environ[MARK]]
+    own = {name: value for name, value in os.environ.items() if name != MARK}
+    witness = subprocess.Popen(command, stdin=subprocess.PIPE, env=own, start_new_session=True)
+    try:
+        yield
+    finally:
+        witness.stdin.close()
+        witness.wait()
 
 
 def main(words: list[str]) -> int:
@@ -36,7 +51,7 @@ def main(words: list[str]) -> int:
             pass
         unwanted.set()
 
-    with open(log, "ab", buffering=0) as out:
+    with open(log, "ab", buffering=0) as out, _witness():
         try:
             server = subprocess.Popen(
                 command,
@@ -50,11 +65,11 @@ def main(words: list[str]) -> int:
         except OSError as error:
             out.write(f"OSError: {command[0]}: {error.strerror}\n".encode())
             return 127
-    threading.Thread(target=listen, daemon=True).start()
-    while server.poll() is None and not unwanted.wait(0.2):
-        pass
-    left = end_marked(MARK, os.environ[MARK])
-    return 1 if left else server.wait()
+        threading.Thread(target=listen, daemon=True).start()
+        while server.poll() is None and not unwanted.wait(0.2):
+            pass
+        left = end_marked(MARK, os.environ[MARK])
+        return 1 if left else server.wait()
 
 
 if __name__ == "__main__":
