@@ -84,7 +84,7 @@ def certificates(tmp_path_factory) -> dict[str, Path]:
     if not shutil.which("openssl"):
         pytest.skip("no openssl to make certificates with")
     folder, made = tmp_path_factory.mktemp("certificates"), {}
-    for name, days, host in (("good", 2, "IP:127.0.0.1"), ("old", -1, "IP:127.0.0.1"), ("other", 2, "DNS:gpu7.org")):
+    for name, days, host in (("good", 2, "IP:127.0.0.1"), ("old", 0, "IP:127.0.0.1"), ("other", 2, "DNS:gpu7.org")):
         key, request, signed, extra = (folder / f"{name}.{end}" for end in ("key", "csr", "crt", "txt"))
         extra.write_text(f"subjectAltName={host}\n")
         for command in (

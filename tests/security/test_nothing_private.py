@@ -64,7 +64,8 @@ def run(study: Path, home: Path) -> subprocess.CompletedProcess:
 
 def says(folder: Path) -> list[str]:
     """Where a file of the folder, or its name, says something private."""
-    private = [USER, str(ROOT), sys.base_prefix, *KEYS.values()]
+    python = [] if sys.base_prefix == "/usr" else [sys.base_prefix]  # a system's own says nothing of anyone
+    private = [USER, str(ROOT), *python, *KEYS.values()]
     found = []
     for file in folder.rglob("*"):
         content = file.read_bytes() if file.is_file() else b""
