@@ -20,7 +20,7 @@ from longcot.models.cards import Card
 from longcot.sampling.engines import engines as engines_module
 from longcot.sampling.engines.engines import Engines
 from longcot.sampling.engines.keeper import MARK
-from longcot.sampling.engines.vllm import last_words, program
+from longcot.sampling.engines.vllm import FORK, last_words, program
 from longcot.sampling.task import SampleTask, sample_arm, sample_arms
 from longcot.traces.trace import read_traces
 
@@ -291,8 +291,9 @@ def test_cards_are_dealt_out_to_replicas(stand_in, tiny_model, tmp_path, monkeyp
     with Engines([task], tmp_path, "job") as engines:
         sample_arm(task, PROBLEMS, tmp_path, 1, engines)
         assert [replica.name for replica in engines.replicas] == ["m-0", "m-1"]
-        seen = [psutil.Process(replica._keeper.pid).environ()["CUDA_VISIBLE_DEVICES"] for replica in engines.replicas]
-    assert sorted(seen) == ["0,1", "2,3"]
+        given = [psutil.Process(replica._keeper.pid).environ() for replica in engines.replicas]
+    assert sorted(one["CUDA_VISIBLE_DEVICES"] for one in given) == ["0,1", "2,3"]
+    assert not any(FORK in one for one in given), "on several cards vLLM chooses itself"
     assert all("--tensor-parallel-size" in line for line in starts.read_text().splitlines())
     large = arm(tiny_model, engine={"tensor_parallel": 8})
     with pytest.raises(BadInput, match="needs 8 GPUs, this job has 5"), Engines([large], tmp_path, "job") as engines:
@@ -308,8 +309,10 @@ def test_servers_of_a_small_model_share_a_card(stand_in, tiny_model, tmp_path, m
     task = arm(tiny_model)
     with Engines([task], tmp_path, "job") as engines:
         sample_arm(task, PROBLEMS, tmp_path, 1, engines)
-        seen = [psutil.Process(replica._keeper.pid).environ()["CUDA_VISIBLE_DEVICES"] for replica in engines.replicas]
+        given = [psutil.Process(replica._keeper.pid).environ() for replica in engines.replicas]
+    seen = [one["CUDA_VISIBLE_DEVICES"] for one in given]
     assert seen == ["0", "1", "0", "1", "0", "1"], "20 cores do for three servers on each of two cards"
+    assert {one[FORK] for one in given} == {"fork"}
     rows = [json.loads(line) for line in starts.read_text().splitlines()]
     assert {row[row.index("--gpu-memory-utilization") + 1] for row in rows} == {"0.3"}
     assert all(18.9e9 < int(row[row.index("--kv-cache-memory-bytes") + 1]) < 19e9 for row in rows)

@@ -12,6 +12,7 @@ from longcot.sampling.engines.command import RUNTIME_ADAPTERS
 
 PROGRAM = "VLLM"  # the variable that names another vllm than the project's own: a module of a cluster, a wrapper
 OWN = ROOT / ".venv-vllm" / "bin" / "vllm"  # what `make engine` makes
+FORK = "VLLM_WORKER_MULTIPROC_METHOD"  # how a server starts its engine
 KEY = "VLLM_API_KEY"  # not on the command line, which every user of the machine can read
 
 # Of the process that starts it: its packages are not vLLM's, and one thread for a CPU is not enough.
@@ -57,6 +58,8 @@ def environment(key: str, cards: list[Card], local: bool) -> dict[str, str]:
     given |= {"SPT_NOENV": "1"}  # else setproctitle, by which workers get a name, wipes out the marks to find them by
     given |= {"HF_HUB_OFFLINE": "1"} if local else {}
     if cards:
+        # Else its engine imports again what the server has imported, a quarter of a start; vLLM sees where it must.
+        given = {FORK: "fork"} | given if len(cards) == 1 else given
         return given | {VISIBLE: ",".join(card.name for card in cards)}
     return {"VLLM_CPU_KVCACHE_SPACE": "2"} | given  # GB; a build for CPUs takes it from there
 
