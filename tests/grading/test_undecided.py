@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -42,6 +43,21 @@ def test_a_cold_worker_decides(pool, monkeypatch, tmp_path):
     assert compare([("4:30 PM", r"\text{4:30 p.m.}")]) == {("4:30 PM", r"\text{4:30 p.m.}"): None}
     monkeypatch.setattr(workers, "START", 60.0)  # and goes on starting
     assert is_equivalent("4:30 PM", r"\text{4:30 p.m.}", timeout=0.5)
+
+
+def test_a_worker_is_heard_beside_thousands_of_open_files(pool):
+    """As many as an engine's connections are: select.select refuses a file beyond the 1,024th."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 2000:
+        pytest.skip(f"no more than {hard} files may be open here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2000), hard))
+    opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        assert compare([("12", r"3 \times 4"), ("20 miles", "120")]) == {("12", r"3 \times 4"): True, ("20 miles", "120"): False}
+    finally:
+        for number in opened:
+            os.close(number)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no way to have all share one core here")

@@ -12,7 +12,7 @@ import contextlib
 import json
 import os
 import queue
-import select
+import selectors
 import subprocess
 import sys
 import threading
@@ -72,8 +72,10 @@ class Worker:
     def _line(self, seconds: float) -> bool | str | None:
         """The next line of the process as JSON has it, "late" where none comes in `seconds`. Raises Lost at its end."""
         try:
-            if not select.select([self.process.stdout], [], [], seconds)[0]:
-                return "late"
+            with selectors.DefaultSelector() as waiting:  # select.select knows no file beyond the 1,024th
+                waiting.register(self.process.stdout, selectors.EVENT_READ)
+                if not waiting.select(seconds):
+                    return "late"
             return json.loads(self.process.stdout.readline())
         except (OSError, ValueError) as error:
             self.close()
