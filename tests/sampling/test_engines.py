@@ -244,6 +244,28 @@ def test_what_does_not_hear_is_killed(stand_in, tiny_model, tmp_path, monkeypatc
     assert not ours()
 
 
+def test_the_end_of_a_server_that_hears_takes_no_grace(stand_in, tiny_model, tmp_path):
+    stand_in()
+    with Engines([arm(tiny_model)], tmp_path, "job") as engines:
+        sample_arm(arm(tiny_model), PROBLEMS, tmp_path, 1, engines)
+        keeper, began = engines.replicas[0]._keeper, time.monotonic()
+    assert time.monotonic() - began < 5 and keeper.returncode >= 0 and not ours(), "the keeper ends by itself"
+
+
+def test_servers_are_ended_all_at_once(stand_in, tiny_model, tmp_path, monkeypatch):
+    stand_in(deaf=True)
+    monkeypatch.setenv("LONGCOT_GRACE_S", "3")
+    monkeypatch.setattr(engines_module, "cards", lambda: [Card(str(n), f"GPU-{n}", 80.0, 0.0) for n in range(5)])
+    monkeypatch.setattr(engines_module, "used_gb", lambda of: 0.1)
+    task = arm(tiny_model, engine={"replicas_per_gpu": 1})
+    with Engines([task], tmp_path, "job") as engines:
+        engines.serve(task, str(tiny_model), "float32")
+        assert len(engines.replicas) == 5
+        began = time.monotonic()
+    took = time.monotonic() - began
+    assert 3 <= took < 9 and not ours(), "one alone takes the grace, 3 s"
+
+
 CHILD = """
 import sys, time
 sys.path[:0] = {path!r}

@@ -20,6 +20,7 @@ from longcot.sampling.engines.places import places
 from longcot.sampling.engines.replica import HOST, Died, Replica
 from longcot.sampling.engines.vllm import environment, last_words, program
 from longcot.sampling.requests import SAMPLES_A_REQUEST
+from longcot.sampling.server.open_files import connections
 from longcot.sampling.settings import SampleTask, Server
 
 KEY = "LONGCOT_ENGINE_KEY"  # the variable by which the client finds the key of this job's engines
@@ -66,13 +67,17 @@ class Engines:
         return Server(urls=urls, key=KEY, concurrency=concurrency, timeout_s=engine.timeout_s, retries=3)
 
     def arms_at_once(self, task: SampleTask, responses: int) -> int:
-        """How many arms of so many responses keep the engine of `task` busy, one more than fit at once.
+        """How many arms of so many responses keep the engine of `task` busy: twice as many as fit, and one more.
 
-        Raises BadInput where the cards are too few for it.
+        Arms that begin together end together, each with its longest responses; those of the second half wait in the
+        engine by then. Fewer where their connections are more than this process may have. Raises BadInput where the
+        cards are too few for the engine.
         """
         dtype = task.dtype if task.base.precision == "nf4" else task.base.precision
         servers = len(places(cards(), task.engine, self._served(task, task.base.path, dtype)))
-        return 1 + math.ceil(task.engine.concurrency * servers * SAMPLES_A_REQUEST / max(responses, 1))
+        asked = math.ceil(max(responses, 1) / SAMPLES_A_REQUEST)  # requests of an arm
+        at_once = task.engine.concurrency * servers
+        return max(min(1 + 2 * math.ceil(at_once / asked), connections() // min(asked, at_once)), 1)
 
     def revive(self, since: int) -> bool:
         """After a request failed: start again what has died, each replica at most `engine.restarts` times; returns
@@ -91,6 +96,8 @@ class Engines:
     def end(self) -> None:
         """End the servers and see that their cards are free. Raises BadInput where something holds on to them."""
         replicas, self.replicas, self._now = self.replicas, [], None
+        for replica in replicas:  # all at once: the end of one takes seconds
+            replica.let_go()
         for replica in replicas:
             replica.end()
         for replica in replicas:

@@ -28,14 +28,14 @@ def _die_with_keeper() -> None:
 
 @contextmanager
 def _witness() -> Iterator[None]:
-    """Have a witness meanwhile. It does not carry the mark, by which it ends what does."""
+    """Have a witness meanwhile. It does not carry the mark, by which it ends what does, this keeper too."""
     command = [sys.executable, "-m", "longcot.sampling.engines.witness", os.environ[MARK]]
     own = {name: value for name, value in os.environ.items() if name != MARK}
     witness = subprocess.Popen(command, stdin=subprocess.PIPE, env=own, start_new_session=True)
     try:
         yield
     finally:
-        witness.stdin.close()
+        witness.kill()  # all has ended; told by the end of its input, it would end this process, which waits for it
         witness.wait()
 
 

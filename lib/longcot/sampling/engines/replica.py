@@ -84,12 +84,17 @@ class Replica:
                 print(f"engine {self.name}: starting, {now - began:.0f} s: {said}", file=sys.stderr)
             time.sleep(0.25)
 
+    def let_go(self) -> None:
+        """Tell its keeper to end it, and do not wait."""
+        if self._keeper is not None:
+            self._keeper.stdin.close()
+
     def end(self) -> None:
         """End it and all that it started; returns when nothing of it is left."""
         if self._keeper is None:
             return
+        self.let_go()
         keeper, self._keeper = self._keeper, None
-        keeper.stdin.close()
         try:
             keeper.wait(GRACE_S + LONGEST_S + 10)
         except subprocess.TimeoutExpired:

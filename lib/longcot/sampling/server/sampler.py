@@ -20,6 +20,7 @@ from longcot.sampling.server.connection import read_key, url_parts
 from longcot.sampling.server.dialect import Dialect, Prompt, Stops
 from longcot.sampling.server.dispatch import Dispatch, NoServer
 from longcot.sampling.server.endpoint import Endpoint
+from longcot.sampling.server.open_files import connections
 from longcot.sampling.settings import Sampling, Server
 from longcot.traces.trace import Key
 
@@ -125,7 +126,8 @@ class ServerSampler:
             found = await endpoint.ask(prompt, len(group), seed, sampling, self._stops, self.context)
             return [self._whole(one, prompt) for one in found]
 
-        how = {"concurrency": self.server.concurrency, "retries": self.server.retries, "backoff_s": self.backoff_s}
+        concurrency = min(self.server.concurrency, connections())
+        how = {"concurrency": concurrency, "retries": self.server.retries, "backoff_s": self.backoff_s}
         dispatch = Dispatch(asked, self._endpoints, self._prompt, ask, **how)
         received: set[Key] = set()
         try:
