@@ -53,7 +53,8 @@ def test_a_worker_is_heard_beside_thousands_of_open_files(pool):
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2000), hard))
     opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
     try:
-        assert compare([("12", r"3 \times 4"), ("20 miles", "120")]) == {("12", r"3 \times 4"): True, ("20 miles", "120"): False}
+        right, wrong = ("12", r"3 \times 4"), ("20 miles", "120")
+        assert compare([right, wrong]) == {right: True, wrong: False}
     finally:
         for number in opened:
             os.close(number)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from longcot.sampling.engines import engines as engines_module
 from longcot.sampling.engines.engines import Engines
 from longcot.sampling.engines.keeper import MARK
 from longcot.sampling.engines.vllm import FORK, last_words, program
+from longcot.sampling.server.open_files import BESIDE, MOST, connections
 from longcot.sampling.task import SampleTask, sample_arm, sample_arms
 from longcot.traces.trace import read_traces
 
@@ -88,6 +90,25 @@ def test_arms_of_one_engine_are_sampled_side_by_side(stand_in, tiny_model, tmp_p
     files = sample_arms(tasks, PROBLEMS, tmp_path, job="job")
     assert list(files) == [task.traces for task in tasks] and len(starts.read_text().splitlines()) == 1
     assert all({trace.key for trace in read_traces(file)} == KEYS for file in files.values()) and not ours()
+
+
+def test_as_many_arms_at_once_as_the_engine_and_open_files_bear(stand_in, tiny_model, tmp_path, monkeypatch):
+    task = arm(tiny_model, engine={"concurrency": 8})
+    with Engines([task], tmp_path, "job") as engines:
+        assert engines.arms_at_once(task, 64) == 3, "16 requests of 4 samples, of which 8 are asked at once"
+        assert engines.arms_at_once(task, 8) == 9, "four arms of 2 requests fit"
+        monkeypatch.setattr(engines_module, "connections", lambda: 5)
+        assert engines.arms_at_once(task, 8) == 2 and engines.arms_at_once(task, 64) == 1
+
+
+def test_the_limit_on_open_files_is_raised_as_far_as_it_may_be():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST if hard == resource.RLIM_INFINITY else min(hard, MOST)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 512), hard))
+    try:
+        assert connections() == most - BESIDE and resource.getrlimit(resource.RLIMIT_NOFILE)[0] == most
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_one_arm_that_fails_costs_the_others_nothing(stand_in, tiny_model, tmp_path):

@@ -1,5 +1,6 @@
 """Sampling on OpenAI-compatible servers: one model at one URL or many, kept busy, through their faults."""
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
@@ -185,11 +186,15 @@ def _missing(requests: Sequence[Request], asked: Sequence[Request], received: se
 def _tokenizer(base: str, revision: str, trust_remote_code: bool) -> tuple[Any, int | None]:
     """A model's tokenizer and the length of its context, None for what is not at hand."""
     try:
-        tokenizer = load_pretrained_tokenizer(base, revision, trust_remote_code)
-        config = load_config(base, revision, trust_remote_code)
+        return _loaded(base, revision, trust_remote_code)
     except BadInput:
         return None, None
-    return tokenizer, context_length(config)
+
+
+@functools.lru_cache(maxsize=1)  # of a large vocabulary it takes seconds, and each arm of a base asks for it
+def _loaded(base: str, revision: str, trust_remote_code: bool) -> tuple[Any, int | None]:
+    tokenizer = load_pretrained_tokenizer(base, revision, trust_remote_code)
+    return tokenizer, context_length(load_config(base, revision, trust_remote_code))
 
 
 def _stops(tokenizer: Any, base: str, revision: str, own: Sequence[str] = ()) -> Stops:
