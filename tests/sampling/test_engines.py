@@ -359,6 +359,7 @@ def test_servers_of_a_small_model_share_a_card(stand_in, tiny_model, tmp_path, m
     rows = [json.loads(line) for line in starts.read_text().splitlines()]
     assert {row[row.index("--gpu-memory-utilization") + 1] for row in rows} == {"0.3"}
     assert all(18.9e9 < int(row[row.index("--kv-cache-memory-bytes") + 1]) < 19e9 for row in rows)
+    assert all(row[row.index("--cudagraph-capture-sizes") + 12] == "1024" for row in rows)
     with Engines([one := arm(tiny_model, engine={"replicas_per_gpu": 1})], tmp_path, "job") as engines:
         engines.serve(one, str(tiny_model), "float32")
         assert len(engines.replicas) == 2
