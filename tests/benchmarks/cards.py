@@ -31,6 +31,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 PHASES = {"training": "03_finetune_qlora", "sampling": "01_generate_traces", "choosing": "02", "plotting": "04"}
+BESIDE = re.compile("plain|-training|imported")  # notebooks of traces that are none of trained arms
 QUERY = "timestamp,index,utilization.gpu,memory.used"
 STARTED = re.compile(r"engine (\S.*): answers after ([\d.]+) s")
 
@@ -62,7 +63,7 @@ def jobs_of(run: Path) -> list[tuple[str, float, float]]:
     for copy in sorted((run / "notebooks").glob("*.ipynb")):
         times = json.loads(copy.read_text())["metadata"]["papermill"]
         phase = next(name for name, begins in PHASES.items() if copy.stem.startswith(begins))
-        phase = "teachers and plain arms" if "plain" in copy.stem or "-training" in copy.stem else phase
+        phase = "teachers and plain arms" if BESIDE.search(copy.stem) else phase
         found.append((phase, *(datetime.fromisoformat(times[key]).timestamp() for key in ("start_time", "end_time"))))
     return found
 

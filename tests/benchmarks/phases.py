@@ -1,0 +1,76 @@
+"""The training and the sampling of a finished run again, each on one card, both at once; how long each phase takes.
+
+    VLLM=/path/to/vllm python tests/benchmarks/phases.py params/gemma-3-270m.yaml runs/gemma-3-270m --cards 0 1 \
+        --config models.base.path=/path/to/gemma-3-270m
+
+For a run that had several cards: beside its own phases it shows what the others were worth, in little more time than
+the longer phase takes. Each goes on from a copy of the run without what that phase makes (`runs/NAME-training` and
+`runs/NAME-sampling`): the training of all adapters, or the sampling of all arms that have a training set. Cards that
+are no others' are needed, one each; without a GPU both run on the CPU.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+from cards import ROOT, covered, jobs_of, visible
+
+PHASES = ("training", "sampling")
+TRAINING, SAMPLING, PLOTS = re.compile("^03"), re.compile("-trained|-examples"), re.compile("^04")  # names of jobs
+
+
+def without(run: Path, phase: str, copy: Path) -> list[str]:
+    """Copy a run without what a phase makes and what is made of that; returns the stamps of its jobs."""
+    left = {".snakemake", "lock", "figures", "report.html", "traces.html", "traces_files", "engines"}
+    left |= {"adapters"} if phase == "training" else set()
+    shutil.copytree(run, copy, ignore=lambda folder, names: left.intersection(names))
+    own = TRAINING if phase == "training" else SAMPLING
+    stamps = sorted(f"stamps/{file.name}" for file in (copy / "stamps").iterdir() if own.search(file.name))
+    for file in [*(copy / "stamps").iterdir(), *(copy / "notebooks").iterdir()]:
+        if any(name.search(file.name) for name in (own, SAMPLING, PLOTS)):
+            file.unlink()
+    for training_set in (run / "training_sets").glob("*.jsonl"):
+        shutil.rmtree(copy / "traces" / training_set.stem, ignore_errors=True)
+    return stamps
+
+
+def main() -> None:
+    """Run both phases at once; a table of them beside the run's own."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("study", type=Path)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--cards", nargs=2, default=["0", "1"], help="of training and of sampling")
+    parser.add_argument("--config", nargs="*", default=[], help="changes of the study, as of the run")
+    parser.add_argument("--cores", type=int, default=os.cpu_count())
+    given = parser.parse_args()
+    running = {}
+    for phase, card in zip(PHASES, given.cards, strict=True):
+        copy = ROOT / "runs" / f"{given.run.name}-{phase}"
+        if copy.exists():
+            sys.exit(f"{copy} is there: move it away")
+        stamps = without(given.run, phase, copy)
+        changes = [word for change in [f"name={copy.name}", *given.config] for word in ("--config", change)]
+        command = [sys.executable, "-m", "longcot", "run", str(given.study), "--cores", str(given.cores), *changes]
+        environment = os.environ | ({"GPUS": card} if visible() else {})
+        running[phase] = copy, time.time(), subprocess.Popen([*command, "--", "--until", *stamps], env=environment)
+    rows = []
+    for phase, (copy, begun, process) in running.items():
+        if process.wait():
+            sys.exit(f"{copy}: it failed")
+        spans = {}
+        for of, jobs in (("several", jobs_of(given.run)), ("one", [job for job in jobs_of(copy) if job[1] > begun])):
+            spans[of] = covered([(start, end) for name, start, end in jobs if name == phase])
+        rows.append({"phase": phase, **{f"{of}_s": round(seconds, 1) for of, seconds in spans.items()}})
+    table = pd.DataFrame(rows)
+    table.loc[len(table)] = {"phase": "both", **table.drop(columns="phase").sum()}
+    print(table.assign(ratio=(table["one_s"] / table["several_s"]).round(2)).to_markdown(index=False))
+
+
+if __name__ == "__main__":
+    main()
