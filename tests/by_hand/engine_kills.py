@@ -90,7 +90,9 @@ class Run:
     def running(self) -> list[tuple[str, psutil.Process]]:
         """(command line, process) of all that runs of it."""
         self.process.poll()
-        self.sessions |= {os.getsid(process.pid) for process in marked(self.mark)}
+        for process in marked(self.mark):
+            with suppress(ProcessLookupError):  # it has gone since
+                self.sessions.add(os.getsid(process.pid))
         found = []
         for process in psutil.process_iter(["cmdline", "status"]):
             with suppress(OSError):

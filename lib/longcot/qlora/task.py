@@ -82,11 +82,16 @@ def train_arm(
 
 def tokenizer_of(task: TrainTask) -> Any:
     """The tokenizer of a task's base, with the chat template in which its traces are put."""
-    from longcot.models.nf4 import load_tokenizer
     from longcot.models.templates import with_template
 
-    which, source = task.base.at | {"revision": task.base.revision or "main"}, model_source(task.base.path)
-    return with_template(load_tokenizer(source, **which), task.prompt.chat_template)
+    return with_template(_tokenizer(task.base), task.prompt.chat_template)
+
+
+@functools.lru_cache(maxsize=1)  # of a large vocabulary it takes seconds, and each arm of a base asks for it
+def _tokenizer(base: Base) -> Any:
+    from longcot.models.nf4 import load_tokenizer
+
+    return load_tokenizer(model_source(base.path), **base.at | {"revision": base.revision or "main"})
 
 
 def check_arm(task: TrainTask, run_dir: Path) -> dict[str, Any]:
