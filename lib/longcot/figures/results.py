@@ -195,4 +195,5 @@ def undecided_text(results: Sequence[Result]) -> str:
     """A sentence on the answers, by arm, that could not be compared with their reference in time; empty for none."""
     counts = [(result, sum(trace.undecided for trace in result.traces)) for result in results]
     told = ", ".join(f"{result.arm.name} {count} of {len(result.traces)}" for result, count in counts if count)
-    return f"Undecided in the time of a comparison, counted as wrong: {told}." if told else ""
+    said = "Undecided in the time of a comparison, counted as wrong (`longcot regrade` tries again)"
+    return f"{said}: {told}." if told else ""

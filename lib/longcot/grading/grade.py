@@ -115,5 +115,7 @@ def grade(traces: Sequence[Trace], timeout: float = 5.0) -> list[Trace]:
             update["undecided"] = verdict is None
         graded.append(trace.model_copy(update=update))
     if count := sum(trace.undecided for trace in graded):
-        LOG.warning("%d of %d answers could not be compared in time: undecided, counted as wrong", count, len(graded))
+        said = "%d of %d answers could not be compared in time: undecided, counted as wrong"
+        said += " (`longcot regrade` tries again)"
+        LOG.warning(said, count, len(graded))
     return graded
