@@ -3,6 +3,7 @@
 import functools
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -44,9 +45,11 @@ def _sampler(task: SampleTask, base: str, dtype: str, threads: int, engines: Eng
     which = task.base.at | ({"revision": ""} if Path(base).is_dir() else {})
     adapter = resolve(task.adapter) if task.adapter else None
     if task.server or task.engine:
-        from longcot.sampling.server.sampler import ServerSampler
+        from longcot.sampling.server.sampler import ServerSampler, tokenizer_at_hand
 
-        server = task.server or engines.serve(task, base, dtype)
+        with ThreadPoolExecutor(1) as beside:
+            beside.submit(tokenizer_at_hand, base, **which)  # seconds, while the engine starts
+            server = task.server or engines.serve(task, base, dtype)
         how = {"adapter": adapter, "context": task.context, "backoff_s": 0.5 if task.engine else 2.0}
         how |= {"chat_template": template, "stops": stops}
         return ServerSampler(server, task.served_as, base, dtype, **how, **which)

@@ -71,7 +71,7 @@ class ServerSampler:
         how |= {"revision": revision, "dtype": dtype, "context": context, "trust_remote_code": trust_remote_code}
         self._command = Served(here, names, **how).command(server.urls[0])
         self._served_by: set[str] = set()
-        self.tokenizer, longest = _tokenizer(base, revision, trust_remote_code)
+        self.tokenizer, longest = tokenizer_at_hand(base, revision, trust_remote_code)
         if self.tokenizer is None and server.api == "completions":
             raise BadInput(
                 f"{display_path(base)}: no tokenizer there, which api: completions needs; fix it or use api: chat"
@@ -183,7 +183,7 @@ def _missing(requests: Sequence[Request], asked: Sequence[Request], received: se
     return f"{len(keys)} of {len(requests)} samples are missing ({named}{', …' if len(keys) > 3 else ''})"
 
 
-def _tokenizer(base: str, revision: str, trust_remote_code: bool) -> tuple[Any, int | None]:
+def tokenizer_at_hand(base: str, revision: str = "", trust_remote_code: bool = False) -> tuple[Any, int | None]:
     """A model's tokenizer and the length of its context, None for what is not at hand."""
     try:
         return _loaded(base, revision, trust_remote_code)
