@@ -171,7 +171,8 @@ def test_another_base_takes_the_place_of_the_first(stand_in, tiny_model, tmp_pat
 
 def test_an_engine_that_dies_is_started_again_and_what_is_there_stays(stand_in, tiny_model, tmp_path):
     starts = stand_in(die_after=3)
-    task = arm(tiny_model, engine={"restarts": 2, "concurrency": 2})
+    # One request at a time: of two, the one's reply could be lost with the server that the other ends.
+    task = arm(tiny_model, engine={"restarts": 2, "concurrency": 1})
     with Engines([task], tmp_path, "job") as engines:
         traces = read_traces(sample_arm(task, PROBLEMS, tmp_path, 1, engines))
     assert {trace.key for trace in traces} == KEYS and len(traces) == len(KEYS)
@@ -180,7 +181,6 @@ def test_an_engine_that_dies_is_started_again_and_what_is_there_stays(stand_in, 
 
 def test_a_worker_that_outlives_its_server_is_ended_whatever_it_calls_itself(stand_in, tiny_model, tmp_path):
     starts = stand_in(worker=True, die_after=3)
-    # One request at a time: of two, the one's reply could be lost with the server that the other ends.
     task = arm(tiny_model, engine={"restarts": 2, "concurrency": 1})
     with Engines([task], tmp_path, "job") as engines:
         sample_arm(task, PROBLEMS, tmp_path, 1, engines)
@@ -191,7 +191,7 @@ def test_a_worker_that_outlives_its_server_is_ended_whatever_it_calls_itself(sta
 def test_a_server_that_is_killed_is_waited_for_until_its_workers_are_gone(stand_in, tiny_model, tmp_path, monkeypatch):
     monkeypatch.setenv("LONGCOT_GRACE_S", "12")  # longer than a client asks again
     starts = stand_in(deaf=True, die_after=3)
-    task = arm(tiny_model, engine={"restarts": 2, "concurrency": 2})
+    task = arm(tiny_model, engine={"restarts": 2, "concurrency": 1})
     with Engines([task], tmp_path, "job") as engines:
         traces = read_traces(sample_arm(task, PROBLEMS, tmp_path, 1, engines))
         monkeypatch.setenv("LONGCOT_GRACE_S", "1")
