@@ -77,6 +77,11 @@ def covered(spans: list[tuple[float, float]]) -> float:
     return total
 
 
+def phase_seconds(jobs: list[tuple[str, float, float]], phase: str) -> float:
+    """How long any job of a phase ran."""
+    return round(covered([(start, end) for name, start, end in jobs if name == phase]), 1)
+
+
 def engine_starts(log: Path) -> list[tuple[float, float]]:
     """(end, seconds) of each start of an engine, from a run's log, of which each line begins with its time."""
     lines = (line.partition(" ") for line in log.read_text(errors="replace").splitlines())
@@ -115,6 +120,12 @@ def copy_from(source: Path, names: list[str], run: Path) -> None:
         copied(source / name, run / name)
 
 
+def study_command(study: Path, name: str, cores: int, config: list[str]) -> list[str]:
+    """The command that runs a study under a name, with changes of it."""
+    changes = [word for change in [f"name={name}", *config] for word in ("--config", change)]
+    return [sys.executable, "-u", "-m", "longcot", "run", str(study), "--cores", str(cores), *changes]
+
+
 def run_study(given: argparse.Namespace, name: str, count: int, cards: list[str]) -> dict:
     """Run the study on so many cards; a row of what it took."""
     run, kept = ROOT / "runs" / name, ROOT / "runs" / f"{name}-{count}"
@@ -124,9 +135,7 @@ def run_study(given: argparse.Namespace, name: str, count: int, cards: list[str]
             sys.exit(f"{folder} is there: move it away, since a study would go on from it")
     copy_from(given.source, given.copied, run)
     environment = os.environ | ({"GPUS": ",".join(cards)} if cards else {})
-    changes = [word for change in [f"name={name}", *given.config] for word in ("--config", change)]
-    cores = ["--cores", str(given.cores if cards else count)]
-    command = [sys.executable, "-u", "-m", "longcot", "run", str(given.study), *cores, *changes]
+    command = study_command(given.study, name, given.cores if cards else count, given.config)
     begun = time.time()
     with watched(watching), open(log, "w") as file:
         how = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
@@ -139,7 +148,7 @@ def run_study(given: argparse.Namespace, name: str, count: int, cards: list[str]
     jobs, starts = jobs_of(run), engine_starts(log)
     row = {"cards": count, "all_s": round(time.time() - begun, 1)}
     for phase in dict.fromkeys(phase for phase, *_ in jobs):
-        row[f"{phase}_s"] = round(covered([(start, end) for one, start, end in jobs if one == phase]), 1)
+        row[f"{phase}_s"] = phase_seconds(jobs, phase)
     row |= {"engine_starts": len(starts), "engine_start_s": round(sum(seconds for _, seconds in starts), 1)}
     run.rename(kept)
     return row | idle(watching, cards, jobs, starts)

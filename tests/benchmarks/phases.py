@@ -15,11 +15,10 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pandas as pd
-from cards import ROOT, covered, jobs_of, visible
+from cards import ROOT, jobs_of, phase_seconds, study_command, visible
 
 PHASES = ("training", "sampling")
 TRAINING, SAMPLING, PLOTS = re.compile("^03"), re.compile("-trained|-examples"), re.compile("^04")  # names of jobs
@@ -55,18 +54,15 @@ def main() -> None:
         if copy.exists():
             sys.exit(f"{copy} is there: move it away")
         stamps = without(given.run, phase, copy)
-        changes = [word for change in [f"name={copy.name}", *given.config] for word in ("--config", change)]
-        command = [sys.executable, "-m", "longcot", "run", str(given.study), "--cores", str(given.cores), *changes]
+        command = [*study_command(given.study, copy.name, given.cores, given.config), "--", "--until", *stamps]
         environment = os.environ | ({"GPUS": card} if visible() else {})
-        running[phase] = copy, time.time(), subprocess.Popen([*command, "--", "--until", *stamps], env=environment)
+        running[phase] = copy, subprocess.Popen(command, env=environment)
     rows = []
-    for phase, (copy, begun, process) in running.items():
+    for phase, (copy, process) in running.items():
         if process.wait():
             sys.exit(f"{copy}: it failed")
-        spans = {}
-        for of, jobs in (("several", jobs_of(given.run)), ("one", [job for job in jobs_of(copy) if job[1] > begun])):
-            spans[of] = covered([(start, end) for name, start, end in jobs if name == phase])
-        rows.append({"phase": phase, **{f"{of}_s": round(seconds, 1) for of, seconds in spans.items()}})
+        several, one = (phase_seconds(jobs_of(run), phase) for run in (given.run, copy))
+        rows.append({"phase": phase, "several_s": several, "one_s": one})
     table = pd.DataFrame(rows)
     table.loc[len(table)] = {"phase": "both", **table.drop(columns="phase").sum()}
     print(table.assign(ratio=(table["one_s"] / table["several_s"]).round(2)).to_markdown(index=False))

@@ -45,6 +45,13 @@ def stand_in(tmp_path, monkeypatch):
     return make
 
 
+def pretend_cards(monkeypatch, count: int) -> None:
+    """So many cards of 80 GB, of which little is in use."""
+    own = [Card(str(n), f"GPU-{n}", 80.0, 0.0) for n in range(count)]
+    monkeypatch.setattr(engines_module, "cards", lambda: own)
+    monkeypatch.setattr(engines_module, "used_gb", lambda of: 0.1)
+
+
 def arm(model, name="m", **changes) -> SampleTask:
     row = {"name": name, "base": {"path": str(model), "precision": "float32"}, "served_as": name, "engine": "vllm"}
     row |= {"traces": f"traces/{name}/benchmark.jsonl", "sampling": {"max_tokens": 40, "samples": 4, "seed": 7}}
@@ -276,8 +283,7 @@ def test_the_end_of_a_server_that_hears_takes_no_grace(stand_in, tiny_model, tmp
 def test_servers_are_ended_all_at_once(stand_in, tiny_model, tmp_path, monkeypatch):
     stand_in(deaf=True)
     monkeypatch.setenv("LONGCOT_GRACE_S", "3")
-    monkeypatch.setattr(engines_module, "cards", lambda: [Card(str(n), f"GPU-{n}", 80.0, 0.0) for n in range(5)])
-    monkeypatch.setattr(engines_module, "used_gb", lambda of: 0.1)
+    pretend_cards(monkeypatch, 5)
     task = arm(tiny_model, engine={"replicas_per_gpu": 1})
     with Engines([task], tmp_path, "job") as engines:
         engines.serve(task, str(tiny_model), "float32")
@@ -327,9 +333,7 @@ def test_killed_in_any_way_nothing_stays(stand_in, tiny_model, tmp_path, victim,
 
 def test_cards_are_dealt_out_to_replicas(stand_in, tiny_model, tmp_path, monkeypatch):
     starts = stand_in()
-    own = [Card(str(n), f"GPU-{n}", 80.0, 0.0) for n in range(5)]
-    monkeypatch.setattr(engines_module, "cards", lambda: own)
-    monkeypatch.setattr(engines_module, "used_gb", lambda of: 0.1)
+    pretend_cards(monkeypatch, 5)
     task = arm(tiny_model, engine={"tensor_parallel": 2})
     with Engines([task], tmp_path, "job") as engines:
         sample_arm(task, PROBLEMS, tmp_path, 1, engines)
@@ -345,9 +349,7 @@ def test_cards_are_dealt_out_to_replicas(stand_in, tiny_model, tmp_path, monkeyp
 
 def test_servers_of_a_small_model_share_a_card(stand_in, tiny_model, tmp_path, monkeypatch):
     starts = stand_in()
-    own = [Card(str(n), f"GPU-{n}", 80.0, 0.0) for n in range(2)]
-    monkeypatch.setattr(engines_module, "cards", lambda: own)
-    monkeypatch.setattr(engines_module, "used_gb", lambda of: 0.1)
+    pretend_cards(monkeypatch, 2)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(20))
     task = arm(tiny_model)
     with Engines([task], tmp_path, "job") as engines:

@@ -43,10 +43,17 @@ class TrainTask(Strict):
 @functools.lru_cache(maxsize=1)
 def base_4bit(base: Base, compute_dtype: str) -> tuple[Any, Any]:
     """(4-bit model, tokenizer) of a base; the last one is kept."""
-    from longcot.models.nf4 import load_base_4bit, load_tokenizer
+    from longcot.models.nf4 import load_base_4bit
 
     which, source = base.at | {"revision": base.revision or "main"}, model_source(base.path)
-    return load_base_4bit(source, compute_dtype, **which), load_tokenizer(source, **which)
+    return load_base_4bit(source, compute_dtype, **which), _tokenizer(base)
+
+
+@functools.lru_cache(maxsize=1)  # of a large vocabulary it takes seconds, and each arm of a base asks for it
+def _tokenizer(base: Base) -> Any:
+    from longcot.models.nf4 import load_tokenizer
+
+    return load_tokenizer(model_source(base.path), **base.at | {"revision": base.revision or "main"})
 
 
 def train_arm(
@@ -85,13 +92,6 @@ def tokenizer_of(task: TrainTask) -> Any:
     from longcot.models.templates import with_template
 
     return with_template(_tokenizer(task.base), task.prompt.chat_template)
-
-
-@functools.lru_cache(maxsize=1)  # of a large vocabulary it takes seconds, and each arm of a base asks for it
-def _tokenizer(base: Base) -> Any:
-    from longcot.models.nf4 import load_tokenizer
-
-    return load_tokenizer(model_source(base.path), **base.at | {"revision": base.revision or "main"})
 
 
 def check_arm(task: TrainTask, run_dir: Path) -> dict[str, Any]:

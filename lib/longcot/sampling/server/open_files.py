@@ -12,5 +12,4 @@ def connections() -> int:
     most = MOST if hard == resource.RLIM_INFINITY else min(hard, MOST)
     if soft != resource.RLIM_INFINITY and soft < most:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-        soft = most
-    return max((MOST if soft == resource.RLIM_INFINITY else min(soft, MOST)) - BESIDE, 1)
+    return max(most - BESIDE, 1)
