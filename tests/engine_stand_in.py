@@ -21,7 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 FAULTS = json.loads(os.environ.get("FAULTS", "{}"))
-KEY = os.environ["VLLM_API_KEY"]
+KEY = Path(sys.argv[sys.argv.index("--config") + 1]).read_text().removeprefix("api-key:").strip()
 
 
 def answer(body: dict) -> dict:
@@ -87,7 +87,9 @@ def take_name() -> None:
 
 def main(words: list[str]) -> None:
     """Serve, or fail as FAULTS says."""
-    print("INFO starting", words, flush=True)
+    print("INFO starting", words, f"api_key: {KEY}", flush=True)  # as vLLM does
+    if not Path(words[1], "config.json").is_file():
+        sys.exit(f"OSError: {words[1]} is no model")
     started = 1
     if counted := FAULTS.get("starts"):
         with open(counted, "a") as file:

@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,9 +19,10 @@ from longcot.files.errors import BadInput
 from longcot.files.paths import ROOT
 from longcot.files.processes import marked
 from longcot.models.cards import Card
+from longcot.run.launch import end_leftovers
 from longcot.sampling.engines import engines as engines_module
-from longcot.sampling.engines.engines import Engines
-from longcot.sampling.engines.keeper import MARK
+from longcot.sampling.engines.engines import KEY, Engines
+from longcot.sampling.engines.keeper import LINK, MARK
 from longcot.sampling.engines.vllm import FORK, last_words, program
 from longcot.sampling.server.open_files import BESIDE, MOST, connections
 from longcot.sampling.task import SampleTask, sample_arm, sample_arms
@@ -82,13 +84,33 @@ def test_arms_of_one_base_share_one_start_and_leave_nothing(stand_in, tiny_model
         assert replica.alive and engines.started == 1
     assert not replica.alive and not ours()
     (words,) = [json.loads(line) for line in starts.read_text().splitlines()]
-    assert words[:2] == ["serve", str(tiny_model)] and words[words.index("--host") + 1] == "127.0.0.1"
+    assert words[:2] == ["serve", LINK] and words[words.index("--host") + 1] == "127.0.0.1"
     assert words[words.index("--served-model-name") + 1 :][:2] == ["m", "again"]
     assert (tmp_path / "engines/job-m.log").read_text().startswith("INFO starting")
     with Engines(tasks, tmp_path, "job") as engines:
         for task in tasks:
             sample_arm(task, PROBLEMS, tmp_path, 1, engines)
     assert len(starts.read_text().splitlines()) == 1, "what is done starts no engine"
+
+
+def test_a_server_is_given_the_same_whenever_and_wherever_it_starts(stand_in, tiny_model, tmp_path):
+    """Else vLLM compiles its graphs anew at each start: it keeps them by its model's path and its variables."""
+    starts, folders, given, keys = stand_in(), [], [], []
+    for number in range(2):
+        model = shutil.copytree(tiny_model, tmp_path / f"there-{number}")
+        with Engines([arm(model)], tmp_path / f"run-{number}", "job") as engines:
+            sample_arm(arm(model), PROBLEMS, tmp_path / f"run-{number}", 1, engines)
+            (server,) = [one for one in ours() if str(STAND_IN) in one.cmdline()]
+            folders.append(Path(server.cwd()))
+            given.append({name: value for name, value in server.environ().items() if name.startswith("VLLM")})
+            keys.append(os.environ[KEY])
+            assert f"api_key: {keys[-1]}" in (log := engines.replicas[0].log).read_text()
+            assert {path.stat().st_mode & 0o077 for path in (log, folders[-1])} == {0}, "for nobody else to read"
+    first, second = [json.loads(line) for line in starts.read_text().splitlines()]
+    port = first.index("--port") + 1
+    assert first[:port] + first[port + 1 :] == second[:port] + second[port + 1 :] and given[0] == given[1]
+    assert keys[0] != keys[1] and not any(key in f"{given}{first}{log.read_text()}" for key in keys)
+    assert folders[0] != folders[1] and not any(folder.exists() for folder in folders)
 
 
 def test_arms_of_one_engine_are_sampled_side_by_side(stand_in, tiny_model, tmp_path):
@@ -329,6 +351,9 @@ def test_killed_in_any_way_nothing_stays(stand_in, tiny_model, tmp_path, victim,
     while ours() and time.monotonic() < end:
         time.sleep(0.1)
     assert not ours()
+    end_leftovers(tmp_path, "")  # as the next run of the study does
+    (log,) = (tmp_path / "engines").iterdir()
+    assert "api_key: " in (said := log.read_text()) and "sk-" not in said, "no key, and no folder that holds one"
 
 
 def test_cards_are_dealt_out_to_replicas(stand_in, tiny_model, tmp_path, monkeypatch):

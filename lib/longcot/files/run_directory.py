@@ -23,6 +23,7 @@ EVERY_LIKELIHOOD = "traces/*/*.likelihood.csv"
 EVERY_MANIFEST = ("traces/*/*.manifest.json", "training_sets/*.manifest.json", "adapters/*.manifest.json")
 EVERY_TABLE, EVERY_FIGURE = "tables/*.csv", ("figures/*.csv", "figures/*.png")
 EVERY_ENGINE_LOG = "engines/*.log"
+EVERY_ENGINE_FOLDER = "engines/*.start"  # in which a server runs
 EVERY_ERROR = "notebooks/*.error.txt"
 TABLES, TRACES = "tables", "traces"  # folders whose presence says that a run has some
 

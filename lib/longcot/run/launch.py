@@ -1,6 +1,7 @@
 """Starting Snakemake on a study."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from longcot.files.manifest import status
 from longcot.files.paths import ROOT, resolve
 from longcot.files.privacy import scrubbed
 from longcot.files.processes import end_marked
-from longcot.files.run_directory import EVERY_ENGINE_LOG, JOBS, SNAKEMAKE_LOCKS, STUDY, stamp
+from longcot.files.run_directory import EVERY_ENGINE_FOLDER, EVERY_ENGINE_LOG, JOBS, SNAKEMAKE_LOCKS, STUDY, stamp
 from longcot.files.writing import write_whole
 from longcot.files.yaml_file import read_yaml
 from longcot.models.cards import cards
@@ -53,11 +54,13 @@ def have_engine(study: Study) -> None:
 
 
 def end_leftovers(run_dir: Path, last: str) -> None:
-    """End what a killed run (`last`, host:pid) left on this machine; its engines' logs say no more of it then."""
+    """End what a killed run (`last`, host:pid) left on this machine; nothing is left of its engines but clean logs."""
     if last.rpartition(":")[0] == socket.gethostname():
         end_marked(OWNER, last)
     for log in run_dir.glob(EVERY_ENGINE_LOG):
         write_whole(log, scrubbed(log.read_text(encoding="utf-8", errors="replace")))
+    for folder in run_dir.glob(EVERY_ENGINE_FOLDER):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def profile_path(name: str) -> Path:

@@ -6,6 +6,7 @@ import secrets
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from longcot.files.errors import BadInput
@@ -16,6 +17,7 @@ from longcot.files.writing import write_whole
 from longcot.models.adapter import adapter_rank
 from longcot.models.cards import Card, cards, used_gb
 from longcot.sampling.engines.command import Served
+from longcot.sampling.engines.keeper import KEY_FILE, LINK
 from longcot.sampling.engines.places import places
 from longcot.sampling.engines.replica import HOST, Died, Replica
 from longcot.sampling.engines.vllm import environment, last_words, program
@@ -119,19 +121,23 @@ class Engines:
             )
 
     def _start(self, task: SampleTask, base: str, dtype: str) -> None:
-        vllm, key = program(), secrets.token_urlsafe(24)
+        vllm, key = program(), f"sk-{secrets.token_hex(24)}"  # a shape that is taken out of logs, whoever does it
         os.environ[KEY] = key  # for the client in this process
         self._cards = cards()
         self._used_gb = used_gb(self._cards)
         served, local = self._served(task, base, dtype), Path(base).is_dir()
         found = places(self._cards, task.engine, served)
         self._limits = task.engine
+        linked = local and not served.trust_remote_code  # transformers keeps a model's code by the folder's name
+        served = replace(served, path=LINK) if linked else served
         for number, place in enumerate(found):
             name = f"{task.served_as}-{number}" if len(found) > 1 else task.served_as
             log = self.run_dir / engine_log(f"{self.job}-{name}")
             log.unlink(missing_ok=True)
-            words = lambda port, more=tuple(place.words): [str(vllm), *served.words(HOST, port, *more)]  # noqa: E731
-            self.replicas.append(Replica(name, words, environment(key, list(place.cards), local), key, log))
+            more = ("--config", KEY_FILE, *place.words)
+            words = lambda port, more=more: [str(vllm), *served.words(HOST, port, *more)]  # noqa: E731
+            given = environment(key, list(place.cards), local)
+            self.replicas.append(Replica(name, words, base if linked else "", given, log))
         where = f"GPUs {', '.join(card.name for card in self._cards)}" if self._cards else "the CPU"
         print(f"engine {task.served_as}: {len(found)} on {where}", file=sys.stderr)
         self._begin(self.replicas)

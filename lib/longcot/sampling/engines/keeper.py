@@ -1,23 +1,31 @@
 """Keeps one server: starts it, and ends it with all that it started as soon as whoever wanted it is gone.
 
-`python -m longcot.sampling.engines.keeper LOG COMMAND …`, in whose environment MARK says whose server it is. It reads
-its standard input, which ends when the process that started it does, in whatever way: a notebook's kernel that is
+`python -m longcot.sampling.engines.keeper LOG MODEL COMMAND …`, in whose environment MARK says whose server it is. It
+reads its standard input, which ends when the process that started it does, in whatever way: a notebook's kernel that is
 killed can end nothing itself. When this keeper is killed, Linux tells the server, which ends its workers then, and a
 witness ends what does not hear.
+
+The server runs in a folder of its own, which ends with it. vLLM keeps the graphs that it compiles by its model's path
+and (0.25) its environment's key, so both are the same at each start, or a quarter of it would be done anew: the folder
+MODEL stands there as LINK, wherever the run is, and the key is in KEY_FILE, which other users cannot read either.
 """
 
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 
 from longcot.files.processes import end_marked
 
 MARK = "LONGCOT_ENGINE"
+KEY = "VLLM_API_KEY"  # of this process; not on a command line, which every user of the machine can read
+LINK, KEY_FILE = "served-model", "key.yaml"  # a name that no module has: Python may look for some in this folder
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
 
 
@@ -39,9 +47,25 @@ def _witness() -> Iterator[None]:
         witness.wait()
 
 
+@contextmanager
+def _folder(log: Path, model: str) -> Iterator[Path]:
+    """The server's own folder, beside its log."""
+    folder = log.with_suffix(".start")
+    shutil.rmtree(folder, ignore_errors=True)  # of one that was killed together with its keeper
+    folder.mkdir(mode=0o700)
+    try:
+        (folder / KEY_FILE).write_text(f"api-key: {os.environ[KEY]}\n")
+        if model:
+            (folder / LINK).symlink_to(Path(model).absolute(), target_is_directory=True)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def main(words: list[str]) -> int:
     """Keep the server until it ends or is no longer wanted; returns its exit status."""
-    log, command = words[0], words[1:]
+    log, model, command = Path(words[0]), words[1], words[2:]
+    own = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", KEY)}  # this one's
     unwanted = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: unwanted.set())
@@ -51,14 +75,17 @@ def main(words: list[str]) -> int:
             pass
         unwanted.set()
 
-    with open(log, "ab", buffering=0) as out, _witness():
+    # vLLM writes the key into its log: others may read that when the job has taken it out.
+    opener = lambda path, flags: os.open(path, flags, 0o600)  # noqa: E731
+    with open(log, "ab", buffering=0, opener=opener) as out, _witness(), ExitStack() as stack:
         try:
             server = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
-                env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},  # which is this one's
+                cwd=stack.enter_context(_folder(log, model)),
+                env=own,
                 start_new_session=True,
                 preexec_fn=_die_with_keeper,
             )

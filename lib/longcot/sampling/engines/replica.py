@@ -14,7 +14,7 @@ from pathlib import Path
 from longcot.files.errors import BadInput
 from longcot.files.paths import ROOT, display_path
 from longcot.files.processes import GRACE_S, LONGEST_S, end_marked
-from longcot.sampling.engines.keeper import MARK
+from longcot.sampling.engines.keeper import KEY, MARK
 from longcot.sampling.engines.vllm import last_lines, last_words
 from longcot.sampling.stopping import stopping
 
@@ -28,11 +28,17 @@ class Died(Exception):
 
 
 class Replica:
-    """A server on one set of cards. `words(port)` is the command, `environment` all that it may see, `log` its log."""
+    """A server on one set of cards.
 
-    def __init__(self, name: str, words: Callable[[int], list[str]], environment: dict[str, str], key: str, log: Path):
+    `words(port)` is the command, which is run in a folder where `model`, unless it is none, is called LINK;
+    `environment` is all that it may see, with its key, `log` its log.
+    """
+
+    def __init__(
+        self, name: str, words: Callable[[int], list[str]], model: str, environment: dict[str, str], log: Path
+    ):
         self.name, self.log, self.port, self.starts = name, log, 0, 0
-        self._words, self._environment, self._key = words, environment, key
+        self._words, self._model, self._environment, self._key = words, model, environment, environment[KEY]
         self._keeper: subprocess.Popen | None = None
         self._mark = ""
 
@@ -52,9 +58,9 @@ class Replica:
         self.starts += 1
         self.port, self._mark = _free_port(), secrets.token_hex(8)
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "longcot.sampling.engines.keeper", str(self.log), *self._words(self.port)]
+        keeper = [sys.executable, "-m", "longcot.sampling.engines.keeper", str(self.log), self._model]
         self._keeper = subprocess.Popen(
-            command,
+            [*keeper, *self._words(self.port)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             env=self._environment | {MARK: self._mark, "PYTHONPATH": str(ROOT / "lib")},

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from longcot.files.errors import BadInput
 from longcot.files.paths import ROOT
+from longcot.files.privacy import scrubbed
 from longcot.models.cards import VISIBLE, Card
 from longcot.sampling.engines.command import RUNTIME_ADAPTERS
+from longcot.sampling.engines.keeper import KEY
 
 PROGRAM = "VLLM"  # the variable that names another vllm than the project's own: a module of a cluster, a wrapper
 OWN = ROOT / ".venv-vllm" / "bin" / "vllm"  # what `make engine` makes
 FORK = "VLLM_WORKER_MULTIPROC_METHOD"  # how a server starts its engine
-KEY = "VLLM_API_KEY"  # not on the command line, which every user of the machine can read
 
 # Of the process that starts it: its packages are not vLLM's, and one thread for a CPU is not enough.
 NOT_HANDED_ON = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "OMP_NUM_THREADS", "MPLBACKEND", "PYTHONWARNINGS", VISIBLE)
@@ -43,7 +44,7 @@ _SAYS_NOTHING = ("Engine core initialization failed", "Engine process failed to 
 def program() -> Path:
     """The vllm to start. Raises BadInput where there is none, with how to get one."""
     named = os.environ.get(PROGRAM)
-    found = Path(shutil.which(named) or named) if named else OWN
+    found = Path(shutil.which(named) or named).absolute() if named else OWN
     if found.is_file() and os.access(found, os.X_OK):
         return found
     if named:
@@ -65,12 +66,12 @@ def environment(key: str, cards: list[Card], local: bool) -> dict[str, str]:
 
 
 def last_lines(log: Path) -> list[str]:
-    """The last lines of a server's log, without colours and empty ones; none where there is no log."""
+    """The last lines of a server's log, without colours, empty ones and keys; none where there is no log."""
     try:
         text = log.read_bytes()[-50_000:].decode(errors="replace")
     except OSError:
         return []
-    return [line.strip() for line in _COLOUR.sub("", text).splitlines() if line.strip()]
+    return [line.strip() for line in scrubbed(_COLOUR.sub("", text)).splitlines() if line.strip()]
 
 
 def last_words(log: Path) -> str:
