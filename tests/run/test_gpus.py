@@ -137,7 +137,7 @@ def test_jobs_ask_for_the_cards_of_the_machine():
 
 def test_an_engine_is_started_once_for_all_that_wait_for_the_same():
     changes = [f"models.{name}.engine=vllm" for name in ("base", "reasoner", "instruct")]
-    study = load_study("params/miniature.yaml", changes)
+    study = load_study("params/miniature.yaml", [*changes, "name=never-run"])
     jobs = {job.name.removeprefix("01_generate_traces-"): job for job in study_jobs(study, 0)}
     assert [name for name, job in jobs.items() if engine_starts(job)] == [
         "training-and-plain-0",
@@ -152,5 +152,8 @@ def test_an_engine_is_started_once_for_all_that_wait_for_the_same():
     assert sorted(made) == sorted(f"traces/{arm.name}/benchmark.jsonl" for arm in study.arms), "each arm once"
     assert "engine starts: 2," in plan(study, cores=2, side_by_side=0)
     assert sum(map(engine_starts, study_jobs(study))) == 4, "on a cluster nothing waits for the start of another"
+    imported = load_study("params/gemma-3-270m.yaml")  # no teacher is sampled
+    (only,) = [job for job in study_jobs(imported, 2) if engine_starts(job)]
+    assert {task.name for task in only.tasks} == {arm.name for arm in imported.arms}, "the base waits for adapters"
     mixed = load_study("params/miniature.yaml", changes[1:2])
     assert sum(map(engine_starts, study_jobs(mixed, 0))) == 1, "a teacher that is an arm too"

@@ -12,7 +12,7 @@ from longcot.run.training_fit import check_named_modules
 from longcot.study.reading import load_study
 from longcot.study.study import Study
 
-STUDY = yaml.safe_load((ROOT / "params/miniature.yaml").read_text())
+STUDY = yaml.safe_load((ROOT / "params/miniature.yaml").read_text()) | {"name": "never-run"}
 DATA = {"teacher": "reasoner", "n": 20, "seed": 10}
 PLAIN = {"name": "plain", "model": "base", "data": DATA}
 BASE = {"name": "base", "model": "base"}
@@ -38,7 +38,7 @@ def test_an_epoch_at_which_an_arm_is_evaluated_is_an_arm_of_its_training(tmp_pat
     assert list(trained) == ["plain-1", "plain-2", "other"], "training once, not once an epoch"
     assert [task.keep for task in trained.values()] == [[1, 3], [1, 3], []]
     assert trained["plain-1"].recipe(1)["keep"] == [1, 3] and "keep" not in trained["other"].recipe(1)
-    assert sampled["plain-2-epoch-3"].adapter == "runs/miniature/adapters/plain-2/epoch-3"
+    assert sampled["plain-2-epoch-3"].adapter == "runs/never-run/adapters/plain-2/epoch-3"
     assert sampled["plain-2-epoch-3"].sampling.max_tokens == 77 != sampled["other"].sampling.max_tokens
     assert sampled["plain-2-epoch-3"].own["checkpoint"] == {"of": "plain-2", "epoch": 3}
     assert list(tasks_of(study, "02_analyze_curation")) == ["plain-1", "plain-2", "other"]

@@ -254,7 +254,8 @@ def study_jobs(study: Study, side_by_side: int | None = None) -> list[Job]:
     shown = [arm for arm in _at_once(study, study.arms) if arm.data and arm.use == "examples"]
     trained = [arm for arm in study.arms if arm.trained]
     early = _same_engine(study, plain, teachers) if side_by_side is not None else []  # on the starts of teachers
-    late = _same_engine(study, shown, trained) if side_by_side is not None else []  # on those of fine-tuned arms
+    others = [*(arm for arm in plain if arm not in early), *shown]
+    late = _same_engine(study, others, trained) if side_by_side is not None else []  # on those of fine-tuned arms
     if side_by_side:  # where no engine is started, beside fine-tuned arms
         late += [arm for arm in shown if not study.models[arm.model].engine]
     later = [arm for arm in study.arms if arm.trained or arm in late and not study.models[arm.model].engine]
@@ -263,7 +264,7 @@ def study_jobs(study: Study, side_by_side: int | None = None) -> list[Job]:
     jobs += _training_jobs(study, teachers, early)
     if any(arm.data for arm in study.arms):
         jobs.append(_curate_job(study, [job.name for job in jobs]))
-    for number, group in enumerate(batches(study, [arm for arm in plain if arm not in early])):
+    for number, group in enumerate(batches(study, [arm for arm in plain if arm not in [*early, *late]])):
         jobs.append(_benchmark_job(study, f"plain-{number}", group, []))
     for number, group in enumerate(batches(study, [arm for arm in shown if arm not in late])):
         jobs.append(_benchmark_job(study, f"examples-{number}", group, [CURATE]))
