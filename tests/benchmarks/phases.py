@@ -5,11 +5,12 @@
 
 For a run that had several cards: beside its own phases it shows what the others were worth, in little more time than
 the longer phase takes. Each goes on from a copy of the run without what that phase makes (`runs/NAME-training` and
-`runs/NAME-sampling`): the training of all adapters, or the sampling of all arms that have a training set. Cards that
+`runs/NAME-sampling`): the training of all adapters, or the sampling of all arms that wait for them. Cards that
 are no others' are needed, one each; without a GPU both run on the CPU.
 """
 
 import argparse
+import json
 import os
 import re
 import shutil
@@ -34,8 +35,10 @@ def without(run: Path, phase: str, copy: Path) -> list[str]:
     for file in [*(copy / "stamps").iterdir(), *(copy / "notebooks").iterdir()]:
         if any(name.search(file.name) for name in (own, SAMPLING, PLOTS)):
             file.unlink()
-    for training_set in (run / "training_sets").glob("*.jsonl"):
-        shutil.rmtree(copy / "traces" / training_set.stem, ignore_errors=True)
+    for job in json.loads((run / "jobs.json").read_text()):
+        for product in job["products"] if SAMPLING.search(job["name"]) else ():
+            for file in copy.glob(f"{product}*"):  # its manifest too
+                file.unlink()
     return stamps
 
 
