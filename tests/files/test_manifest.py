@@ -1,10 +1,13 @@
+import hashlib
 import json
+import os
+import time
 
 import pytest
 
 from longcot.__main__ import main
 from longcot.files.errors import BadInput
-from longcot.files.manifest import Product, manifest_path, status
+from longcot.files.manifest import LARGE, Product, manifest_path, sha256, status
 from longcot.grading.regrade import regrade_file
 from longcot.traces.trace import Trace, read_traces, write_traces
 
@@ -28,6 +31,26 @@ def test_done_only_with_the_same_recipe_and_content(tmp_path):
     assert not make(out, {"a": 1}, [source], text="new")
     old = list((tmp_path / "superseded").rglob("out.jsonl"))
     assert [file.read_text() for file in old] == ["made"], "what was made is set aside, never lost"
+
+
+def test_a_large_file_is_read_once_while_it_stays_as_it_is(tmp_path, monkeypatch):
+    """Each arm names its base: 65 GB of a 32B model, read three times an arm before."""
+    model, read = tmp_path / "model", []
+    monkeypatch.setattr(
+        hashlib, "file_digest", lambda file, how, real=hashlib.file_digest: read.append(1) or real(file, how)
+    )
+    model.mkdir()
+    (weights := model / "weights").write_bytes(b"1" * LARGE)
+    first = sha256(model)
+    assert sha256(model) == first and len(read) == 2, "just written: another change could have the same time"
+    long_ago = time.time() - 60
+    os.utime(weights, (long_ago, long_ago))
+    assert sha256(model) == sha256(model) == first and len(read) == 3
+    weights.write_bytes(b"2" * LARGE)
+    os.utime(weights, (long_ago, long_ago))  # its size and time are as before
+    assert sha256(model) != first and len(read) == 4
+    (model / "config").write_text("small")
+    assert sha256(model) == sha256(model) and len(read) == 6, "a small one is read each time"
 
 
 def test_an_unfinished_file_is_resumed_only_by_its_own_recipe(tmp_path):

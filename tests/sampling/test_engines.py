@@ -124,8 +124,8 @@ def test_arms_of_one_engine_are_sampled_side_by_side(stand_in, tiny_model, tmp_p
 def test_as_many_arms_at_once_as_the_engine_and_open_files_bear(stand_in, tiny_model, tmp_path, monkeypatch):
     task = arm(tiny_model, engine={"concurrency": 8})
     with Engines([task], tmp_path, "job") as engines:
-        assert engines.arms_at_once(task, 64) == 3, "16 requests of 4 samples, of which 8 are asked at once"
-        assert engines.arms_at_once(task, 8) == 9, "four arms of 2 requests fit"
+        assert engines.arms_at_once(task, 64) == 5, "16 requests of 4 samples, of which 8 are asked at once"
+        assert engines.arms_at_once(task, 8) == 17, "four arms of 2 requests fit"
         monkeypatch.setattr(engines_module, "connections", lambda: 5)
         assert engines.arms_at_once(task, 8) == 2 and engines.arms_at_once(task, 64) == 1
 

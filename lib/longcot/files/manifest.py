@@ -4,6 +4,7 @@ A manifest is written last, so its presence says that the file is complete. `Pro
 whether a file is done, to be resumed, or of other parameters and to be set aside.
 """
 
+import functools
 import hashlib
 import json
 import os
@@ -23,6 +24,9 @@ from longcot.files.paths import ROOT, display_path
 from longcot.files.run_directory import SUPERSEDED
 from longcot.files.writing import open_locked, write_json, writing
 
+# Bytes of a file that is hashed once while it stays as it is, and seconds since its last change for that to be seen:
+# two changes within a tick of the file system's clock have one time.
+LARGE, SETTLED_S = 1 << 20, 3.0
 PACKAGES = ("bitsandbytes", "math-verify", "papermill", "peft", "torch", "transformers")
 
 
@@ -33,6 +37,14 @@ def sha256(path: str | Path) -> str:
         names = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.endswith(".manifest.json"))
         listing = "".join(f"{file.relative_to(path).as_posix()} {sha256(file)}\n" for file in names)
         return hashlib.sha256(listing.encode()).hexdigest()
+    now = os.stat(path)
+    if now.st_size < LARGE or time.time() - now.st_mtime < SETTLED_S:
+        return _file_sha256.__wrapped__(path)
+    return _file_sha256(path, now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
+
+
+@functools.lru_cache(maxsize=4096)  # each arm of a job names its base, 65 GB of a 32B model
+def _file_sha256(path: Path, *_: int) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -48,7 +48,7 @@ class Engine(Strict):
     tensor_parallel: int | None = Field(None, ge=1)  # GPUs of one replica; default: as few as hold the model
     replicas_per_gpu: int | None = Field(None, ge=1)  # servers on one GPU; default: several of a very small model
     gpu_memory: float = Field(0.9, gt=0, le=1)  # share of each GPU, as vLLM's own default is
-    concurrency: int = Field(256, ge=1)  # requests in flight at each replica
+    concurrency: int = Field(512, ge=1)  # requests in flight at each replica, 4 responses each; vLLM takes 256 to 1,024
     start_s: float = Field(1800.0, gt=0)  # longest start: loading, compiling
     timeout_s: float = Field(3600.0, gt=0)  # of one request
     restarts: int = Field(2, ge=0)  # of a replica that dies under way

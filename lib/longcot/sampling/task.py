@@ -50,7 +50,8 @@ def _sampler(task: SampleTask, base: str, dtype: str, threads: int, engines: Eng
         with ThreadPoolExecutor(1) as beside:
             beside.submit(tokenizer_at_hand, base, **which)  # seconds, while the engine starts
             server = task.server or engines.serve(task, base, dtype)
-        how = {"adapter": adapter, "context": task.context, "backoff_s": 0.5 if task.engine else 2.0}
+        how = {"adapter": adapter, "context": task.context}
+        how |= {"backoff_s": 0.5, "slots": engines.slots} if task.engine else {}
         how |= {"chat_template": template, "stops": stops}
         return ServerSampler(server, task.served_as, base, dtype, **how, **which)
     sampler = _local_sampler(base, dtype, threads, **which)

@@ -23,6 +23,7 @@ from longcot.sampling.engines.replica import HOST, Died, Replica
 from longcot.sampling.engines.vllm import environment, last_words, program
 from longcot.sampling.requests import SAMPLES_A_REQUEST
 from longcot.sampling.server.open_files import connections
+from longcot.sampling.server.slots import Slots
 from longcot.sampling.settings import SampleTask, Server
 
 KEY = "LONGCOT_ENGINE_KEY"  # the variable by which the client finds the key of this job's engines
@@ -69,17 +70,17 @@ class Engines:
         return Server(urls=urls, key=KEY, concurrency=concurrency, timeout_s=engine.timeout_s, retries=3)
 
     def arms_at_once(self, task: SampleTask, responses: int) -> int:
-        """How many arms of so many responses keep the engine of `task` busy: twice as many as fit, and one more.
+        """How many arms of so many responses are sampled side by side, for the engine of `task` to be busy throughout.
 
-        Arms that begin together end together, each with its longest responses; those of the second half wait in the
-        engine by then. Fewer where their connections are more than this process may have. Raises BadInput where the
+        While those that fit are asked, as many again have their last responses to come, for a time in which others
+        could be asked. Fewer where their connections are more than this process may have. Raises BadInput where the
         cards are too few for the engine.
         """
         dtype = task.dtype if task.base.precision == "nf4" else task.base.precision
         servers = len(places(cards(), task.engine, self._served(task, task.base.path, dtype)))
         asked = math.ceil(max(responses, 1) / SAMPLES_A_REQUEST)  # requests of an arm
         at_once = task.engine.concurrency * servers
-        return max(min(1 + 2 * math.ceil(at_once / asked), connections() // min(asked, at_once)), 1)
+        return max(min(1 + 4 * math.ceil(at_once / asked), connections() // min(asked, at_once)), 1)
 
     def revive(self, since: int) -> bool:
         """After a request failed: start again what has died, each replica at most `engine.restarts` times; returns
@@ -128,6 +129,7 @@ class Engines:
         served, local = self._served(task, base, dtype), Path(base).is_dir()
         found = places(self._cards, task.engine, served)
         self._limits = task.engine
+        self.slots = Slots(min(task.engine.concurrency * len(found), connections()))
         linked = local and not served.trust_remote_code  # transformers keeps a model's code by the folder's name
         served = replace(served, path=LINK) if linked else served
         for number, place in enumerate(found):

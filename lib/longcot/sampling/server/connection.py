@@ -1,6 +1,7 @@
 """HTTP to one server: which way it is reached, what is sent, and why there is no reply, said with the fix."""
 
 import asyncio
+import functools
 import ipaddress
 import itertools
 import os
@@ -55,7 +56,7 @@ class Connection:
         self._scheme, self._host, self._port = url_parts(url)
         timeout = httpx2.Timeout(timeout_s, connect=CONNECT_S)
         try:
-            verify = httpx2.create_ssl_context()
+            verify = _certificates(*map(os.environ.get, ("SSL_CERT_FILE", "SSL_CERT_DIR")))
         except (OSError, ssl.SSLError) as error:
             raise BadInput(
                 f"the certificates that SSL_CERT_FILE or SSL_CERT_DIR names cannot be read ({error}); give a file that "
@@ -188,6 +189,12 @@ class Connection:
     async def close(self) -> None:
         """Close all connections."""
         await asyncio.gather(*(client.close() for client in self._clients))
+
+
+@functools.lru_cache(maxsize=1)  # tens of milliseconds, for each server of each arm
+def _certificates(*_: str | None) -> ssl.SSLContext:
+    """The certificates that these variables name, or the system's. Raises OSError for what cannot be read."""
+    return httpx2.create_ssl_context()
 
 
 def url_parts(url: str) -> tuple[str, str, int]:

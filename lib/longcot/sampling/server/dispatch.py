@@ -13,6 +13,7 @@ from longcot.sampling.requests import EMPTY, SAMPLES_A_REQUEST, Completion, Mess
 from longcot.sampling.server.dialect import Prompt
 from longcot.sampling.server.endpoint import Endpoint
 from longcot.sampling.server.refusal import Fault
+from longcot.sampling.server.slots import Slots
 
 LOG = logging.getLogger(__name__)
 IN_VAIN = 10  # requests given up in a row: no more are begun
@@ -26,7 +27,7 @@ class NoServer(BadInput):
 
 
 class Dispatch:
-    """Asks all of `requests`, at most `concurrency` HTTP requests at a time, each tried `retries` times more.
+    """Asks all of `requests`, as many at a time as it gets `slots` for, each tried `retries` times more.
 
     `endpoints` makes the servers; `render` makes a prompt of messages; `ask` asks one server for the responses to one
     or more requests of one prompt. `last_fault` says what happened last to a request that was given up.
@@ -39,12 +40,12 @@ class Dispatch:
         render: Callable[[Messages], Prompt],
         ask: Ask,
         *,
-        concurrency: int,
+        slots: Slots,
         retries: int,
         backoff_s: float,
     ):
         self._make_endpoints, self._ask = endpoints, ask
-        self.concurrency, self.retries, self.backoff_s = concurrency, retries, backoff_s
+        self.slots, self.retries, self.backoff_s = slots, retries, backoff_s
         self.last_fault, self._in_vain, self._in_flight = "", 0, 0
         self._empty: list[Request] = []  # of which the server has lost the text each time
         self._groups: deque[Sequence[Request]] = deque()
@@ -68,9 +69,8 @@ class Dispatch:
         self._give = give
         try:
             await self._prepare()
-            async with asyncio.TaskGroup() as self._tasks:
-                while self._begin_one():
-                    await asyncio.sleep(0)  # the first is sent while the prompts of the others are made into tokens
+            async with asyncio.TaskGroup() as tasks:
+                await self._begin_all(tasks)
             if self._in_vain < IN_VAIN:
                 self._give_empty()
         except BaseExceptionGroup as found:
@@ -93,13 +93,30 @@ class Dispatch:
         for fault in faults:
             LOG.warning("%s; it is tried again meanwhile", fault)
 
-    def _begin_one(self) -> bool:
-        """Begin a request where one may be in flight."""
-        if not self._groups or self._in_flight >= self.concurrency or self._in_vain >= IN_VAIN:
-            return False
-        self._in_flight += 1
-        self._tasks.create_task(self._answer(self._groups.popleft()))
-        return True
+    async def _begin_all(self, tasks: asyncio.TaskGroup) -> None:
+        """Begin each request when there is a slot for it; returns when all are answered or given up."""
+        loop, self._changed, place = asyncio.get_running_loop(), asyncio.Event(), self.slots.join()
+
+        def wake() -> None:
+            loop.call_soon_threadsafe(self._changed.set)
+
+        def ended(_: asyncio.Task[None]) -> None:  # also of one that was cancelled before it began
+            self._in_flight -= 1
+            self.slots.give()
+            self._changed.set()
+
+        try:
+            while True:
+                self._changed.clear()
+                while self._groups and self._in_vain < IN_VAIN and self.slots.take(place, wake):
+                    self._in_flight += 1
+                    tasks.create_task(self._answer(self._groups.popleft())).add_done_callback(ended)
+                    await asyncio.sleep(0)  # the first is sent while the prompts of the others are made into tokens
+                if not self._in_flight and (not self._groups or self._in_vain >= IN_VAIN):
+                    return
+                await self._changed.wait()
+        finally:
+            self.slots.leave(place)
 
     async def _answer(self, group: Sequence[Request]) -> None:
         """Have a group answered, or give it up; what a server did not give at one time is asked for on its own."""
@@ -115,9 +132,6 @@ class Dispatch:
             for pair in zip(group, found, strict=False):
                 self._give(pair)
             self._groups.extendleft([request] for request in reversed(group[len(found) :]))
-        self._in_flight -= 1
-        while self._begin_one():
-            pass
 
     def _give_empty(self) -> None:
         """Mark those whose text was lost each time, though a server gives others theirs."""

@@ -45,7 +45,7 @@ class Endpoint:
     ):
         self.url, self.model, self.api, self.timeout_s = url, model, server.api, server.timeout_s
         self.base, self.adapter, self.manner = base, adapter, manner
-        self.connection = Connection(url, key, server.timeout_s, server.concurrency)
+        self.connection = Connection(url, key, server.timeout_s, -(-server.concurrency // len(server.urls)))
         self.context: int | None = None
         self.served: list[str] = []
         self.ready, self.in_flight, self.rest_until = False, 0, 0.0

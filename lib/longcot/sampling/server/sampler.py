@@ -22,6 +22,7 @@ from longcot.sampling.server.dialect import Dialect, Prompt, Stops
 from longcot.sampling.server.dispatch import Dispatch, NoServer
 from longcot.sampling.server.endpoint import Endpoint
 from longcot.sampling.server.open_files import connections
+from longcot.sampling.server.slots import Slots
 from longcot.sampling.settings import Sampling, Server
 from longcot.traces.trace import Key
 
@@ -39,7 +40,8 @@ class ServerSampler:
     An `adapter` (a PEFT directory) is asked for as `serve.module_name` has it, and loaded where it is not there yet.
     `context` bounds prompt and response together, in tokens, below what model and server allow; `stops` are texts that
     end a response beside the template's own. `backoff_s` is the
-    first wait after a fault, doubled each time. Raises BadInput where the tokenizer is needed and cannot be had,
+    first wait after a fault, doubled each time. `slots` are shared with others that ask the same servers; none: its
+    own, `server.concurrency`. Raises BadInput where the tokenizer is needed and cannot be had,
     for a URL that nothing can be at, and for a key that cannot be sent.
     """
 
@@ -57,10 +59,12 @@ class ServerSampler:
         chat_template: str = "",
         stops: Sequence[str] = (),
         backoff_s: float = 2.0,
+        slots: Slots | None = None,
     ):
         for url in server.urls:
             url_parts(url)
         self._key = read_key(server.key)
+        self._slots = slots or Slots(min(server.concurrency, connections()))
         self.server, self.base, self.adapter, self.backoff_s = server, base, adapter, backoff_s
         self.served_as = module_name(served_as, adapter) if adapter else served_as
         how = {"adapters": {served_as: adapter}, "rank": adapter_rank(adapter)} if adapter else {}
@@ -127,8 +131,7 @@ class ServerSampler:
             found = await endpoint.ask(prompt, len(group), seed, sampling, self._stops, self.context)
             return [self._whole(one, prompt) for one in found]
 
-        concurrency = min(self.server.concurrency, connections())
-        how = {"concurrency": concurrency, "retries": self.server.retries, "backoff_s": self.backoff_s}
+        how = {"slots": self._slots, "retries": self.server.retries, "backoff_s": self.backoff_s}
         dispatch = Dispatch(asked, self._endpoints, self._prompt, ask, **how)
         received: set[Key] = set()
         try:

@@ -1,0 +1,49 @@
+"""How many requests are in flight at once, over all that ask the same servers."""
+
+import threading
+from collections.abc import Callable
+
+
+class Slots:
+    """`count` slots for those that ask side by side, each in a thread of its own; who joined first comes first.
+
+    So an arm that waits for its longest responses leaves the servers to those after it, and all but the last end long
+    before everything does.
+    """
+
+    def __init__(self, count: int):
+        self._lock, self._free, self._joined = threading.Lock(), count, 0
+        self._waiting: dict[int, Callable[[], None]] = {}  # how to wake each that was refused one
+
+    def join(self) -> int:
+        """A place in the order."""
+        with self._lock:
+            self._joined += 1
+            return self._joined
+
+    def take(self, place: int, wake: Callable[[], None]) -> bool:
+        """Take a slot. False where none is left for this place: then `wake` is called, in any thread, once one is."""
+        with self._lock:
+            if not self._free or min(self._waiting, default=place) < place:
+                self._waiting[place] = wake
+                return False
+            self._free -= 1
+            self._waiting.pop(place, None)
+            self._wake_next()
+            return True
+
+    def give(self) -> None:
+        """Give a slot back."""
+        with self._lock:
+            self._free += 1
+            self._wake_next()
+
+    def leave(self, place: int) -> None:
+        """Wait no more."""
+        with self._lock:
+            self._waiting.pop(place, None)
+            self._wake_next()
+
+    def _wake_next(self) -> None:
+        if self._free and self._waiting:
+            self._waiting[min(self._waiting)]()
