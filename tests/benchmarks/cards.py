@@ -3,9 +3,9 @@
     VLLM=/path/to/vllm python tests/benchmarks/cards.py params/smollm2-135m.yaml --cards 1 2 4 8 --out /tmp/cards \
         --config models.base.path=/path/to/SmolLM2-135M-Instruct
 
-Each count is a run of its own from nothing, one after another on the first cards that are visible. All are made in
-`runs/NAME-cards`, so that each finds the graphs that vLLM compiled for that path, and moved to `runs/NAME-cards-COUNT`
-when they end. Without a GPU a count is that of jobs at once (`--cores`). What is not sampled or trained but copied from
+Each count is a run of its own from nothing, one after another on the first cards that are visible. Each is made in
+`runs/NAME-cards`, and moved to `runs/NAME-cards-COUNT` when it ends. `first_start.py` before it has vLLM compile its
+graphs, which else the first count alone would do. Without a GPU a count is that of jobs at once (`--cores`). What is not sampled or trained but copied from
 another count's run is said with `--from RUN --copied`: folders and files in it, as `models training_sets`; with the
 stamp of a job it is not run again.
 `--arms 16` takes that many arms that an adapter is trained for and no others, so that all is training and sampling

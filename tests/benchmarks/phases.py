@@ -6,7 +6,8 @@
 For a run that had several cards: beside its own phases it shows what the others were worth, in little more time than
 the longer phase takes. Each goes on from a copy of the run without what that phase makes (`runs/NAME-training` and
 `runs/NAME-sampling`): the training of all adapters, or the sampling of all arms that wait for them. Cards that
-are no others' are needed, one each; without a GPU both run on the CPU.
+are no others' are needed, one each; without a GPU both run on the CPU. `first_start.py` before the run has vLLM compile
+its graphs, which else the run of several cards alone would do.
 """
 
 import argparse
