@@ -5,9 +5,9 @@
 
 Each count is a run of its own from nothing, one after another on the first cards that are visible. Each is made in
 `runs/NAME-cards`, and moved to `runs/NAME-cards-COUNT` when it ends. `first_start.py` before it has vLLM compile its
-graphs, which else the first count alone would do. Without a GPU a count is that of jobs at once (`--cores`). What is not sampled or trained but copied from
-another count's run is said with `--from RUN --copied`: folders and files in it, as `models training_sets`; with the
-stamp of a job it is not run again.
+graphs, which else the first count alone would do. Without a GPU a count is that of jobs at once (`--cores`). What is
+not sampled or trained but copied from another count's run is said with `--from RUN --copied`: folders and files in it,
+as `models training_sets`; with the stamp of a job it is not run again.
 `--arms 16` takes that many arms that an adapter is trained for and no others, so that all is training and sampling
 these; where the study has fewer, its own again, with other draws of their traces.
 """

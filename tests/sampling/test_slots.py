@@ -3,6 +3,7 @@
 import random
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from scripted_server import KEYS, PROBLEMS, SAMPLING, Reply, ScriptedServer, answer, error
@@ -53,6 +54,29 @@ def test_no_slot_is_lost_and_none_is_given_twice():
         thread.join(60)
     assert len(most) == 2400 and max(most) == 5
     assert [slots.take(slots.join(), list) for _ in range(6)] == [True] * 5 + [False]
+
+
+def test_an_arm_that_gives_up_leaves_the_slots_to_others_at_once(tiny_model, tmp_path):
+    def script(number: int, body: dict) -> Reply | None:
+        if body["model"] == "b":
+            return None
+        return Reply(body=answer(body), stall_s=6.0) if number == 0 else error(500, "no")
+
+    server, slots, ends = ScriptedServer(script, models=("a", "b")), Slots(2), {}
+
+    def sample(name: str) -> None:
+        while name == "b" and len(server.asked) < 5:
+            time.sleep(0.01)
+        where = Server(urls=[server.url], concurrency=2, retries=2)
+        sampler = ServerSampler(where, name, str(tiny_model), slots=slots, backoff_s=0.01)
+        sampling = SAMPLING.model_copy(update={"samples": 16})  # 24 requests, of which 10 are asked in vain
+        with suppress(BadInput):
+            generate_traces(sampler, PROBLEMS, tmp_path / f"{name}.jsonl", sampling, model=name, progress=False)
+        ends[name] = time.monotonic()
+
+    side_by_side(sample, "ab", 2)
+    server.stop()
+    assert len(read_traces(tmp_path / "b.jsonl")) == 16 * len(PROBLEMS) and ends["b"] < ends["a"] - 2
 
 
 def test_arms_share_what_their_server_takes_at_once(tiny_model, tmp_path):

@@ -112,8 +112,10 @@ class Dispatch:
                     self._in_flight += 1
                     tasks.create_task(self._answer(self._groups.popleft())).add_done_callback(ended)
                     await asyncio.sleep(0)  # the first is sent while the prompts of the others are made into tokens
-                if not self._in_flight and (not self._groups or self._in_vain >= IN_VAIN):
-                    return
+                if not self._groups or self._in_vain >= IN_VAIN:
+                    self.slots.leave(place)
+                    if not self._in_flight:
+                        return
                 await self._changed.wait()
         finally:
             self.slots.leave(place)
