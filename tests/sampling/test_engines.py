@@ -93,9 +93,10 @@ def test_arms_of_one_base_share_one_start_and_leave_nothing(stand_in, tiny_model
     assert len(starts.read_text().splitlines()) == 1, "what is done starts no engine"
 
 
-def test_a_server_is_given_the_same_whenever_and_wherever_it_starts(stand_in, tiny_model, tmp_path):
+def test_a_server_is_given_the_same_whenever_and_wherever_it_starts(stand_in, tiny_model, tmp_path, monkeypatch):
     """Else vLLM compiles its graphs anew at each start: it keeps them by its model's path and its variables."""
     starts, folders, given, keys = stand_in(), [], [], []
+    monkeypatch.setenv("VLLM_CACHE_ROOT", "cache")
     for number in range(2):
         model = shutil.copytree(tiny_model, tmp_path / f"there-{number}")
         with Engines([arm(model)], tmp_path / f"run-{number}", "job") as engines:
@@ -109,8 +110,17 @@ def test_a_server_is_given_the_same_whenever_and_wherever_it_starts(stand_in, ti
     first, second = [json.loads(line) for line in starts.read_text().splitlines()]
     port = first.index("--port") + 1
     assert first[:port] + first[port + 1 :] == second[:port] + second[port + 1 :] and given[0] == given[1]
+    assert given[0]["VLLM_CACHE_ROOT"] == str(Path("cache").absolute()), "not in the folder that goes with the server"
     assert keys[0] != keys[1] and not any(key in f"{given}{first}{log.read_text()}" for key in keys)
     assert folders[0] != folders[1] and not any(folder.exists() for folder in folders)
+
+
+def test_a_model_with_code_of_its_own_is_served_from_where_it_is(stand_in, tiny_model, tmp_path, monkeypatch):
+    starts, base = stand_in(), {"path": str(tiny_model), "precision": "float32", "trust_remote_code": True}
+    monkeypatch.chdir(tiny_model.parent)
+    with Engines([task := arm(tiny_model, base=base)], tmp_path, "job") as engines:
+        engines.serve(task, tiny_model.name, "float32")
+    assert json.loads(starts.read_text())[1] == str(tiny_model), "transformers keeps its code by the folder's name"
 
 
 def test_arms_of_one_engine_are_sampled_side_by_side(stand_in, tiny_model, tmp_path):

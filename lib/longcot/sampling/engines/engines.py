@@ -131,7 +131,7 @@ class Engines:
         self._limits = task.engine
         self.slots = Slots(min(task.engine.concurrency * len(found), connections()))
         linked = local and not served.trust_remote_code  # transformers keeps a model's code by the folder's name
-        served = replace(served, path=LINK) if linked else served
+        served = replace(served, path=LINK if linked else str(Path(base).absolute())) if local else served
         for number, place in enumerate(found):
             name = f"{task.served_as}-{number}" if len(found) > 1 else task.served_as
             log = self.run_dir / engine_log(f"{self.job}-{name}")

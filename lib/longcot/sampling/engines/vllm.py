@@ -19,6 +19,11 @@ FORK = "VLLM_WORKER_MULTIPROC_METHOD"  # how a server starts its engine
 # Of the process that starts it: its packages are not vLLM's, and one thread for a CPU is not enough.
 NOT_HANDED_ON = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "OMP_NUM_THREADS", "MPLBACKEND", "PYTHONWARNINGS", VISIBLE)
 
+# Of these a relative path is meant from where the job runs; a server runs elsewhere, in a folder that goes with it.
+PATHS = ("HF_HOME", "HF_HUB_CACHE", "HF_MODULES_CACHE", "HF_TOKEN_PATH", "TRANSFORMERS_CACHE", "XDG_CACHE_HOME")
+PATHS += ("VLLM_CACHE_ROOT", "VLLM_CONFIG_ROOT", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "TMPDIR")
+PATHS += ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
+
 ADVICE = (  # what its log ends with, and what to change
     (
         r"No available memory for the cache|KV cache is needed|larger than the (?:available|maximum).{0,40}KV cache",
@@ -55,6 +60,7 @@ def program() -> Path:
 def environment(key: str, cards: list[Card], local: bool) -> dict[str, str]:
     """The environment of a server with that key on these cards; `local`: its model lies in a directory."""
     given = {name: value for name, value in os.environ.items() if name not in NOT_HANDED_ON}
+    given |= {name: str(Path(given[name]).expanduser().absolute()) for name in PATHS if given.get(name)}
     given |= {KEY: key, RUNTIME_ADAPTERS: "True", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
     given |= {"SPT_NOENV": "1"}  # else setproctitle, by which workers get a name, wipes out the marks to find them by
     given |= {"HF_HUB_OFFLINE": "1"} if local else {}
