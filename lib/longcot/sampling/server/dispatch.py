@@ -95,19 +95,19 @@ class Dispatch:
 
     async def _begin_all(self, tasks: asyncio.TaskGroup) -> None:
         """Begin each request when there is a slot for it; returns when all are answered or given up."""
-        loop, self._changed, place = asyncio.get_running_loop(), asyncio.Event(), self.slots.join()
+        loop, changed, place = asyncio.get_running_loop(), asyncio.Event(), self.slots.join()
 
         def wake() -> None:
-            loop.call_soon_threadsafe(self._changed.set)
+            loop.call_soon_threadsafe(changed.set)
 
         def ended(_: asyncio.Task[None]) -> None:  # also of one that was cancelled before it began
             self._in_flight -= 1
             self.slots.give()
-            self._changed.set()
+            changed.set()
 
         try:
             while True:
-                self._changed.clear()
+                changed.clear()
                 while self._groups and self._in_vain < IN_VAIN and self.slots.take(place, wake):
                     self._in_flight += 1
                     tasks.create_task(self._answer(self._groups.popleft())).add_done_callback(ended)
@@ -116,7 +116,7 @@ class Dispatch:
                     self.slots.leave(place)
                     if not self._in_flight:
                         return
-                await self._changed.wait()
+                await changed.wait()
         finally:
             self.slots.leave(place)
 
