@@ -22,6 +22,8 @@ from pathlib import Path
 import pandas as pd
 from cards import ROOT, jobs_of, phase_seconds, study_command, visible
 
+from longcot.files.run_directory import executed, stamp
+
 PHASES = ("training", "sampling")
 TRAINING, SAMPLING, PLOTS = re.compile("^03"), re.compile("-trained|-examples"), re.compile("^04")  # names of jobs
 
@@ -32,15 +34,13 @@ def without(run: Path, phase: str, copy: Path) -> list[str]:
     left |= {"adapters"} if phase == "training" else set()
     shutil.copytree(run, copy, ignore=lambda folder, names: left.intersection(names))
     own = TRAINING if phase == "training" else SAMPLING
-    stamps = sorted(f"stamps/{file.name}" for file in (copy / "stamps").iterdir() if own.search(file.name))
-    for file in [*(copy / "stamps").iterdir(), *(copy / "notebooks").iterdir()]:
-        if any(name.search(file.name) for name in (own, SAMPLING, PLOTS)):
-            file.unlink()
-    for job in json.loads((run / "jobs.json").read_text()):
-        for product in job["products"] if SAMPLING.search(job["name"]) else ():
-            for file in copy.glob(f"{product}*"):  # its manifest too
-                file.unlink()
-    return stamps
+    jobs = {job["name"]: job["products"] for job in json.loads((run / "jobs.json").read_text())}
+    for job, products in jobs.items():
+        if any(name.search(job) for name in (own, SAMPLING, PLOTS)):
+            for made in (stamp(job), executed(job), *products):
+                for file in copy.glob(f"{made}*"):  # its manifest too
+                    file.unlink()
+    return sorted(stamp(job) for job in jobs if own.search(job))
 
 
 def main() -> None:

@@ -81,10 +81,9 @@ def test_an_arm_that_gives_up_leaves_the_slots_to_others_at_once(tiny_model, tmp
 
 def test_arms_share_what_their_server_takes_at_once(tiny_model, tmp_path):
     """One that fails gives its slots back; nobody waits for ever."""
-    slots, asked = Slots(3), []
+    slots = Slots(3)
 
     def script(number: int, body: dict) -> Reply | None:
-        asked.append(body["model"])
         return error(500, "no") if body["model"] == "c" else Reply(body=answer(body), stall_s=0.02)
 
     server = ScriptedServer(script, models=tuple("abcde"))

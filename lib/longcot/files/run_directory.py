@@ -23,7 +23,8 @@ EVERY_LIKELIHOOD = "traces/*/*.likelihood.csv"
 EVERY_MANIFEST = ("traces/*/*.manifest.json", "training_sets/*.manifest.json", "adapters/*.manifest.json")
 EVERY_TABLE, EVERY_FIGURE = "tables/*.csv", ("figures/*.csv", "figures/*.png")
 EVERY_ENGINE_LOG = "engines/*.log"
-EVERY_ENGINE_FOLDER = "engines/*.start"  # in which a server runs
+ENGINE_FOLDER = ".start"  # in place of .log: the folder in which a server runs
+EVERY_ENGINE_FOLDER = f"engines/*{ENGINE_FOLDER}"
 EVERY_ERROR = "notebooks/*.error.txt"
 TABLES, TRACES = "tables", "traces"  # folders whose presence says that a run has some
 

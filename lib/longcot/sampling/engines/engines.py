@@ -129,7 +129,7 @@ class Engines:
         served, local = self._served(task, base, dtype), Path(base).is_dir()
         found = places(self._cards, task.engine, served)
         self._limits = task.engine
-        self.slots = Slots(min(task.engine.concurrency * len(found), connections()))
+        self.slots = Slots(task.engine.concurrency * len(found))
         linked = local and not served.trust_remote_code  # transformers keeps a model's code by the folder's name
         served = replace(served, path=LINK if linked else str(Path(base).absolute())) if local else served
         for number, place in enumerate(found):

@@ -22,6 +22,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from longcot.files.processes import end_marked
+from longcot.files.run_directory import ENGINE_FOLDER
 
 MARK = "LONGCOT_ENGINE"
 KEY = "VLLM_API_KEY"  # of this process; not on a command line, which every user of the machine can read
@@ -50,7 +51,7 @@ def _witness() -> Iterator[None]:
 @contextmanager
 def _folder(log: Path, model: str) -> Iterator[Path]:
     """The server's own folder, beside its log."""
-    folder = log.with_suffix(".start")
+    folder = log.with_suffix(ENGINE_FOLDER)
     shutil.rmtree(folder, ignore_errors=True)  # of one that was killed together with its keeper
     folder.mkdir(mode=0o700)
     try:

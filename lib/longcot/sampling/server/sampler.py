@@ -21,7 +21,6 @@ from longcot.sampling.server.connection import read_key, url_parts
 from longcot.sampling.server.dialect import Dialect, Prompt, Stops
 from longcot.sampling.server.dispatch import Dispatch, NoServer
 from longcot.sampling.server.endpoint import Endpoint
-from longcot.sampling.server.open_files import connections
 from longcot.sampling.server.slots import Slots
 from longcot.sampling.settings import Sampling, Server
 from longcot.traces.trace import Key
@@ -64,7 +63,7 @@ class ServerSampler:
         for url in server.urls:
             url_parts(url)
         self._key = read_key(server.key)
-        self._slots = slots or Slots(min(server.concurrency, connections()))
+        self._slots = slots or Slots(server.concurrency)
         self.server, self.base, self.adapter, self.backoff_s = server, base, adapter, backoff_s
         self.served_as = module_name(served_as, adapter) if adapter else served_as
         how = {"adapters": {served_as: adapter}, "rank": adapter_rank(adapter)} if adapter else {}

@@ -3,16 +3,18 @@
 import threading
 from collections.abc import Callable
 
+from longcot.sampling.server.open_files import connections
+
 
 class Slots:
     """`count` slots for those that ask side by side, each in a thread of its own; who joined first comes first.
 
     So an arm that waits for its longest responses leaves the servers to those after it, and all but the last end long
-    before everything does.
+    before everything does. Fewer than `count` where this process may not have so many connections.
     """
 
     def __init__(self, count: int):
-        self._lock, self._free, self._joined = threading.Lock(), count, 0
+        self._lock, self._free, self._joined = threading.Lock(), min(count, connections()), 0
         self._waiting: dict[int, Callable[[], None]] = {}  # how to wake each that was refused one
 
     def join(self) -> int:
