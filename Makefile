@@ -15,8 +15,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-# A lock into an environment: by uv, which takes seconds, or where that cannot be had by pip, which takes minutes.
-install = { $(1)/bin/python -m pip install -q uv && $(1)/bin/uv pip install -q --python $(1)/bin/python -r $(2); } \
+# A lock into an environment: by uv, which takes seconds, or where that cannot be had by pip, which takes minutes. Its
+# modules are compiled at once: where Python may not write (a shared environment, PYTHONDONTWRITEBYTECODE), each process
+# would compile anew all that it imports.
+install = { $(1)/bin/python -m pip install -q uv \
+	&& $(1)/bin/uv pip install -q --compile-bytecode --python $(1)/bin/python -r $(2); } \
 	|| $(1)/bin/python -m pip install -q -r $(2)
 
 export GPUS VLLM

@@ -101,3 +101,21 @@ def test_arms_share_what_their_server_takes_at_once(tiny_model, tmp_path):
     assert isinstance(found.pop("c"), BadInput)
     assert all({trace.key for trace in read_traces(file)} == KEYS for file in found.values())
     assert [slots.take(slots.join(), list) for _ in range(4)] == [True] * 3 + [False], "all are given back"
+
+
+def test_arms_share_their_requests_evenly_among_the_servers(tiny_model, tmp_path):
+    """Six requests of an arm over four servers leave two over; those of five arms do not all go to the same two."""
+    names = tuple("abcde")
+    servers = [ScriptedServer(lambda _, body: Reply(body=answer(body), stall_s=1.5), models=names) for _ in range(4)]
+    slots, urls = Slots(100), [server.url for server in servers]
+
+    def sample(name: str) -> Path:
+        sampler = ServerSampler(Server(urls=urls, concurrency=100), name, str(tiny_model), slots=slots)
+        return generate_traces(sampler, PROBLEMS, tmp_path / f"{name}.jsonl", SAMPLING, model=name, progress=False)
+
+    side_by_side(sample, names, len(names))
+    asked = [len(server.asked) for server in servers]
+    for server in servers:
+        server.stop()
+    assert sum(asked) == 30 and max(asked) <= 9, asked
+    assert [slots.asked(url) for url in urls] == [0] * 4, "none is taken for asked after its answer"

@@ -3,7 +3,6 @@
 import functools
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -47,9 +46,8 @@ def _sampler(task: SampleTask, base: str, dtype: str, threads: int, engines: Eng
     if task.server or task.engine:
         from longcot.sampling.server.sampler import ServerSampler, tokenizer_at_hand
 
-        with ThreadPoolExecutor(1) as beside:
-            beside.submit(tokenizer_at_hand, base, **which)  # seconds, while the engine starts
-            server = task.server or engines.serve(task, base, dtype)
+        read = functools.partial(tokenizer_at_hand, base, **which)  # seconds, while the engine starts
+        server = task.server or engines.serve(task, base, dtype, meanwhile=read)
         how = {"adapter": adapter, "context": task.context}
         how |= {"backoff_s": 0.5, "slots": engines.slots} if task.engine else {}
         how |= {"chat_template": template, "stops": stops}

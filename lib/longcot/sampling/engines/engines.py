@@ -5,7 +5,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,15 +52,16 @@ class Engines:
     def __exit__(self, *_: object) -> None:
         self.end()
 
-    def serve(self, task: SampleTask, base: str, dtype: str) -> Server:
-        """Where an arm is served: `base` (a directory or Hub id) in `dtype`. Starts its engine unless it runs.
+    def serve(self, task: SampleTask, base: str, dtype: str, meanwhile: Callable[[], object] = lambda: None) -> Server:
+        """Where an arm is served: `base` (a directory or Hub id) in `dtype`. Starts its engine unless it runs, and does
+        `meanwhile` until that answers.
 
         Raises BadInput where no server can be started, with its last words.
         """
         wanted = (task.base, task.engine)
         if self._now != wanted:
             self.end()
-            self._start(task, base, dtype)
+            self._start(task, base, dtype, meanwhile)
             self._now = wanted
         else:
             self._again([replica for replica in self.replicas if not replica.alive])
@@ -121,7 +122,7 @@ class Engines:
                 f"ended, {self._used_gb:.1f} GB were before; see what holds them (nvidia-smi), then run again"
             )
 
-    def _start(self, task: SampleTask, base: str, dtype: str) -> None:
+    def _start(self, task: SampleTask, base: str, dtype: str, meanwhile: Callable[[], object]) -> None:
         vllm, key = program(), f"sk-{secrets.token_hex(24)}"  # a shape that is taken out of logs, whoever does it
         os.environ[KEY] = key  # for the client in this process
         self._cards = cards()
@@ -142,13 +143,14 @@ class Engines:
             self.replicas.append(Replica(name, words, base if linked else "", given, log))
         where = f"GPUs {', '.join(card.name for card in self._cards)}" if self._cards else "the CPU"
         print(f"engine {task.served_as}: {len(found)} on {where}", file=sys.stderr)
-        self._begin(self.replicas)
+        self._begin(self.replicas, meanwhile)
 
-    def _begin(self, replicas: Sequence[Replica]) -> None:
-        """Start these replicas side by side and wait for all of them."""
+    def _begin(self, replicas: Sequence[Replica], meanwhile: Callable[[], object] = lambda: None) -> None:
+        """Start these replicas side by side, do something meanwhile, and wait for all of them."""
         began = time.monotonic()
         for replica in replicas:
             self._once_more(replica, "")
+        meanwhile()  # not before: Python does one thing at a time, and a server starts outside this process
         for replica in replicas:
             while True:
                 try:

@@ -151,7 +151,8 @@ class Dispatch:
             endpoint = self._free(endpoint)
             endpoint.in_flight += 1
             try:
-                found = await self._ask(endpoint, prompt, group)
+                with self.slots.asking(endpoint.url, len(group)):
+                    found = await self._ask(endpoint, prompt, group)
                 endpoint.rest_until = 0.0
                 return found
             except Fault as fault:
@@ -183,6 +184,6 @@ class Dispatch:
         now = time.monotonic()
 
         def order(one: Endpoint) -> tuple:
-            return one.rest_until > now, one is failed, not one.ready and one.in_flight > 0, one.in_flight
+            return one.rest_until > now, one is failed, not one.ready and one.in_flight > 0, self.slots.asked(one.url)
 
         return min(self.endpoints, key=order)

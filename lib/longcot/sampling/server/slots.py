@@ -1,7 +1,9 @@
-"""How many requests are in flight at once, over all that ask the same servers."""
+"""How many requests are in flight at once, over all that ask the same servers, and where."""
 
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from longcot.sampling.server.open_files import connections
 
@@ -16,6 +18,7 @@ class Slots:
     def __init__(self, count: int):
         self._lock, self._free, self._joined = threading.Lock(), min(count, connections()), 0
         self._waiting: dict[int, Callable[[], None]] = {}  # how to wake each that was refused one
+        self._asked: Counter[str] = Counter()  # responses, by the server's URL
 
     def join(self) -> int:
         """A place in the order."""
@@ -45,6 +48,23 @@ class Slots:
         with self._lock:
             self._waiting.pop(place, None)
             self._wake_next()
+
+    @contextmanager
+    def asking(self, url: str, responses: int) -> Iterator[None]:
+        """While it lasts, a server is asked for so many responses."""
+        with self._lock:
+            self._asked[url] += responses
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._asked[url] -= responses
+
+    def asked(self, url: str) -> int:
+        """How many responses a server is asked for now, by all. Each arm's own count would not do: what an arm has left
+        over goes to the first servers, and that of many arms makes the last ones run dry.
+        """
+        return self._asked[url]
 
     def _wake_next(self) -> None:
         if self._free and self._waiting:
