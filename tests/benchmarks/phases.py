@@ -67,6 +67,7 @@ def main() -> None:
             sys.exit(f"{copy}: it failed")
         several, one = (phase_seconds(jobs_of(run), phase) for run in (given.run, copy))
         rows.append({"phase": phase, "several_s": several, "one_s": one})
+        print(rows[-1], flush=True)  # a machine that is lent may be gone before the other phase ends
     table = pd.DataFrame(rows)
     table.loc[len(table)] = {"phase": "both", **table.drop(columns="phase").sum()}
     print(table.assign(ratio=(table["one_s"] / table["several_s"]).round(2)).to_markdown(index=False))
