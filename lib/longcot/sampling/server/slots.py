@@ -61,8 +61,8 @@ class Slots:
                 self._asked[url] -= responses
 
     def asked(self, url: str) -> int:
-        """How many responses a server is asked for now, by all. Each arm's own count would not do: what an arm has left
-        over goes to the first servers, and that of many arms makes the last ones run dry.
+        """How many responses a server is asked for now, by all. An arm's own count would not do: a server that is ahead
+        with one arm's requests would get no more of the next one's, and run dry before the others.
         """
         return self._asked[url]
 
