@@ -5,6 +5,7 @@ import os
 import re
 import time
 
+import nbformat
 import pytest
 import yaml
 
@@ -13,6 +14,7 @@ from longcot.files.text_table import text_table
 from longcot.run.jobs import study_jobs
 from longcot.run.jobs_file import write_jobs
 from longcot.run.lock import hold_lock, owner
+from longcot.run.notebook import run_notebook
 from longcot.run.progress import counts_in, read_progress
 from longcot.run.status import follow, status_text
 from longcot.study.reading import load_study
@@ -137,3 +139,43 @@ def test_a_finished_run_shows_its_scores(run_dir):
 def test_a_table_for_the_terminal():
     rows = [("arm", "right, %"), ("a", "5.0"), ("long name", "")]
     assert text_table(rows).splitlines() == ["arm        right, %", "a               5.0", "long name"]
+
+
+ARMS_SIDE_BY_SIDE = """
+import time
+from pathlib import Path
+from longcot.problems.problem import Problem
+from longcot.sampling.generate import generate_traces
+from longcot.sampling.requests import Completion
+from longcot.sampling.settings import Sampling
+from longcot.sampling.side_by_side import side_by_side
+
+class Sampler:
+    def responses(self, requests, done, sampling, **names):
+        for request in requests:
+            time.sleep(0.02)
+            yield [(request, Completion("so 2", "stop", 3, 4))]
+
+def sample(name):
+    problems = [Problem(id=str(n), problem="1 + 1?", expected_answer="2") for n in range(4)]
+    sampling = Sampling(temperature=1.0, top_p=1.0, max_tokens=9, samples=8, seed=1)
+    return generate_traces(Sampler(), problems, Path(folder) / name / "benchmark.jsonl", sampling, model="m")
+
+side_by_side(sample, ["a", "b", "c"], 3)
+"""
+
+
+def test_an_executed_copy_shows_each_bar_once(monkeypatch, tmp_path, capsys):
+    """As it ended, though arms side by side move theirs in turn; the terminal sees them move."""
+    monkeypatch.setenv("TQDM_MININTERVAL", "0.05")
+    cells = [nbformat.v4.new_code_cell('folder: str = "runs/x"', metadata={"tags": ["parameters"]})]
+    cells += [nbformat.v4.new_code_cell(ARMS_SIDE_BY_SIDE)]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), tmp_path / "n.ipynb")
+    run_notebook(tmp_path / "n.ipynb", tmp_path / "out.ipynb", {"folder": str(tmp_path)})
+    outputs = nbformat.read(tmp_path / "out.ipynb", as_version=4).cells[-1].outputs
+    (bars,) = [output.text for output in outputs if output.output_type == "stream"]
+    lines = bars.splitlines()
+    assert "\x1b" not in bars and len(lines) <= 4, bars
+    assert all(sum(line.startswith(f"{name}/benchmark: 100%") for line in lines) == 1 for name in "abc"), bars
+    assert capsys.readouterr().err.count("a/benchmark:") > 2

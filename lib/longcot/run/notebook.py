@@ -103,6 +103,7 @@ def run_notebook(notebook: str | Path, output: str | Path, parameters: dict[str,
             kernel_name="python3",
             kernel_manager_class=OwnKernel,
             progress_bar=False,
+            coalesce_streams=True,  # of a bar its last state stays in the copy, not each step
             start_timeout=PATIENCE,
             iopub_timeout=PATIENCE,
             stderr_file=_Lines(output.stem, sys.stderr),

@@ -58,7 +58,8 @@ def generate_traces(
     name = f"{out_path.parent.name}/{out_path.stem}"
     with (
         TraceWriter(out_path) as writer,
-        tqdm(total=len(first) * (1 + len(edits)), desc=name, unit="trace", disable=not progress) as bar,
+        # Arms side by side share a line: places below each other are moves of a cursor, of which logs keep each.
+        tqdm(total=len(first) * (1 + len(edits)), desc=name, unit="trace", position=0, disable=not progress) as bar,
     ):
         bar.update(len(writer.done))
         bar.unpause()  # what an earlier run did says nothing about this run's rate

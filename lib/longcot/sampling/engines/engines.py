@@ -27,6 +27,7 @@ from longcot.sampling.server.slots import Slots
 from longcot.sampling.settings import SampleTask, Server
 
 KEY = "LONGCOT_ENGINE_KEY"  # the variable by which the client finds the key of this job's engines
+NO_CHAT = ("--chat-template", "{{ messages }}")  # prompts come as tokens; else it reads a tokenizer to look for one
 SPARE_GB = 0.5  # that a card may have in use more than before: other processes' contexts come and go
 FREE_S = 60.0  # until a card's memory is free after the end of a server
 
@@ -137,7 +138,7 @@ class Engines:
             name = f"{task.served_as}-{number}" if len(found) > 1 else task.served_as
             log = self.run_dir / engine_log(f"{self.job}-{name}")
             log.unlink(missing_ok=True)
-            more = ("--config", KEY_FILE, *place.words)
+            more = ("--config", KEY_FILE, *NO_CHAT, *place.words)
             words = lambda port, more=more: [str(vllm), *served.words(HOST, port, *more)]  # noqa: E731
             given = environment(key, list(place.cards), local)
             self.replicas.append(Replica(name, words, base if linked else "", given, log))
