@@ -31,6 +31,9 @@ def main() -> None:
     given = parser.parse_args()
     study, run, begun = load_study(given.study, given.config), resolve(given.run), time.monotonic()
     tasks: list[SampleTask] = next(job.tasks for job in study_jobs(study, 1) if "trained-engine" in job.name)
+    beside = run.with_name(f"{run.name}-first-start")
+    # None of the adapters is there: the study may be about to write them.
+    tasks = [task.model_copy(update={"adapter": task.adapter and f"{beside}/{task.adapter}"}) for task in tasks]
     base, dtype = sampled_base(tasks[0].base, tasks[0].dtype, run, apart=True)
     print(f"base: {time.monotonic() - begun:.1f} s", flush=True)
     places = engines.places
@@ -38,7 +41,7 @@ def main() -> None:
     engines.adapter_rank = lambda folder: study.lora.rank  # of adapters that are still to be trained
     engines.used_gb = lambda cards: 0.0  # the study may begin to train on them meanwhile
     for _ in range(given.times):
-        with engines.Engines(tasks, run.with_name(f"{run.name}-first-start"), "engine") as own:
+        with engines.Engines(tasks, beside, "engine") as own:
             own.serve(tasks[0], base, dtype)
             print(f"start: {own.seconds:.1f} s", flush=True)
 
