@@ -27,7 +27,7 @@ from longcot.sampling.server.slots import Slots
 from longcot.sampling.settings import SampleTask, Server
 
 KEY = "LONGCOT_ENGINE_KEY"  # the variable by which the client finds the key of this job's engines
-NO_CHAT = ("--chat-template", "{{ messages }}")  # prompts come as tokens; else it reads a tokenizer to look for one
+NO_CHAT = ("--chat-template", "{{messages}}")  # prompts come as tokens; else it reads a tokenizer to look for one
 SPARE_GB = 0.5  # that a card may have in use more than before: other processes' contexts come and go
 FREE_S = 60.0  # until a card's memory is free after the end of a server
 
