@@ -1,7 +1,7 @@
 """How fully `sampling/server.py` keeps servers busy; the figures are in README.md beside it.
 
-`python tests/benchmarks/server.py scripted [--seconds 4] [--urls 1 2]`: servers that answer each request after a fixed
-time, in processes of their own; the ideal rate is concurrency / seconds.
+`python tests/benchmarks/server.py scripted [--seconds 4] [--urls 1 2] [--arms 12]`: servers that answer each request
+after a fixed time, in processes of their own; the ideal rate is concurrency / seconds.
 `python tests/benchmarks/server.py real --url URL --name NAME --vllm PATH`: tokens a second of a vLLM server that has
 the miniature's base, asked by our client and by `vllm bench serve` in turn, with the same prompts and settings.
 """
@@ -19,8 +19,10 @@ from pathlib import Path
 from longcot.problems.problem import Problem
 from longcot.problems.sources import load_problems
 from longcot.sampling.generate import generate_traces
-from longcot.sampling.server.sampler import ServerSampler
+from longcot.sampling.server.sampler import ServerSampler, tokenizer_at_hand
+from longcot.sampling.server.slots import Slots
 from longcot.sampling.settings import Sampling, Server
+from longcot.sampling.side_by_side import side_by_side
 from longcot.traces.trace import read_traces
 
 BASE = "lib/longcot/miniature/weights/world1/base"
@@ -64,8 +66,11 @@ def fixed_latency(seconds: float, ready: multiprocessing.Queue) -> None:
     asyncio.run(main())
 
 
-def scripted(urls: int, seconds: float, concurrency: int, rounds: int, samples: int) -> dict[str, float]:
-    """Sample for `rounds` times the latency through so many servers; the share of the ideal rate of requests."""
+def scripted(urls: int, seconds: float, concurrency: int, rounds: int, samples: int, arms: int) -> dict[str, float]:
+    """Sample for `rounds` times the latency through so many servers; the share of the ideal rate of requests.
+
+    Several arms share the requests, side by side.
+    """
     context = multiprocessing.get_context("spawn")
     ready = context.Queue()
     servers = [context.Process(target=fixed_latency, args=(seconds, ready), daemon=True) for _ in range(urls)]
@@ -74,15 +79,27 @@ def scripted(urls: int, seconds: float, concurrency: int, rounds: int, samples: 
     where = Server(urls=[f"http://127.0.0.1:{ready.get()}/v1" for _ in servers], concurrency=concurrency)
     requests = concurrency * rounds
     problems = [Problem(id=str(n), problem=f"What is {n} + 1?", expected_answer="3") for n in range(requests)]
+    slots, sampling = Slots(concurrency), Sampling(max_tokens=400, samples=samples)
+
+    def sample(arm: int) -> None:
+        sampler, out = ServerSampler(where, "m", BASE, slots=slots), Path(folder) / f"{arm}.jsonl"
+        generate_traces(sampler, problems[arm::arms], out, sampling, model="m", progress=False)
+
     with tempfile.TemporaryDirectory() as folder:
-        sampler = ServerSampler(where, "m", BASE)
+        tokenizer_at_hand(BASE)
         start, cpu = time.perf_counter(), time.process_time()
-        sampling = Sampling(max_tokens=400, samples=samples)
-        generate_traces(sampler, problems, Path(folder) / "t.jsonl", sampling, model="m", progress=False)
+        side_by_side(sample, range(arms), arms)
         wall, cpu = time.perf_counter() - start, time.process_time() - cpu
     for server in servers:
         server.terminate()
-    row = {"urls": urls, "seconds": seconds, "concurrency": concurrency, "requests": requests, "n": samples}
+    row = {
+        "urls": urls,
+        "seconds": seconds,
+        "concurrency": concurrency,
+        "requests": requests,
+        "n": samples,
+        "arms": arms,
+    }
     rate = requests / wall
     return row | {"rate": round(rate, 1), "of_ideal": round(rate * seconds / concurrency, 4), "cpu_s": round(cpu, 1)}
 
@@ -127,6 +144,7 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--samples", type=int, default=1)
+    parser.add_argument("--arms", type=int, default=1, help="side by side")
     parser.add_argument("--url", default="http://localhost:8000/v1")
     parser.add_argument("--base", default=BASE, help="what is served")
     parser.add_argument("--name", default="base", help="of the model or adapter, as the server lists it")
@@ -137,7 +155,7 @@ def main() -> None:
     rows = []
     if given.what == "scripted":
         for urls in given.urls:
-            rows.append(scripted(urls, given.seconds, given.concurrency, given.rounds, given.samples))
+            rows.append(scripted(urls, given.seconds, given.concurrency, given.rounds, given.samples, given.arms))
             print(rows[-1] | {"load": round(os.getloadavg()[0], 1)}, flush=True)
     else:
         how = (load_problems("miniature:train")[: given.problems], Sampling(max_tokens=400, seed=1), given.concurrency)
