@@ -92,16 +92,14 @@ def scripted(urls: int, seconds: float, concurrency: int, rounds: int, samples: 
         wall, cpu = time.perf_counter() - start, time.process_time() - cpu
     for server in servers:
         server.terminate()
-    row = {
-        "urls": urls,
-        "seconds": seconds,
-        "concurrency": concurrency,
-        "requests": requests,
-        "n": samples,
-        "arms": arms,
-    }
+    row = {"urls": urls, "seconds": seconds, "concurrency": concurrency, "requests": requests, "n": samples}
     rate = requests / wall
-    return row | {"rate": round(rate, 1), "of_ideal": round(rate * seconds / concurrency, 4), "cpu_s": round(cpu, 1)}
+    return row | {
+        "arms": arms,
+        "rate": round(rate, 1),
+        "of_ideal": round(rate * seconds / concurrency, 4),
+        "cpu_s": round(cpu, 1),
+    }
 
 
 def ours(url: str, name: str, base: str, problems: list[Problem], sampling: Sampling, concurrency: int, _: str) -> dict:
