@@ -9,6 +9,7 @@ import time
 
 import nbformat
 import pytest
+from notebook_cells import write_notebook
 
 from longcot.__main__ import main
 from longcot.run import notebook as notebooks
@@ -37,10 +38,7 @@ def project(tmp_path, monkeypatch):
     )
 
     def write(middle: str) -> None:
-        cells = [nbformat.v4.new_code_cell(source) for source in ("x: int = 1", "print('so far', x)", middle, "'end'")]
-        cells[0].metadata["tags"] = ["parameters"]
-        metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-        nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), tmp_path / "notebooks/n.ipynb")
+        write_notebook(tmp_path / "notebooks/n.ipynb", "x: int = 1", "print('so far', x)", middle, "'end'")
 
     return write, run
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from notebook_cells import write_notebook
 
 from longcot.files import paths
 from longcot.files.errors import BadInput
@@ -153,10 +154,7 @@ def test_a_notebook_runs_in_this_interpreter_wherever_it_lies(monkeypatch, tmp_p
     monkeypatch.setenv("JUPYTER_PATH", str(folder))
     monkeypatch.setenv("HOME", str(folder / "home"))
     monkeypatch.setenv("IPYTHONDIR", "")
-    cells = [nbformat.v4.new_code_cell("n: int = 1  # a number", metadata={"tags": ["parameters"]})]
-    cells += [nbformat.v4.new_code_cell("import sys; print(n, sys.executable)")]
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), folder / "{n}.ipynb")
+    write_notebook(folder / "{n}.ipynb", "n: int = 1  # a number", "import sys; print(n, sys.executable)")
     run_notebook(folder / "{n}.ipynb", folder / "out/{n}.ipynb", {"n": 2})
     (out,) = nbformat.read(folder / "out/{n}.ipynb", as_version=4).cells[-1].outputs
     assert out.text == scrubbed(f"2 {sys.executable}\n")
@@ -169,12 +167,7 @@ def test_a_kernel_needs_no_port_that_another_may_take(monkeypatch, tmp_path, len
         (Path(temporary) / ("t" * length)).mkdir()
         monkeypatch.setattr(tempfile, "tempdir", f"{temporary}/{'t' * length}")
         source = "from ipykernel.connect import get_connection_info as info; print(info(unpack=True)['transport'])"
-        cells = [
-            nbformat.v4.new_code_cell("n: int = 1", metadata={"tags": ["parameters"]}),
-            nbformat.v4.new_code_cell(source),
-        ]
-        kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-        nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), tmp_path / "n.ipynb")
+        write_notebook(tmp_path / "n.ipynb", "n: int = 1", source)
         run_notebook(tmp_path / "n.ipynb", tmp_path / "out.ipynb", {})
         (out,) = nbformat.read(tmp_path / "out.ipynb", as_version=4).cells[-1].outputs
         assert out.text == f"{sockets}\n" and not list(Path(tempfile.tempdir).glob("*ipc*"))

@@ -8,6 +8,7 @@ import time
 import nbformat
 import pytest
 import yaml
+from notebook_cells import write_notebook
 
 from longcot.files.manifest import Product, manifest_path
 from longcot.files.text_table import text_table
@@ -168,10 +169,7 @@ side_by_side(sample, ["a", "b", "c"], 3)
 def test_an_executed_copy_shows_each_bar_once(monkeypatch, tmp_path, capsys):
     """As it ended, though arms side by side move theirs in turn; the terminal sees them move."""
     monkeypatch.setenv("TQDM_MININTERVAL", "0.05")
-    cells = [nbformat.v4.new_code_cell('folder: str = "runs/x"', metadata={"tags": ["parameters"]})]
-    cells += [nbformat.v4.new_code_cell(ARMS_SIDE_BY_SIDE)]
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), tmp_path / "n.ipynb")
+    write_notebook(tmp_path / "n.ipynb", 'folder: str = "runs/x"', ARMS_SIDE_BY_SIDE)
     run_notebook(tmp_path / "n.ipynb", tmp_path / "out.ipynb", {"folder": str(tmp_path)})
     outputs = nbformat.read(tmp_path / "out.ipynb", as_version=4).cells[-1].outputs
     (bars,) = [output.text for output in outputs if output.output_type == "stream"]
