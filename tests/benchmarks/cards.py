@@ -29,6 +29,8 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
+from longcot.run.time_left import covered
+
 ROOT = Path(__file__).parents[2]
 PHASES = {"training": "03_finetune_qlora", "sampling": "01_generate_traces", "choosing": "02", "plotting": "04"}
 BESIDE = re.compile("plain|-training|imported")  # notebooks of traces that are none of trained arms
@@ -66,15 +68,6 @@ def jobs_of(run: Path) -> list[tuple[str, float, float]]:
         phase = "teachers and plain arms" if BESIDE.search(copy.stem) else phase
         found.append((phase, *(datetime.fromisoformat(times[key]).timestamp() for key in ("start_time", "end_time"))))
     return found
-
-
-def covered(spans: list[tuple[float, float]]) -> float:
-    """How long any of these spans lasts."""
-    total, until = 0.0, float("-inf")
-    for start, end in sorted(spans):
-        total += max(0.0, end - max(start, until))
-        until = max(until, end)
-    return total
 
 
 def phase_seconds(jobs: list[tuple[str, float, float]], phase: str) -> float:

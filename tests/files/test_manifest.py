@@ -7,7 +7,7 @@ import pytest
 
 from longcot.__main__ import main
 from longcot.files.errors import BadInput
-from longcot.files.manifest import LARGE, Product, manifest_path, sha256, status
+from longcot.files.manifest import LARGE, Product, begun_path, manifest_path, seconds_before, sha256, status
 from longcot.grading.regrade import regrade_file
 from longcot.traces.trace import Trace, read_traces, write_traces
 
@@ -51,6 +51,21 @@ def test_a_large_file_is_read_once_while_it_stays_as_it_is(tmp_path, monkeypatch
     assert sha256(model) != first and len(read) == 4
     (model / "config").write_text("small")
     assert sha256(model) == sha256(model) and len(read) == 6, "a small one is read each time"
+
+
+def test_a_resumed_file_was_made_as_long_as_all_who_made_it(tmp_path):
+    """Its manifest said the last process's seconds alone. What nobody worked on it is left out."""
+    out, now = tmp_path / "out.jsonl", time.time()
+    for begun, changed in ((5000, 4900), (3000, 2960)):  # seconds ago; both were killed
+        Product(out, {"a": 1})
+        os.utime(begun_path(out), (now - begun,) * 2)
+        out.write_text("some")
+        os.utime(out, (now - changed,) * 2)
+    assert seconds_before(out) == pytest.approx(140, abs=0.1)
+    make(out, {"a": 1}, text="all")
+    assert 140 <= json.loads(manifest_path(out).read_text())["seconds"] < 150
+    make(out, {"a": 2}, text="another")
+    assert json.loads(manifest_path(out).read_text())["seconds"] < 10
 
 
 def test_an_unfinished_file_is_resumed_only_by_its_own_recipe(tmp_path):

@@ -10,13 +10,14 @@ import pytest
 import yaml
 from notebook_cells import write_notebook
 
-from longcot.files.manifest import Product, manifest_path
+from longcot.files.manifest import Product, begun_path, manifest_path
 from longcot.files.text_table import text_table
 from longcot.run.jobs import study_jobs
 from longcot.run.jobs_file import write_jobs
 from longcot.run.lock import hold_lock, owner
 from longcot.run.notebook import run_notebook
-from longcot.run.progress import counts_in, read_progress
+from longcot.run.progress import read_progress
+from longcot.run.sampled import counts_in
 from longcot.run.status import follow, status_text
 from longcot.study.reading import load_study
 from longcot.traces.trace import Trace, read_traces, write_traces
@@ -86,6 +87,48 @@ def test_what_is_left_goes_by_the_rates_of_the_run(run_dir):
     assert "nothing runs it now" in status_text(now) and "goes on with it" in status_text(now)
 
 
+def test_arms_that_are_sampled_side_by_side_share_their_time(run_dir):
+    """Each was taken for the only one: twelve arms on two GPUs had "about 10.7 hours left" and took five minutes."""
+    study = yaml.safe_load((run_dir / "study.yaml").read_text())
+    study |= {"arms": [PLAIN | {"name": f"plain-{n}"} for n in range(4)], "main_arm": "plain-0"}
+    study |= {"assume": {"job_seconds": 0.0}, "training_traces": []}
+    (run_dir / "study.yaml").write_text(yaml.safe_dump(study))
+    (only,) = [job for job in study_jobs(load_study(run_dir / "study.yaml"), 4) if "benchmark" in job.name]
+    write_jobs([only], 1, run_dir / "jobs.json")
+    for n in range(4):
+        begun = Product(run_dir / f"traces/plain-{n}/benchmark.jsonl", {})
+        write_traces(begun.path, traces(4))
+        at = time.time() - 8
+        os.utime(begun_path(begun.path), (at, at))
+    # Of each arm 4 of 8 responses, all in the same 8 seconds; so the other halves take 8 more.
+    assert read_progress(run_dir).seconds_left == pytest.approx(8, rel=0.1)
+
+
+def test_an_adapter_is_left_to_train_from_its_last_checkpoint(run_dir):
+    study = yaml.safe_load((run_dir / "study.yaml").read_text())
+    study |= {"assume": {"training_tokens_per_s": 1.0, "job_seconds": 0.0}, "lora": {"epochs": 10}}
+    (run_dir / "study.yaml").write_text(yaml.safe_dump(study))
+    tuning = [job for job in json.loads((run_dir / "jobs.json").read_text()) if "finetune" in job["name"]]
+    (run_dir / "jobs.json").write_text(json.dumps([job | {"after": []} for job in tuning]))
+    assert read_progress(run_dir).seconds_left == pytest.approx(200)  # 2 traces of 10 tokens, 10 times
+    state = run_dir / "adapters/tuned.training/checkpoint-4/trainer_state.json"
+    state.parent.mkdir(parents=True)
+    state.write_text(json.dumps({"log_history": [], "global_step": 4, "max_steps": 5}))
+    assert read_progress(run_dir).seconds_left == pytest.approx(40)
+
+
+def test_an_engine_that_is_still_to_start_is_counted(run_dir):
+    study = yaml.safe_load((run_dir / "study.yaml").read_text())
+    study["models"]["base"]["engine"] = "vllm"
+    study |= {"assume": {"training_tokens_per_s": 1e9, "job_seconds": 0.0, "engine_seconds": 5000.0}}
+    (run_dir / "study.yaml").write_text(yaml.safe_dump(study))
+    jobs = study_jobs(load_study(run_dir / "study.yaml"), 1)
+    write_jobs(jobs, 1, run_dir / "jobs.json")
+    for job in jobs[:2]:  # what needs no adapter, and the choice
+        (run_dir / f"stamps/{job.name}.done").touch()
+    assert read_progress(run_dir).seconds_left == pytest.approx(5000 + 4, abs=1)
+
+
 def test_a_run_that_lives_says_what_runs_with_loss_and_accuracy(run_dir, capsys):
     hold_lock(run_dir)
     copy = run_dir / "notebooks/03_finetune_qlora-0.ipynb"
@@ -95,7 +138,8 @@ def test_a_run_that_lives_says_what_runs_with_loss_and_accuracy(run_dir, capsys)
     for step, losses in ((2, [2.0, 1.5]), (4, [2.0, 1.5, 1.25, 1.125])):
         state = run_dir / f"adapters/tuned.training/checkpoint-{step}/trainer_state.json"
         state.parent.mkdir(parents=True)
-        state.write_text(json.dumps({"log_history": [{"loss": loss} for loss in losses]}))
+        log = [{"loss": loss} for loss in losses]
+        state.write_text(json.dumps({"log_history": log, "global_step": step, "max_steps": 5}))
     write_traces(run_dir / "traces/plain/benchmark.jsonl", traces(4))
     now = read_progress(run_dir)
     assert (now.of("running"), now.alive) == (["03_finetune_qlora-0"], owner())

@@ -64,6 +64,15 @@ def begun_path(path: Path) -> Path:
     return path.with_name(path.name + ".begun.json")
 
 
+def seconds_before(path: Path) -> float:
+    """How long an unfinished file was made, in seconds: to its last change, pauses before it was resumed left out."""
+    begun = begun_path(path)
+    if not path.is_file() or not begun.exists():
+        return 0.0
+    earlier = (_read(begun) or {}).get("seconds") or 0.0
+    return earlier + max(0.0, path.stat().st_mtime - begun.stat().st_mtime)
+
+
 def _recipe(parameters: dict[str, Any], inputs: Iterable[str | Path]) -> dict[str, Any]:
     """What decides a file's content: the parameters and the inputs' hashes, as JSON would give them back."""
     hashes = {display_path(path): sha256(path) for path in inputs}
@@ -96,11 +105,12 @@ class Product:
             if begun.exists():  # a kill came between the manifest and this; left, it would vouch for a changed file
                 begun.unlink()
             return
-        if self.path.exists() and _read(begun) != self.recipe:
+        if self.path.exists() and {key: (_read(begun) or {}).get(key) for key in self.recipe} != self.recipe:
             self._set_aside()
+        self.before = seconds_before(self.path)
         with writing(self.path):
             manifest_path(self.path).unlink(missing_ok=True)
-        write_json(begun, self.recipe)
+        write_json(begun, self.recipe | {"seconds": self.before})
 
     def _set_aside(self) -> None:
         """Move the file of another recipe (or one changed by hand) out of the way, and its records with it."""
@@ -132,7 +142,7 @@ class Product:
                 "python": platform.python_version(),
                 "git": git_state(),
                 "machine": machine(),
-                "seconds": round(time.monotonic() - self.start, 1),
+                "seconds": round(self.before + time.monotonic() - self.start, 1),
                 "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 // 10**6,
                 "finished_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             },
@@ -149,7 +159,7 @@ def changing(path: str | Path, **figures: Any) -> Iterator[dict[str, Any]]:
     """
     written, path = _read(manifest_path(path)), Path(path)
     if written:
-        write_json(begun_path(path), {key: written.get(key) for key in ("parameters", "inputs")})
+        write_json(begun_path(path), {key: written.get(key) for key in ("parameters", "inputs", "seconds")})
     yield figures
     if written:
         changed = {"sha256": sha256(path), "size": _size(path), "git": git_state(), "packages": _packages()}
