@@ -88,7 +88,7 @@ class Product:
     """
 
     def __init__(self, path: str | Path, parameters: dict[str, Any], inputs: Iterable[str | Path] = ()):
-        self.path, self.start = Path(path), time.monotonic()
+        self.path, self.start, self.before = Path(path), time.monotonic(), 0.0
         inputs = list(inputs)
         for file in inputs:
             if not Path(file).exists():

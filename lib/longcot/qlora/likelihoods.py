@@ -47,7 +47,10 @@ def with_likelihoods(pool: Pool, task: LikelihoodTask, run_dir: Path) -> Pool:
         if making.done:
             continue
         sampler = sampler or _reader(task, run_dir)
-        there = pd.read_csv(path, dtype=str).to_dict("records") if path.exists() else []
+        there = []
+        if path.exists():
+            whole = {"logprob": float, "rsr": float}  # which are written with six digits, as those to come
+            there = pd.read_csv(path, dtype=str).astype(whole).to_dict("records")
         seen = {row["digest"] for row in there}
         left = [trace for trace in traces if digest(trace.problem_id, trace.text) not in seen]
         for number, trace in enumerate(tqdm(left, desc=f"likelihood of {file}", unit="trace"), 1):
