@@ -83,7 +83,7 @@ def test_what_is_left_goes_by_the_rates_of_the_run(run_dir):
     # times, 2 s; then 8 responses as long as the teacher's, 4 s. Side by side where there are two cores.
     now = read_progress(run_dir)
     assert now.seconds_left == pytest.approx(46 if os.cpu_count() == 1 else 40, rel=0.1)
-    assert "2 of 6 jobs done" in now.work() and "about 1 min left" in now.work()
+    assert "2 of 6 jobs done" in now.work() and "less than a minute left" in now.work()
     assert "nothing runs it now" in status_text(now) and "goes on with it" in status_text(now)
 
 

@@ -82,6 +82,7 @@ def run_notebook(notebook: str | Path, output: str | Path, parameters: dict[str,
 
     from longcot.run.failures import one_line_errors
     from longcot.run.kernel import OwnKernel
+    from longcot.run.kernel_log import ARGUMENTS
 
     prepare()
     check_parameters(notebook, parameters)
@@ -107,7 +108,7 @@ def run_notebook(notebook: str | Path, output: str | Path, parameters: dict[str,
             start_timeout=PATIENCE,
             iopub_timeout=PATIENCE,
             stderr_file=_Lines(output.stem, sys.stderr),
-            extra_arguments=["--Application.log_level=ERROR"],
+            extra_arguments=ARGUMENTS,
         )
 
 

@@ -55,6 +55,8 @@ def in_words(seconds: float | None) -> str:
     """`about 12 min left`."""
     if seconds is None:
         return "time left not known yet"
+    if seconds < 60:
+        return "less than a minute left"
     return f"about {seconds / 3600:.1f} hours left" if seconds > 5400 else f"about {seconds / 60:.0f} min left"
 
 
