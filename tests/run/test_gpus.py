@@ -139,7 +139,7 @@ def test_an_engine_is_started_once_for_all_that_wait_for_the_same():
     changes = [f"models.{name}.engine=vllm" for name in ("base", "reasoner", "instruct")]
     study = load_study("params/miniature.yaml", [*changes, "name=never-run"])
     jobs = {job.name.removeprefix("01_generate_traces-"): job for job in study_jobs(study, 0)}
-    assert [name for name, job in jobs.items() if engine_starts(job)] == [
+    assert [name for name, job in jobs.items() if engine_starts(job.parameters)] == [
         "training-and-plain-0",
         "benchmark-trained-engine-0",
     ]
@@ -151,9 +151,11 @@ def test_an_engine_is_started_once_for_all_that_wait_for_the_same():
     made = [product for job in jobs.values() for product in job.products if product.endswith("benchmark.jsonl")]
     assert sorted(made) == sorted(f"traces/{arm.name}/benchmark.jsonl" for arm in study.arms), "each arm once"
     assert "engine starts: 2," in plan(study, cores=2, side_by_side=0)
-    assert sum(map(engine_starts, study_jobs(study))) == 4, "on a cluster nothing waits for the start of another"
+    assert sum(engine_starts(job.parameters) for job in study_jobs(study)) == 4, (
+        "on a cluster nothing waits for the start of another"
+    )
     imported = load_study("params/gemma-3-270m.yaml")  # no teacher is sampled
-    (only,) = [job for job in study_jobs(imported, 2) if engine_starts(job)]
+    (only,) = [job for job in study_jobs(imported, 2) if engine_starts(job.parameters)]
     assert {task.name for task in only.tasks} == {arm.name for arm in imported.arms}, "the base waits for adapters"
     mixed = load_study("params/miniature.yaml", changes[1:2])
-    assert sum(map(engine_starts, study_jobs(mixed, 0))) == 1, "a teacher that is an arm too"
+    assert sum(engine_starts(job.parameters) for job in study_jobs(mixed, 0)) == 1, "a teacher that is an arm too"

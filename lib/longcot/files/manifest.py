@@ -98,19 +98,22 @@ class Product:
                 )
         self.recipe = _recipe(parameters, inputs)
         written = _read(manifest_path(self.path)) or {}
-        same = {key: written.get(key) for key in self.recipe} == self.recipe
-        self.done = same and self.path.exists() and sha256(self.path) == written.get("sha256")
+        self.done = self._made(written) and self.path.exists() and sha256(self.path) == written.get("sha256")
         begun = begun_path(self.path)
         if self.done:
             if begun.exists():  # a kill came between the manifest and this; left, it would vouch for a changed file
                 begun.unlink()
             return
-        if self.path.exists() and {key: (_read(begun) or {}).get(key) for key in self.recipe} != self.recipe:
+        if self.path.exists() and not self._made(_read(begun) or {}):
             self._set_aside()
         self.before = seconds_before(self.path)
         with writing(self.path):
             manifest_path(self.path).unlink(missing_ok=True)
         write_json(begun, self.recipe | {"seconds": self.before})
+
+    def _made(self, record: dict[str, Any]) -> bool:
+        """Whether a manifest, or what was written when a file was begun, is of this recipe."""
+        return {key: record.get(key) for key in self.recipe} == self.recipe
 
     def _set_aside(self) -> None:
         """Move the file of another recipe (or one changed by hand) out of the way, and its records with it."""

@@ -1,6 +1,7 @@
 """What a study would do and what it would cost, before anything runs. Lengths are measured ones where traces exist."""
 
 import heapq
+import json
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -41,9 +42,9 @@ def _sampling_rows(study: Study, job: Job) -> list[dict[str, Any]]:
     return rows
 
 
-def engine_starts(job: Job) -> int:
-    """How often a job starts an engine: once for each base that it samples with one."""
-    return len({(task.base, task.engine) for task in job.tasks if isinstance(task, SampleTask) and task.engine})
+def engine_starts(parameters: dict[str, Any]) -> int:
+    """How often a job starts an engine, by its parameters: once for each base that it samples with one."""
+    return len({json.dumps((task["base"], task["engine"])) for task in parameters["tasks"] if task.get("engine")})
 
 
 def job_row(study: Study, job: Job) -> dict[str, Any]:
@@ -66,7 +67,7 @@ def job_row(study: Study, job: Job) -> dict[str, Any]:
     states = [status(resolve(study.run_dir) / product) for product in job.products]
     row["seconds"] = study.assume.job_seconds + row["tokens"] / rate if rate else None
     if rate and states.count("done") < len(states):
-        row["seconds"] += engine_starts(job) * study.assume.engine_seconds
+        row["seconds"] += engine_starts(job.parameters) * study.assume.engine_seconds
     asked = job.request.model_dump(exclude_none=True)
     words = [form.format(asked[key]) for key, form in ASKED.items() if key in asked]
     return row | {"files": f"{states.count('done')} of {len(states)}", "asks": ", ".join(words)}
@@ -151,7 +152,9 @@ def plan(study: Study, cores: int, side_by_side: int | None = None) -> str:
     for fit in (engine_fit(study), training_fit(study)):
         parts += ["\n".join(words for _, words in fit.values())] if fit else []
     parts += [f"warning: {words}" for words in slow_on_cpu(study)]
-    starts = [engine_starts(job) for job, row in zip(jobs, rows.to_dict("records"), strict=True) if _open(row)]
+    starts = [
+        engine_starts(job.parameters) for job, row in zip(jobs, rows.to_dict("records"), strict=True) if _open(row)
+    ]
     if sum(starts):
         parts.append(f"engine starts: {sum(starts)}, about {study.assume.engine_seconds:g} s each, counted above")
     if own := [f"  {arm.name}: {said_instead(arm.own)}" for arm in study.arms if arm.own]:

@@ -10,7 +10,7 @@ from typing import Any
 from longcot.files.manifest import read_manifest, seconds_before, status
 from longcot.files.run_directory import TRAINING, adapter, checkpoint_states, training_traces
 from longcot.run.jobs import Job
-from longcot.run.plan import wall_seconds
+from longcot.run.plan import engine_starts, wall_seconds
 from longcot.run.sampled import Sampled
 from longcot.study.study import Study
 
@@ -33,7 +33,7 @@ def seconds_left(
         files = [sampled[product] for product in row["products"] if product in sampled]
         needed = study.assume.job_seconds
         if not any(one.so_far.rows for one in files):
-            needed += _engine_starts(row) * study.assume.engine_seconds
+            needed += engine_starts(row["parameters"]) * study.assume.engine_seconds
         parts = [(sum(one.tokens_left for one in files), sampling)]
         for product in to_train.keys() & set(row["products"]):
             data, lora = to_train[product].data, study.lora_of(to_train[product])
@@ -103,9 +103,3 @@ def _trained_share(folder: Path) -> float:
         return 1.0
     states = [json.loads(file.read_text(encoding="utf-8")) for file in checkpoint_states(folder)]
     return max((one["global_step"] / one["max_steps"] for one in states), default=0.0)
-
-
-def _engine_starts(row: dict[str, Any]) -> int:
-    """How often a job of jobs.json starts an engine: once for each base that it samples with one."""
-    tasks = row["parameters"].get("tasks", [])
-    return len({json.dumps((task["base"], task["engine"])) for task in tasks if task.get("engine")})
