@@ -88,7 +88,7 @@ class Product:
     """
 
     def __init__(self, path: str | Path, parameters: dict[str, Any], inputs: Iterable[str | Path] = ()):
-        self.path, self.start, self.before = Path(path), time.monotonic(), 0.0
+        self.path, self.start = Path(path), time.monotonic()
         inputs = list(inputs)
         for file in inputs:
             if not Path(file).exists():
@@ -106,10 +106,11 @@ class Product:
             return
         if self.path.exists() and not self._made(_read(begun) or {}):
             self._set_aside()
-        self.before = seconds_before(self.path)
+        before = seconds_before(self.path)
+        self.start -= before
         with writing(self.path):
             manifest_path(self.path).unlink(missing_ok=True)
-        write_json(begun, self.recipe | {"seconds": self.before})
+        write_json(begun, self.recipe | {"seconds": before})
 
     def _made(self, record: dict[str, Any]) -> bool:
         """Whether a manifest, or what was written when a file was begun, is of this recipe."""
@@ -145,7 +146,7 @@ class Product:
                 "python": platform.python_version(),
                 "git": git_state(),
                 "machine": machine(),
-                "seconds": round(self.before + time.monotonic() - self.start, 1),
+                "seconds": round(time.monotonic() - self.start, 1),
                 "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 // 10**6,
                 "finished_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             },

@@ -18,7 +18,7 @@ from longcot.models.sampled_base import sampled_base
 from longcot.problems.problem import Problem
 from longcot.problems.prompts import Prompt
 from longcot.qlora.tokens import IGNORED, tokenize
-from longcot.traces.likelihood import COLUMNS, Likelihood, digest, read_likelihoods
+from longcot.traces.likelihood import COLUMNS, TEXTS, Likelihood, digest, read_likelihoods
 from longcot.traces.trace import Trace
 
 AT_ONCE = 200  # traces measured before the table is written, so that no more is lost
@@ -47,10 +47,7 @@ def with_likelihoods(pool: Pool, task: LikelihoodTask, run_dir: Path) -> Pool:
         if making.done:
             continue
         sampler = sampler or _reader(task, run_dir)
-        there = []
-        if path.exists():
-            whole = {"logprob": float, "rsr": float}  # which are written with six digits, as those to come
-            there = pd.read_csv(path, dtype=str).astype(whole).to_dict("records")
+        there = pd.read_csv(path, dtype=TEXTS).to_dict("records") if path.exists() else []
         seen = {row["digest"] for row in there}
         left = [trace for trace in traces if digest(trace.problem_id, trace.text) not in seen]
         for number, trace in enumerate(tqdm(left, desc=f"likelihood of {file}", unit="trace"), 1):

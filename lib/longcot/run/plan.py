@@ -49,7 +49,7 @@ def engine_starts(parameters: dict[str, Any]) -> int:
 
 def job_row(study: Study, job: Job) -> dict[str, Any]:
     """What a job makes: `responses`, `tokens` (written, or trained on), `seconds` (None where no rate is known),
-    `disk_mb` and how many of its files are there; and what it `asks` a cluster for.
+    `disk_mb`, `engine_starts` and how many of its files are there; and what it `asks` a cluster for.
     """
     row: dict[str, Any] = {"job": job.name, "responses": 0, "tokens": 0.0, "lengths": "", "disk_mb": 0.0}
     rate: float | None = 1.0
@@ -65,9 +65,9 @@ def job_row(study: Study, job: Job) -> dict[str, Any]:
             tokens, row["lengths"] = learnt_tokens(study, data)
             row["tokens"] += data.size * tokens * task.lora.epochs
     states = [status(resolve(study.run_dir) / product) for product in job.products]
-    row["seconds"] = study.assume.job_seconds + row["tokens"] / rate if rate else None
-    if rate and states.count("done") < len(states):
-        row["seconds"] += engine_starts(job.parameters) * study.assume.engine_seconds
+    row["engine_starts"] = engine_starts(job.parameters) if states.count("done") < len(states) else 0
+    seconds = study.assume.job_seconds + row["engine_starts"] * study.assume.engine_seconds
+    row["seconds"] = seconds + row["tokens"] / rate if rate else None
     asked = job.request.model_dump(exclude_none=True)
     words = [form.format(asked[key]) for key, form in ASKED.items() if key in asked]
     return row | {"files": f"{states.count('done')} of {len(states)}", "asks": ", ".join(words)}
@@ -152,11 +152,8 @@ def plan(study: Study, cores: int, side_by_side: int | None = None) -> str:
     for fit in (engine_fit(study), training_fit(study)):
         parts += ["\n".join(words for _, words in fit.values())] if fit else []
     parts += [f"warning: {words}" for words in slow_on_cpu(study)]
-    starts = [
-        engine_starts(job.parameters) for job, row in zip(jobs, rows.to_dict("records"), strict=True) if _open(row)
-    ]
-    if sum(starts):
-        parts.append(f"engine starts: {sum(starts)}, about {study.assume.engine_seconds:g} s each, counted above")
+    if starts := rows.engine_starts.sum():
+        parts.append(f"engine starts: {starts}, about {study.assume.engine_seconds:g} s each, counted above")
     if own := [f"  {arm.name}: {said_instead(arm.own)}" for arm in study.arms if arm.own]:
         parts.append("\n".join(["in place of the study's settings:", *own]))
     parts.append(_whole(study, jobs, rows, models, max(cores // study.jobs.threads, 1)))

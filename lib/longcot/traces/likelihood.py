@@ -9,6 +9,7 @@ from longcot.files.paths import display_path
 from longcot.files.run_directory import EVERY_LIKELIHOOD
 
 COLUMNS = ("problem_id", "sample", "stage", "digest", "tokens", "logprob", "rsr")
+TEXTS = dict.fromkeys(("problem_id", "stage", "digest"), str)  # columns that are no numbers
 
 
 class Likelihood(NamedTuple):
@@ -37,7 +38,7 @@ def read_likelihoods(run_dir: str | Path) -> dict[str, Likelihood]:
 
     found: dict[str, Likelihood] = {}
     for path in sorted(Path(run_dir).glob(EVERY_LIKELIHOOD)):
-        table = pd.read_csv(path, dtype={"digest": str, "problem_id": str, "stage": str})
+        table = pd.read_csv(path, dtype=TEXTS)
         if tuple(table.columns) != COLUMNS:
             raise BadInput(f"{display_path(path)}: no table of likelihoods; delete it and run notebook 02 again")
         found |= {row.digest: Likelihood(row.tokens, row.logprob, row.rsr) for row in table.itertuples()}
